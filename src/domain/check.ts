@@ -1,0 +1,38 @@
+import type { Json } from "../lib/json.ts";
+
+/** How a check looks: exactly one of these members. Values may hold expressions until they are evaluated. */
+export type CheckProbe =
+  | { readonly http: string; readonly expect: readonly number[] }
+  | { readonly tcp: string }
+  | { readonly command: readonly Json[] };
+
+/** A check as the template declares it. Times in milliseconds. */
+export interface Check {
+  readonly description: string;
+  readonly probe: CheckProbe;
+  readonly intervalMs: number;
+  readonly timeoutMs: number;
+  /** So many failures in a row turn a healthy thing unhealthy. */
+  readonly failures: number;
+  /** The validating phase waits this long for it to pass. */
+  readonly withinMs: number;
+}
+
+export interface CheckOutcome {
+  readonly healthy: boolean;
+  /** What was seen, for people: "HTTP 503", "connection refused". */
+  readonly detail: string;
+}
+
+/** What is known of one check of an environment. `key` is `check` or `group.resource.check`. */
+export interface CheckState {
+  readonly environmentId: string;
+  readonly key: string;
+  readonly status: "pending" | "passing" | "failing";
+  readonly detail: string;
+  /** The evaluated target: URL, host:port or command. */
+  readonly target: string;
+  readonly checkedAt: string | null;
+}
+
+export const checkDefaults = { intervalMs: 30_000, timeoutMs: 5_000, failures: 3, withinMs: 300_000 } as const;
