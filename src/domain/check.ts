@@ -35,4 +35,9 @@ export interface CheckState {
   readonly checkedAt: string | null;
 }
 
-export const checkDefaults = { intervalMs: 30_000, timeoutMs: 5_000, failures: 3, withinMs: 300_000 } as const;
+export const checkDefaults = {
+  intervalMs: 30_000,
+  timeoutMs: 5_000,
+  failures: 3,
+  withinMs: 300_000,
+} as const;

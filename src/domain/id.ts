@@ -23,7 +23,8 @@ const idPattern = /^([a-z]{3})_[0-9a-hjkmnp-tv-z]{26}$/u;
  */
 export function formatId(kind: IdKind, atMs: number, random: Uint8Array): string {
   let time = "";
-  for (let rest = atMs, n = 0; n < 10; n += 1, rest = Math.floor(rest / 32)) time = alphabet.charAt(rest % 32) + time;
+  for (let rest = atMs, n = 0; n < 10; n += 1, rest = Math.floor(rest / 32))
+    time = alphabet.charAt(rest % 32) + time;
   let bits = 0n;
   for (const byte of random.subarray(0, 10)) bits = (bits << 8n) | BigInt(byte);
   let tail = "";

@@ -29,7 +29,13 @@ export const templateMoves: Readonly<Record<TemplateStatus, readonly TemplateSta
 
 export type TemplateSource =
   | { readonly kind: "upload" }
-  | { readonly kind: "git"; readonly repository: string; readonly ref: string; readonly commit: string; readonly path: string };
+  | {
+      readonly kind: "git";
+      readonly repository: string;
+      readonly ref: string;
+      readonly commit: string;
+      readonly path: string;
+    };
 
 export interface TemplateFile {
   /** Relative to the template's folder, `/` between parts, no `.` or `..`. */
@@ -80,7 +86,12 @@ export interface Parameter {
 
 /** Something needed and not owned: another environment, or an external resource known by its description. */
 export type Requirement =
-  | { readonly kind: "environment"; readonly environment: string; readonly outputs: readonly string[]; readonly description: string }
+  | {
+      readonly kind: "environment";
+      readonly environment: string;
+      readonly outputs: readonly string[];
+      readonly description: string;
+    }
   | { readonly kind: "external"; readonly description: string; readonly check?: Check };
 
 export interface Group {

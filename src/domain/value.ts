@@ -28,11 +28,18 @@ export type Value =
 export type Values = Readonly<Record<string, Value>>;
 
 export function isSecretRef(value: unknown): value is SecretRef {
-  return typeof value === "object" && value !== null && "$secret" in value && typeof value.$secret === "string";
+  return (
+    typeof value === "object" &&
+    value !== null &&
+    "$secret" in value &&
+    typeof value.$secret === "string"
+  );
 }
 
 export function isSecretText(value: unknown): value is SecretText {
-  return typeof value === "object" && value !== null && "$text" in value && Array.isArray(value.$text);
+  return (
+    typeof value === "object" && value !== null && "$text" in value && Array.isArray(value.$text)
+  );
 }
 
 export function isValueList(value: Value): value is readonly Value[] {
@@ -56,7 +63,9 @@ export function replaceSecrets(value: Value, replace: (secret: SecretRef) => str
     return value.$text.map((part) => (isSecretRef(part) ? replace(part) : part)).join("");
   }
   if (isValueList(value)) return value.map((item) => replaceSecrets(item, replace));
-  return Object.fromEntries(Object.entries(value).map(([key, item]) => [key, replaceSecrets(item, replace)]));
+  return Object.fromEntries(
+    Object.entries(value).map(([key, item]) => [key, replaceSecrets(item, replace)]),
+  );
 }
 
 export const secretMask = "(secret)";
