@@ -1,0 +1,216 @@
+import type { CheckState } from "../domain/check.ts";
+import type { Command } from "../domain/command.ts";
+import type { Environment, EnvironmentStatus } from "../domain/environment.ts";
+import type { Failure } from "../domain/errors.ts";
+import type { JournalEvent, NewEvent } from "../domain/event.ts";
+import type { SavedPlan } from "../domain/plan.ts";
+import type { GroupRecord } from "../domain/record.ts";
+import type { ObservedResource, Resource } from "../domain/resource.ts";
+import type { Template, TemplateStatus } from "../domain/template.ts";
+import type { Json } from "../lib/json.ts";
+import type { Page, PageRequest } from "./store.ts";
+
+/** A template without its body and files, for lists. */
+export type TemplateSummary = Omit<Template, "body" | "files">;
+
+export interface TemplateRepository {
+  /** Errors: `already-exists` when name and version are taken. */
+  insert(template: Template): Promise<void>;
+  /** Puts other content under a draft's name and version (and id). */
+  replaceDraft(template: Template): Promise<void>;
+  setStatus(id: string, status: TemplateStatus): Promise<void>;
+  get(id: string): Promise<Template | null>;
+  find(name: string, version: string): Promise<Template | null>;
+  summary(id: string): Promise<TemplateSummary | null>;
+  /** All versions of a name, in order of registration. */
+  versions(name: string): Promise<readonly TemplateSummary[]>;
+  /** By name, then order of registration. */
+  list(page: PageRequest): Promise<Page<TemplateSummary>>;
+  /** Digests of the blobs that any template uses. */
+  blobDigests(): Promise<readonly string[]>;
+}
+
+export interface EnvironmentRepository {
+  /** Errors: `already-exists` when a living environment has the name. */
+  insert(environment: Environment): Promise<void>;
+  get(id: string): Promise<Environment | null>;
+  /** By id, else the living one of this name, else the latest destroyed one of this name. */
+  find(idOrName: string): Promise<Environment | null>;
+  /** Changes the named members only. Sequence is changed by events alone. `updatedAt` is the caller's to set. */
+  update(
+    id: string,
+    patch: Partial<Omit<Environment, "id" | "sequence" | "createdAt">>,
+  ): Promise<void>;
+  /** Newest first. */
+  list(filter: EnvironmentFilter, page: PageRequest): Promise<Page<Environment>>;
+  /** Living environments whose planned destruction is at or before `now`. */
+  due(now: string, limit: number): Promise<readonly Environment[]>;
+  /** Earliest planned destruction of a living environment after `now`, or null. */
+  nextDue(now: string): Promise<string | null>;
+  /** Living environments that require this one. */
+  requiring(id: string): Promise<readonly Environment[]>;
+  /** All requirements between living environments: [the one that requires, the required one]. */
+  requirementEdges(): Promise<readonly (readonly [string, string])[]>;
+  /** Whether any living environment or kept record uses this template version. */
+  usesTemplate(templateId: string): Promise<boolean>;
+}
+
+export interface EnvironmentFilter {
+  readonly status?: EnvironmentStatus;
+  /** Destroyed ones are left out unless this is set or `status` asks for them. */
+  readonly includeDestroyed?: boolean;
+}
+
+/** The inbox. */
+export interface CommandRepository {
+  insert(command: Command): Promise<void>;
+  get(id: string): Promise<Command | null>;
+  bySource(source: string, sourceId: string): Promise<Command | null>;
+  update(
+    id: string,
+    patch: Partial<
+      Pick<
+        Command,
+        "status" | "failure" | "environmentId" | "templateId" | "runId" | "planId" | "finishedAt"
+      >
+    >,
+  ): Promise<void>;
+  /** Ends every command of the run that has not ended, and returns them as they are now. */
+  settleRun(
+    runId: string,
+    outcome: {
+      readonly status: Command["status"];
+      readonly failure: Failure | null;
+      readonly finishedAt: string;
+    },
+  ): Promise<readonly Command[]>;
+  /** Newest first. */
+  list(page: PageRequest): Promise<Page<Command>>;
+}
+
+/** Frozen records of groups. Writes by workers come after `steps.fence` in the same transaction. */
+export interface RecordRepository {
+  list(environmentId: string): Promise<readonly GroupRecord[]>;
+  get(environmentId: string, template: string, group: string): Promise<GroupRecord | null>;
+  /** Those of the named groups that exist; for evaluating a step's inputs. */
+  some(
+    environmentId: string,
+    template: string,
+    groups: readonly string[],
+  ): Promise<readonly GroupRecord[]>;
+  put(record: GroupRecord): Promise<void>;
+  remove(environmentId: string, template: string, group: string): Promise<void>;
+}
+
+export interface ResourceRepository {
+  /** Makes these the resources of the group: same key keeps its id and `createdAt`, others of the group are removed. */
+  replaceGroup(at: GroupPlace, resources: readonly Resource[]): Promise<void>;
+  setGroupStatus(at: GroupPlace, status: Resource["status"], now: string): Promise<void>;
+  get(id: string): Promise<Resource | null>;
+  ofEnvironment(environmentId: string): Promise<readonly Resource[]>;
+  /** Across environments, by id. */
+  list(page: PageRequest): Promise<Page<Resource>>;
+  /** Makes these the observed resources of the group. */
+  replaceObserved(
+    at: GroupPlace,
+    observed: readonly ObservedResource[],
+    now: string,
+  ): Promise<void>;
+  observedOf(
+    environmentId: string,
+  ): Promise<readonly (ObservedResource & GroupPlace & { readonly observedAt: string })[]>;
+}
+
+export interface GroupPlace {
+  readonly environmentId: string;
+  readonly template: string;
+  readonly group: string;
+}
+
+export interface CheckRepository {
+  put(state: CheckState): Promise<void>;
+  list(environmentId: string): Promise<readonly CheckState[]>;
+  /** Forgets states of checks that are not among these keys. */
+  keepOnly(environmentId: string, keys: readonly string[]): Promise<void>;
+}
+
+/** Sealed values: ciphertext and fingerprint, never plain text. */
+export interface SecretRepository {
+  put(secret: SealedSecret): Promise<void>;
+  get(id: string): Promise<SealedSecret | null>;
+  /** The newest with this owner, name and fingerprint, so that sealing the same value again gives the same reference. */
+  same(environmentId: string, name: string, fingerprint: string): Promise<SealedSecret | null>;
+  ofEnvironment(environmentId: string): Promise<readonly SealedSecret[]>;
+  remove(ids: readonly string[]): Promise<void>;
+}
+
+export interface SealedSecret {
+  readonly id: string;
+  readonly environmentId: string;
+  /** `parameter/<name>` or `output/<template>/<group>/<name>`. */
+  readonly name: string;
+  readonly sealed: Uint8Array;
+  readonly fingerprint: string;
+  readonly createdAt: string;
+}
+
+/** Executors' sealed states: rows that name blobs. Writes come after `steps.fence` in the same transaction. */
+export interface StateRepository {
+  latest(at: GroupPlace): Promise<StateVersion | null>;
+  inProgress(at: GroupPlace): Promise<StateVersion | null>;
+  /** Overwrites the one in-progress row of the group. */
+  putProgress(state: StateVersion): Promise<void>;
+  /** Adds a version (its number is given here), clears the in-progress row, keeps the newest `keep` versions. */
+  addVersion(state: StateVersion, keep: number): Promise<void>;
+  list(at: GroupPlace): Promise<readonly StateVersion[]>;
+  removeEnvironment(environmentId: string): Promise<void>;
+  blobDigests(): Promise<readonly string[]>;
+}
+
+export interface StateVersion extends GroupPlace {
+  /** 0 for the in-progress row. */
+  readonly version: number;
+  readonly serial: number;
+  readonly lineage: string;
+  readonly blob: string;
+  readonly createdAt: string;
+}
+
+export interface PlanRepository {
+  insert(plan: SavedPlan): Promise<void>;
+  get(id: string): Promise<SavedPlan | null>;
+  update(id: string, patch: Partial<Pick<SavedPlan, "status" | "plan" | "basis">>): Promise<void>;
+  /** Newest first. */
+  list(environmentId: string, page: PageRequest): Promise<Page<SavedPlan>>;
+}
+
+/** The journal. */
+export interface EventRepository {
+  /** Appends in order; raises the sequence of their environments (one `UPDATE … RETURNING` an environment). */
+  append(events: readonly NewEvent[], time: string): Promise<readonly JournalEvent[]>;
+  /** Events after a position, oldest first. With `environmentId`, of that environment alone. */
+  after(
+    position: number,
+    filter: { readonly environmentId?: string; readonly runId?: string; readonly limit: number },
+  ): Promise<readonly JournalEvent[]>;
+  /** Position of the newest event; 0 when there is none. */
+  head(): Promise<number>;
+  /** The oldest position that retention has left; cursors before it have a gap. */
+  oldest(): Promise<number>;
+}
+
+export interface AuditRepository {
+  append(entry: AuditEntry): Promise<void>;
+  /** Newest first. */
+  list(page: PageRequest): Promise<Page<AuditEntry>>;
+}
+
+export interface AuditEntry {
+  readonly id: string;
+  readonly time: string;
+  readonly actor: string;
+  readonly action: string;
+  readonly subject: string;
+  readonly commandId: string | null;
+  readonly detail: Json;
+}

@@ -1,0 +1,77 @@
+import type {
+  AuditRepository,
+  CheckRepository,
+  CommandRepository,
+  EnvironmentRepository,
+  EventRepository,
+  PlanRepository,
+  RecordRepository,
+  ResourceRepository,
+  SecretRepository,
+  StateRepository,
+  TemplateRepository,
+} from "./repositories.ts";
+import type { LogRepository, RunRepository, StepRepository } from "./work.ts";
+
+/**
+ * Everything that lasts, but for blobs. A state change, its event and its audit entry are written in one transaction.
+ */
+export interface Store {
+  /**
+   * Runs `fn` in a transaction and resolves after the commit. `fn` awaits nothing but its `tx`, and may run again (a
+   * serialization failure), so it has no effects but those on `tx`. When it throws, nothing of it is kept and the error
+   * is passed on. Transactions that wait at the same time may share one commit, each by itself kept or rolled back.
+   * Errors: `storage-full` (disk), `unavailable` (database down), and whatever `fn` throws.
+   */
+  transact<T>(fn: (tx: Tx) => Promise<T>): Promise<T>;
+  /** Reads from one consistent snapshot without waiting for writers. Sees every transaction that has resolved. */
+  read<T>(fn: (tx: ReadTx) => Promise<T>): Promise<T>;
+  /**
+   * Calls `fn` soon after a commit that touched the topic (several commits may give one call). The one wake-up of engine,
+   * services and live events. Returns a function that ends it. `fn` must not throw.
+   */
+  watch(topic: Topic, fn: () => void): () => void;
+  /** One cheap query, with its latency; for health and readiness. Never throws. */
+  health(): Promise<StoreHealth>;
+  /** Waits for what is under way, then closes. Transactions asked for later fail with `unavailable`. */
+  close(): Promise<void>;
+}
+
+export type Topic = "journal" | "queue" | "steps" | "commands" | "logs";
+
+export interface StoreHealth {
+  readonly status: "up" | "read-only" | "down";
+  readonly detail: string;
+  readonly latencyMs: number;
+}
+
+export interface Tx {
+  readonly templates: TemplateRepository;
+  readonly environments: EnvironmentRepository;
+  readonly commands: CommandRepository;
+  readonly runs: RunRepository;
+  readonly steps: StepRepository;
+  readonly records: RecordRepository;
+  readonly resources: ResourceRepository;
+  readonly checks: CheckRepository;
+  readonly secrets: SecretRepository;
+  readonly states: StateRepository;
+  readonly plans: PlanRepository;
+  readonly events: EventRepository;
+  readonly logs: LogRepository;
+  readonly audits: AuditRepository;
+}
+
+/** The same repositories; their writes are refused by the connection. */
+export type ReadTx = Tx;
+
+/** A page of a list. `cursor` is opaque: it comes from the page before. */
+export interface PageRequest {
+  readonly limit: number;
+  readonly cursor: string | null;
+}
+
+export interface Page<T> {
+  readonly items: readonly T[];
+  readonly next: string | null;
+}
