@@ -8,7 +8,7 @@ import type { GroupRecord } from "../domain/record.ts";
 import type { ObservedResource, Resource } from "../domain/resource.ts";
 import type { Template, TemplateStatus } from "../domain/template.ts";
 import type { Json } from "../lib/json.ts";
-import type { Page, PageRequest } from "./store.ts";
+import type { Page, PageRequest } from "./page.ts";
 
 /** A template without its body and files, for lists. */
 export type TemplateSummary = Omit<Template, "body" | "files">;

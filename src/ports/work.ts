@@ -3,7 +3,7 @@ import type { Change } from "../domain/resource.ts";
 import type { Run, RunStatus } from "../domain/run.ts";
 import type { Attempt, ChildIdentity, Step, StepStatus } from "../domain/step.ts";
 import type { Json } from "../lib/json.ts";
-import type { Page, PageRequest } from "./store.ts";
+import type { Page, PageRequest } from "./page.ts";
 
 /** Runs; the queued ones of an environment, oldest first, are its queue. */
 export interface RunRepository {
