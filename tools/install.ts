@@ -1,0 +1,153 @@
+import { spawnSync } from "node:child_process";
+import {
+  accessSync,
+  constants,
+  existsSync,
+  linkSync,
+  mkdirSync,
+  renameSync,
+  writeFileSync,
+} from "node:fs";
+import { delimiter, dirname, join } from "node:path";
+import { builtOpenTofu, terraformConfigurationFile, toolsDirectory } from "./tools-directory.ts";
+
+/**
+ * `npm run tools [-- opentofu]`: installs what the tests use beside the product. What is there already is left alone,
+ * so it may be run again at any time. Exit 1 names what could not be had; the rest is installed nevertheless.
+ */
+interface Provider {
+  readonly name: string;
+  readonly version: string;
+  /** Version of the plugin protocol, as the file's name carries it. */
+  readonly protocol: string;
+  readonly module: string;
+}
+
+// The versions are those of the go.mod beside each; the mirror's folders must repeat them.
+const providers: readonly Provider[] = [
+  {
+    name: "local",
+    version: "1.4.0",
+    protocol: "x4",
+    module: "github.com/terraform-providers/terraform-provider-local",
+  },
+  {
+    name: "time",
+    version: "0.14.2",
+    protocol: "x5",
+    module: "github.com/hashicorp/terraform-provider-time",
+  },
+];
+
+/** Terraform and OpenTofu look for the same provider under the names of their own registries. */
+const registries = ["registry.terraform.io", "registry.opentofu.org"] as const;
+
+function main(asked: readonly string[]): number {
+  const results = [
+    installBubblewrap(),
+    ...providers.map((provider) => installProvider(provider)),
+    installOpenTofu(asked.includes("opentofu")),
+  ];
+  writeTerraformConfiguration();
+  print(`Terraform finds the providers with TF_CLI_CONFIG_FILE=${terraformConfigurationFile()}`);
+  return results.every(Boolean) ? 0 : 1;
+}
+
+function installBubblewrap(): boolean {
+  if (isOnPath("bwrap")) return report("bubblewrap", "is there");
+  if (!isOnPath("apt-get") || process.getuid?.() !== 0) {
+    return report("bubblewrap", "is missing: install it as root with your package manager", false);
+  }
+  const done = run("apt-get", ["install", "-y", "--no-install-recommends", "bubblewrap"]);
+  return report(
+    "bubblewrap",
+    done ? "installed" : "could not be installed: run apt-get update first",
+    done,
+  );
+}
+
+function installProvider(provider: Provider): boolean {
+  const what = `provider ${provider.name} ${provider.version}`;
+  const [first, second] = registries.map((registry) => providerFile(registry, provider));
+  if (first === undefined || second === undefined) throw new Error("Two registries are expected");
+  if (existsSync(first) && existsSync(second)) return report(what, "is there");
+  const source = join(import.meta.dirname, "providers", provider.name);
+  if (!existsSync(first) && !build(source, provider.module, first))
+    return report(what, noGo, false);
+  if (!existsSync(second)) {
+    mkdirSync(dirname(second), { recursive: true });
+    linkSync(first, second);
+  }
+  return report(what, "built");
+}
+
+function providerFile(registry: string, provider: Provider): string {
+  const { name, version, protocol } = provider;
+  const folder = join(toolsDirectory(), "mirror", registry, "hashicorp", name, version, platform());
+  return join(folder, `terraform-provider-${name}_v${version}_${protocol}`);
+}
+
+/** The system and architecture in Go's words, for example `linux_amd64`. */
+function platform(): string {
+  return `${process.platform}_${process.arch === "x64" ? "amd64" : process.arch}`;
+}
+
+function installOpenTofu(asked: boolean): boolean {
+  const file = builtOpenTofu();
+  if (existsSync(file)) return report("OpenTofu", "is there");
+  const present = ["terraform", "tofu"].find((name) => isOnPath(name));
+  if (present !== undefined && !asked)
+    return report("OpenTofu", `not needed: ${present} is on PATH`);
+  const source = join(import.meta.dirname, "opentofu");
+  const done = build(source, "github.com/opentofu/opentofu/cmd/tofu", file);
+  return report("OpenTofu", done ? "built" : noGo, done);
+}
+
+const noGo = "could not be built: it needs Go 1.21 or newer on PATH and a way to fetch Go modules";
+
+/** Builds a program from the go.mod in `source`, politely, and puts it in place whole or not at all. */
+function build(source: string, module: string, file: string): boolean {
+  if (!isOnPath("go")) return false;
+  mkdirSync(dirname(file), { recursive: true });
+  const unfinished = `${file}.unfinished`;
+  const args = ["-n", "15", "go", "build", "-trimpath", "-o", unfinished, module];
+  if (!run("nice", args, source)) return false;
+  renameSync(unfinished, file);
+  return true;
+}
+
+function writeTerraformConfiguration(): void {
+  mkdirSync(toolsDirectory(), { recursive: true });
+  const mirror = JSON.stringify(join(toolsDirectory(), "mirror"));
+  const text = `disable_checkpoint = true\n\nprovider_installation {\n  filesystem_mirror {\n    path = ${mirror}\n  }\n}\n`;
+  writeFileSync(terraformConfigurationFile(), text);
+}
+
+function isOnPath(program: string): boolean {
+  return (process.env["PATH"] ?? "").split(delimiter).some((folder) => {
+    try {
+      accessSync(join(folder, program), constants.X_OK);
+      return true;
+    } catch {
+      return false;
+    }
+  });
+}
+
+function run(program: string, args: readonly string[], cwd = process.cwd()): boolean {
+  const env = { ...process.env, CGO_ENABLED: "0", DEBIAN_FRONTEND: "noninteractive" };
+  return (
+    spawnSync(program, args, { cwd, env, stdio: ["ignore", "inherit", "inherit"] }).status === 0
+  );
+}
+
+function report(what: string, text: string, good = true): boolean {
+  print(`${good ? "✔" : "✖"} ${what} ${text}`);
+  return good;
+}
+
+function print(line: string): void {
+  process.stdout.write(`${line}\n`);
+}
+
+process.exitCode = main(process.argv.slice(2));
