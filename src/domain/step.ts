@@ -39,7 +39,8 @@ export interface Step {
   readonly finishedAt: string | null;
 }
 
-export type StepPhase = "apply" | "destroy" | "observe" | "plan" | "check" | "action";
+/** `barrier` does nothing: it joins many steps before many others. */
+export type StepPhase = "apply" | "destroy" | "observe" | "plan" | "check" | "action" | "barrier";
 
 export type StepStatus =
   | "blocked"

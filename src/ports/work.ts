@@ -37,6 +37,8 @@ export interface RunRepository {
   startable(limit: number): Promise<readonly Run[]>;
   /** Runs that are running or waiting. */
   inFlight(): Promise<readonly Run[]>;
+  /** Those of them whose cancel was requested. Cheap. */
+  cancelling(): Promise<readonly Run[]>;
   /** Runs that hold a shared use of the environment (they require it). */
   usersOf(environmentId: string): Promise<readonly Run[]>;
   /** Takes a shared use of these environments until `releaseUses`. Safe to repeat. */

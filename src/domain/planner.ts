@@ -1,0 +1,218 @@
+import { canonicalJson } from "../lib/json.ts";
+import { evaluate, type Scope } from "./expression.ts";
+import { shortestCycle, topologicalOrder } from "./graph.ts";
+import type { PlannedStep } from "./plan.ts";
+import { groupKey, type GroupRecord } from "./record.ts";
+import type { Group, TemplateBody } from "./template.ts";
+import { replaceSecrets, type Value, type Values } from "./value.ts";
+
+/** Everything the planner looks at. It does no I/O: what it needs of the outside comes in as plain functions. */
+export interface ApplyInput {
+  readonly template: TemplateBody;
+  readonly records: readonly GroupRecord[];
+  /** Parameters, environment, requirements; the outputs of groups are taken from the records. */
+  readonly scope: Omit<Scope, "groups">;
+  readonly fingerprints: Fingerprints;
+}
+
+export interface Fingerprints {
+  /** HMAC of a text under the data key. */
+  readonly of: (text: string) => string;
+  /** What the executor itself contributes to "has it changed?": behaviour number and digest of the files it reads. */
+  readonly executor: (group: Group) => { readonly behaviour: number; readonly files: string };
+}
+
+/** So many groups are planned between two pauses. */
+const pauseEvery = 200;
+
+/**
+ * Plans an apply: which groups run, in which order and why. A generator, so that a caller with thousands of groups can let
+ * others work at each `yield`; it yields nothing and returns the steps. Same input, same steps.
+ *
+ * - `unchanged`: the fingerprint of its evaluated settings equals the record's; nothing will be started.
+ * - `deferred`: an input is an output of a group that this plan changes; it is planned when it is reached.
+ * - `exact`: its inputs are known.
+ * - `destroy`: it has a record and no place in the template any more, or its executor changed.
+ */
+export function* planApply(input: ApplyInput): Generator<undefined, readonly PlannedStep[]> {
+  const { template } = input;
+  const records = new Map(input.records.map((record) => [groupKey(record.template, record.group), record]));
+  const names = topologicalOrder(new Map(Object.entries(template.groups).map(([name, group]) => [name, group.upstreams])));
+  const outputs = outputsByGroup(input.records, template.name);
+  const changed = new Set<string>();
+  const live = new Set<string>();
+  const steps: PlannedStep[] = [];
+  for (const [index, name] of names.entries()) {
+    if (index % pauseEvery === pauseEvery - 1) yield;
+    const group = template.groups[name];
+    if (group === undefined) continue;
+    const record = records.get(groupKey(template.name, name)) ?? null;
+    const verdict = judge({ name, group, record, changed, input, outputs });
+    const replaced = record !== null && record.executor !== group.executor;
+    if (replaced) steps.push(destroyStep(record, [], `its executor changes from ${record.executor} to ${group.executor}`));
+    if (verdict.mark !== "unchanged") changed.add(name);
+    const upstreams = group.upstreams.filter((upstream) => live.has(upstream));
+    // An unchanged group that waits on a changed one stays in the graph, so that order holds through it; it is skipped when reached.
+    if (verdict.mark !== "unchanged" || upstreams.length > 0) live.add(name);
+    const key = groupKey(template.name, name);
+    const dependsOn = [...upstreams.map((upstream) => `apply:${groupKey(template.name, upstream)}`), ...(replaced ? [`destroy:${key}`] : [])];
+    steps.push(applyStep({ key, template: template.name, name, group, ...verdict, dependsOn }));
+  }
+  return [...steps, ...removals(input, steps)];
+}
+
+/** Runs the planner to its end at once. */
+export function planApplyNow(input: ApplyInput): readonly PlannedStep[] {
+  const planning = planApply(input);
+  for (;;) {
+    const next = planning.next();
+    if (next.done === true) return next.value;
+  }
+}
+
+/**
+ * Plans a destroy from the frozen records alone, dependents first. Records of different template versions may disagree
+ * about who depends on whom; on a cycle the edge of the older record yields.
+ */
+export function planDestroy(records: readonly GroupRecord[]): readonly PlannedStep[] {
+  const byKey = new Map(records.map((record) => [groupKey(record.template, record.group), record]));
+  const upstreams = withoutCycles(byKey);
+  const dependents = reversed(upstreams);
+  return [...byKey].map(([key, record]) =>
+    destroyStep(record, (dependents.get(key) ?? []).map((dependent) => `destroy:${dependent}`), "the environment is destroyed"),
+  );
+}
+
+/** The HMAC that decides whether a group has anything to do: settings with secrets by fingerprint, files, executor and its behaviour. */
+export function settingsFingerprint(group: Group, settings: Value, fingerprints: Fingerprints): string {
+  const { behaviour, files } = fingerprints.executor(group);
+  const plain = replaceSecrets(settings, (secret) => `secret:${secret.fingerprint}`);
+  return fingerprints.of(canonicalJson({ executor: group.executor, behaviour, files, settings: plain, outputs: [...group.outputs] }));
+}
+
+/** Outputs of a template's groups as their records hold them, in the form expressions see. */
+export function outputsByGroup(records: readonly GroupRecord[], template: string): Record<string, { outputs: Values }> {
+  const own = records.filter((record) => record.template === template);
+  return Object.fromEntries(own.map((record) => [record.group, { outputs: record.outputs }]));
+}
+
+interface Judged {
+  readonly name: string;
+  readonly group: Group;
+  readonly record: GroupRecord | null;
+  readonly changed: ReadonlySet<string>;
+  readonly input: ApplyInput;
+  readonly outputs: Record<string, { outputs: Values }>;
+}
+
+interface Verdict {
+  readonly mark: "exact" | "deferred" | "unchanged";
+  readonly reason: string;
+}
+
+function judge({ group, record, changed, input, outputs }: Judged): Verdict {
+  const moving = group.inputs.filter((upstream) => changed.has(upstream));
+  if (moving.length > 0) {
+    const which = moving.slice(0, 3).join(", ");
+    return { mark: "deferred", reason: record === null ? `new group; needs outputs of ${which}` : `uses outputs of ${which}, which this changes` };
+  }
+  if (record === null) return { mark: "exact", reason: "new group" };
+  if (record.executor !== group.executor) return { mark: "exact", reason: `its executor was ${record.executor}` };
+  if (record.status === "partial") return { mark: "exact", reason: "its last apply did not end well" };
+  if (record.drift === "drifted" || record.drift === "missing") return { mark: "exact", reason: "it has drifted" };
+  const settings = evaluate(group.with, { ...input.scope, groups: outputs });
+  const fingerprint = settingsFingerprint(group, settings, input.fingerprints);
+  if (fingerprint === record.fingerprint) return { mark: "unchanged", reason: "unchanged" };
+  return { mark: "exact", reason: "its settings or files changed" };
+}
+
+function applyStep(at: Verdict & { readonly key: string; readonly template: string; readonly name: string; readonly group: Group; readonly dependsOn: readonly string[] }): PlannedStep {
+  return {
+    key: `apply:${at.key}`,
+    phase: "apply",
+    template: at.template,
+    group: at.name,
+    executor: at.group.executor,
+    mark: at.mark,
+    reason: at.reason,
+    dependsOn: at.dependsOn,
+    retry: at.group.retry,
+    timeoutMs: at.group.timeoutMs,
+    onFailure: at.group.onFailure,
+    changes: [],
+    input: null,
+  };
+}
+
+function destroyStep(record: GroupRecord, dependsOn: readonly string[], reason: string): PlannedStep {
+  return {
+    key: `destroy:${groupKey(record.template, record.group)}`,
+    phase: "destroy",
+    template: record.template,
+    group: record.group,
+    executor: record.executor,
+    mark: "destroy",
+    reason,
+    dependsOn,
+    retry: { attempts: 3, backoffMs: 5_000 },
+    timeoutMs: record.timeoutMs,
+    onFailure: "stop",
+    changes: [],
+    input: null,
+  };
+}
+
+/** Groups that the template no longer has go last, dependents first, after everything else has been made. */
+function removals(input: ApplyInput, applies: readonly PlannedStep[]): readonly PlannedStep[] {
+  const kept = new Set(Object.keys(input.template.groups));
+  const gone = input.records.filter((record) => record.template !== input.template.name || !kept.has(record.group));
+  if (gone.length === 0) return [];
+  const depended = new Set(applies.flatMap((step) => step.dependsOn));
+  const last = applies.filter((step) => !depended.has(step.key) && (step.mark !== "unchanged" || step.dependsOn.length > 0));
+  const destroys = planDestroy(gone).map((step) => ({ ...step, reason: "it is no longer in the template" }));
+  if (last.length === 0) return destroys;
+  const barrier = barrierStep(input.template.name, last.map((step) => step.key));
+  return [barrier, ...destroys.map((step) => (step.dependsOn.length > 0 ? step : { ...step, dependsOn: [barrier.key] }))];
+}
+
+/** One node between "all made" and "removals", so that the graph has sinks + removals edges and not their product. */
+function barrierStep(template: string, dependsOn: readonly string[]): PlannedStep {
+  return {
+    key: "barrier:made",
+    phase: "barrier",
+    template,
+    group: null,
+    executor: null,
+    mark: "exact",
+    reason: "what is no longer in the template goes after the rest is made",
+    dependsOn,
+    retry: { attempts: 1, backoffMs: 0 },
+    timeoutMs: 60_000,
+    onFailure: "stop",
+    changes: [],
+    input: null,
+  };
+}
+
+/** Upstreams among the records themselves, with cycles cut at the edge of the record that was applied first. */
+function withoutCycles(records: ReadonlyMap<string, GroupRecord>): Map<string, string[]> {
+  const edges = new Map([...records].map(([key, record]) => [key, record.upstreams.filter((upstream) => records.has(upstream))]));
+  for (let cycle = shortestCycle(edges); cycle !== null; cycle = shortestCycle(edges)) {
+    const oldest = cycle.reduce((a, b) => ((records.get(b)?.appliedAt ?? "") < (records.get(a)?.appliedAt ?? "") ? b : a));
+    const onCycle = new Set(cycle);
+    edges.set(oldest, (edges.get(oldest) ?? []).filter((upstream) => !onCycle.has(upstream)));
+  }
+  return edges;
+}
+
+function reversed(edges: ReadonlyMap<string, readonly string[]>): Map<string, string[]> {
+  const result = new Map<string, string[]>();
+  for (const [from, tos] of edges) {
+    for (const to of tos) {
+      const known = result.get(to);
+      if (known === undefined) result.set(to, [from]);
+      else known.push(from);
+    }
+  }
+  return result;
+}
