@@ -1,0 +1,86 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { currentInstances, emptyState, parseState } from "./state-file.ts";
+
+test("addresses are written as Terraform writes them", () => {
+  const state = parse({
+    resources: [
+      item({ name: "one", instances: [{}] }),
+      item({ name: "count", instances: [{ index_key: 0 }, { index_key: 10 }] }),
+      item({ module: 'module.m["k"]', name: "each", instances: [{ index_key: 'c"d${x}' }] }),
+    ],
+  });
+  assert.deepEqual(
+    state?.instances.map(({ address }) => address),
+    ["a_b.one", "a_b.count[0]", "a_b.count[10]", 'module.m["k"].a_b.each["c\\"d$${x}"]'],
+  );
+});
+
+test("an empty, cut off or foreign file is no state", () => {
+  const whole = text({ resources: [] });
+  assert.notEqual(parseState(whole), null);
+  for (const bytes of [Buffer.alloc(0), whole.subarray(0, -1), Buffer.from("null")]) {
+    assert.equal(parseState(bytes), null);
+  }
+  assert.equal(parse({ version: 3 }), null);
+  assert.equal(parse({ lineage: "" }), null);
+  assert.equal(parse({ serial: -1 }), null);
+});
+
+test("every proper prefix of a state is refused", () => {
+  const whole = text({
+    resources: [item({ name: "x", instances: [{ attributes: { id: "1" } }] })],
+  });
+  for (let length = 0; length < whole.length; length += 1) {
+    assert.equal(parseState(whole.subarray(0, length)), null);
+  }
+});
+
+test("data that was only read is left out, deposed objects are not current", () => {
+  const state = parse({
+    resources: [
+      { ...item({ name: "seen", instances: [{}] }), mode: "data" },
+      item({ name: "x", instances: [{ deposed: "1f" }] }),
+    ],
+  });
+  assert.ok(state);
+  assert.deepEqual(
+    state.instances.map(({ address }) => address),
+    ["a_b.x"],
+  );
+  assert.equal(currentInstances(state).size, 0);
+});
+
+test("providers are named once, the built-in one is not", () => {
+  const state = parse({
+    resources: [
+      item({ name: "x", provider: 'provider["terraform.io/builtin/terraform"]' }),
+      item({ name: "y", provider: 'module.m.provider["example.com/x/a"].other' }),
+      item({ name: "z", provider: 'provider["example.com/x/a"]' }),
+    ],
+  });
+  assert.deepEqual(state?.providers, ["example.com/x/a"]);
+});
+
+test("unknown fields are accepted, as newer versions add them", () => {
+  assert.notEqual(parse({ check_results: null, later: { x: 1 } }), null);
+});
+
+test("an empty state is whole and each has a lineage of its own", () => {
+  const [one, two] = [parseState(emptyState("1.11.4")), parseState(emptyState("1.11.4"))];
+  assert.ok(one);
+  assert.equal(one.serial, 0);
+  assert.notEqual(one.lineage, two?.lineage);
+});
+
+function item(fields: Readonly<Record<string, unknown>>): Readonly<Record<string, unknown>> {
+  return { mode: "managed", type: "a_b", provider: 'provider["e/x/a"]', instances: [], ...fields };
+}
+
+function text(fields: Readonly<Record<string, unknown>>): Buffer {
+  return Buffer.from(JSON.stringify({ version: 4, serial: 1, lineage: "l", ...fields }));
+}
+
+function parse(fields: Readonly<Record<string, unknown>>): ReturnType<typeof parseState> {
+  return parseState(text(fields));
+}
