@@ -131,6 +131,11 @@ export const errorTable = {
     "A step was interrupted and may be tried again",
     "It is tried again by the step's retry policy.",
   ),
+  "provider-failed": row(
+    [502, 1, "transient"],
+    "A provider failed for a reason it does not class",
+    "It is tried again by the step's retry policy; the message has the provider's own words.",
+  ),
   "output-missing": row(
     [500, 1, "terminal"],
     "A declared output was not delivered",
