@@ -1,0 +1,128 @@
+import { readFile, readdir } from "node:fs/promises";
+import { setTimeout as sleep } from "node:timers/promises";
+
+/**
+ * Which process, beyond doubt: a pid alone is reused. In a namespace it is the warden, whose end is the end of all that the
+ * child started; in weak isolation it is the warden alone.
+ */
+export interface ProcessIdentity {
+  readonly pid: number;
+  /** Start time in clock ticks since boot, field 22 of /proc/<pid>/stat; empty where there is no /proc. */
+  readonly startTime: string;
+  readonly bootId: string;
+  /** How long the child may run on after its server died, before its warden kills it. */
+  readonly stopsWithinMs: number;
+}
+
+/** The identity of a living process; null when there is none with this pid. */
+export async function identify(
+  pid: number,
+  stopsWithinMs: number,
+): Promise<ProcessIdentity | null> {
+  if (process.platform !== "linux")
+    return answers(pid) ? { pid, startTime: "", bootId: "", stopsWithinMs } : null;
+  const [stat, bootId] = await Promise.all([readStat(pid), readBootId()]);
+  return stat === null ? null : { pid, startTime: stat.startTime, bootId, stopsWithinMs };
+}
+
+/**
+ * True while exactly this process lives: same boot, same pid, same start time, and not a zombie (a zombie pid 1 of a
+ * namespace has seen all others die).
+ */
+export async function identityAlive(identity: ProcessIdentity): Promise<boolean> {
+  if (process.platform !== "linux") return answers(identity.pid);
+  if (identity.bootId !== (await readBootId())) return false;
+  const stat = await readStat(identity.pid);
+  return stat !== null && stat.startTime === identity.startTime && !"ZX".includes(stat.state);
+}
+
+export interface AwaitGoneOptions {
+  /** How long to wait for its own end. Default: what its warden may take, and two seconds. */
+  readonly timeoutMs?: number;
+  /** Kill it when it has not ended by then. */
+  readonly kill: boolean;
+  readonly signal?: AbortSignal;
+}
+
+/**
+ * Waits until the process is proven dead, then kills it if asked. `gone`: it ended by itself or was not there; `killed`:
+ * it was killed here and is gone; `alive`: it is still there (not to be killed, the wait was aborted, or it cannot be
+ * killed). Only a process whose identity matches is ever signalled. Safe to repeat.
+ */
+export async function awaitGone(
+  identity: ProcessIdentity,
+  options: AwaitGoneOptions,
+): Promise<"gone" | "killed" | "alive"> {
+  const waitMs = options.timeoutMs ?? identity.stopsWithinMs + 2000;
+  if (await endsWithin(identity, { waitMs, signal: options.signal })) return "gone";
+  if (!options.kill || options.signal?.aborted === true || process.platform !== "linux")
+    return "alive";
+  try {
+    process.kill(identity.pid, "SIGKILL");
+  } catch {
+    // It ended meanwhile, or belongs to another user: the next look decides.
+  }
+  return (await endsWithin(identity, { waitMs: 5000, signal: options.signal }))
+    ? "killed"
+    : "alive";
+}
+
+/** Pids of the direct children of a process of this machine. */
+export async function childPids(pid: number): Promise<readonly number[]> {
+  try {
+    const list = await readFile(`/proc/${pid}/task/${pid}/children`, "utf8");
+    return list.split(" ").filter(Boolean).map(Number);
+  } catch {
+    // Kernels without CONFIG_PROC_CHILDREN: look through all of them.
+    const pids = (await readdir("/proc")).filter((name) => /^\d+$/u.test(name)).map(Number);
+    const stats = await Promise.all(
+      pids.map(async (each) => [each, await readStat(each)] as const),
+    );
+    return stats.filter(([, stat]) => stat?.parent === pid).map(([each]) => each);
+  }
+}
+
+async function endsWithin(
+  identity: ProcessIdentity,
+  { waitMs, signal }: { readonly waitMs: number; readonly signal: AbortSignal | undefined },
+): Promise<boolean> {
+  const end = performance.now() + waitMs;
+  for (let pauseMs = 10; ; pauseMs = Math.min(pauseMs * 2, 250)) {
+    if (!(await identityAlive(identity))) return true;
+    const leftMs = end - performance.now();
+    if (leftMs <= 0 || signal?.aborted === true) return false;
+    await sleep(Math.min(pauseMs, leftMs), undefined, signal === undefined ? {} : { signal }).catch(
+      () => undefined,
+    );
+  }
+}
+
+interface Stat {
+  readonly state: string;
+  readonly parent: number;
+  readonly startTime: string;
+}
+
+/** The command's name, in parentheses, may hold anything, so fields are counted after the last one. */
+async function readStat(pid: number): Promise<Stat | null> {
+  try {
+    const text = await readFile(`/proc/${pid}/stat`, "utf8");
+    const fields = text.slice(text.lastIndexOf(")") + 2).split(" ");
+    return { state: fields[0] ?? "", parent: Number(fields[1]), startTime: fields[19] ?? "" };
+  } catch {
+    return null;
+  }
+}
+
+async function readBootId(): Promise<string> {
+  return (await readFile("/proc/sys/kernel/random/boot_id", "utf8")).trim();
+}
+
+function answers(pid: number): boolean {
+  try {
+    process.kill(pid, 0);
+    return true;
+  } catch {
+    return false;
+  }
+}
