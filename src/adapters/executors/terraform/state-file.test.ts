@@ -16,6 +16,39 @@ test("addresses are written as Terraform writes them", () => {
   );
 });
 
+test("keys are quoted as Terraform 1.11.4 was seen to quote them", () => {
+  const keys = [
+    "a${b",
+    "p%{q",
+    "$${x",
+    "t\tz",
+    'q"\\',
+    "n\nr\r",
+    "\u0001",
+    "\u00a0",
+    "\u2028",
+    "é😀",
+  ];
+  const state = parse({
+    resources: [item({ name: "x", instances: keys.map((key) => ({ index_key: key })) })],
+  });
+  assert.deepEqual(
+    state?.instances.map(({ address }) => address.slice("a_b.x[".length, -1)),
+    [
+      '"a$${b"',
+      '"p%%{q"',
+      '"$$${x"',
+      '"t\\tz"',
+      '"q\\"\\\\"',
+      '"n\\nr\\r"',
+      '"\\u0001"',
+      '"\\u00a0"',
+      '"\\u2028"',
+      '"é😀"',
+    ],
+  );
+});
+
 test("an empty, cut off or foreign file is no state", () => {
   const whole = text({ resources: [] });
   assert.notEqual(parseState(whole), null);

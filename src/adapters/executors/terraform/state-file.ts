@@ -126,15 +126,23 @@ function indexText(key: string | number | null | undefined): string {
   return typeof key === "number" ? `[${key}]` : `[${quoteKey(key)}]`;
 }
 
+const shortEscapes: Readonly<Record<string, string>> = {
+  "\\": "\\\\",
+  '"': '\\"',
+  "\n": "\\n",
+  "\r": "\\r",
+  "\t": "\\t",
+};
+
+/** HCL's own quoting: what cannot be printed becomes its code point, template markers are doubled. */
 function quoteKey(key: string): string {
   const text = key
-    .replaceAll("\\", "\\\\")
-    .replaceAll('"', '\\"')
-    .replaceAll("\n", "\\n")
-    .replaceAll("\r", "\\r")
-    .replaceAll("\t", "\\t")
-    .replaceAll("${", "$${")
-    .replaceAll("%{", "%%{");
+    .replaceAll(/[^\p{L}\p{M}\p{N}\p{P}\p{S} ]|["\\]/gu, (character) => {
+      const hex = (character.codePointAt(0) ?? 0).toString(16);
+      const unicode = hex.length > 4 ? `\\U${hex.padStart(8, "0")}` : `\\u${hex.padStart(4, "0")}`;
+      return shortEscapes[character] ?? unicode;
+    })
+    .replaceAll(/[$%](?=\{)/gu, (marker) => marker + marker);
   return `"${text}"`;
 }
 
