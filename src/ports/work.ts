@@ -107,6 +107,8 @@ export interface StepRepository {
   anyOpen(runId: string): Promise<boolean>;
   /** True while any step of the run waits for an operator. Cheap. */
   anyWaiting(runId: string): Promise<boolean>;
+  /** Steps of the run that failed or wait for an operator, waiting ones first, then by when they ended. Cheap when there are none. */
+  troubled(runId: string, limit: number): Promise<readonly Step[]>;
   /** Moves every step of the run in one of `from` to `to`; returns those moved. Not for running steps. */
   moveAll(
     runId: string,
