@@ -1,11 +1,9 @@
 import { spawn, type ChildProcess, type StdioOptions } from "node:child_process";
 import { closeSync, constants, openSync, readFileSync } from "node:fs";
-import { constants as osConstants } from "node:os";
-import { Duplex } from "node:stream";
 import { GlasshouseError } from "../../domain/errors.ts";
-import { childPids, identify, identityAlive, type ProcessIdentity } from "./identity.ts";
 import { wardenPath, wrap, type Isolation } from "./isolation.ts";
 import { openMemoryFile } from "./memory-file.ts";
+import { controlFd, Warden, type Child, type Scope } from "./warden.ts";
 
 export interface ChildSpec {
   /** The program, by path or looked up on `env.PATH`, and its arguments as they are. No shell reads them. */
@@ -34,27 +32,6 @@ export interface ChildSpec {
   readonly leavesProcesses?: boolean;
 }
 
-export interface Child {
-  /** To be stored before `go`, so that recovery can prove the child dead. */
-  readonly identity: ProcessIdentity;
-  /** Lets it start. Before this nothing of it runs. */
-  go(): void;
-  /** One SIGINT to the child's own pid, in its whole life: repeating it does nothing. Before `go`: it is never started. */
-  interrupt(): void;
-  /** Kills it at once, with all that it started (with `leavesProcesses`: itself alone). Safe to repeat. */
-  kill(): void;
-  /** Resolves when it has ended, whoever may still hold its files open. Never rejects. */
-  readonly exited: Promise<ChildExit>;
-}
-
-export interface ChildExit {
-  /** As a shell says it: 128 + n when signal n ended it (a program that exits with that number itself looks the same), 126 and 127 when it could not be started. */
-  readonly code: number;
-  readonly signal: string | null;
-  /** False when it ended before `go`. */
-  readonly started: boolean;
-}
-
 /**
  * Starts the warden of one child and resolves when it is ready; the child itself waits for `go()`. The caller must call
  * `go`, `interrupt` or `kill` in the end. When the server dies the warden interrupts the child, waits `stopsWithinMs` and
@@ -79,11 +56,6 @@ export async function startChild(isolation: Isolation, spec: ChildSpec): Promise
     throw startFault(error, spec);
   }
 }
-
-type Scope = "namespace" | "group" | "alone";
-
-const controlFd = 9;
-const readyTimeoutMs = 30_000;
 
 function checkArgv(argv: readonly string[]): void {
   const program = argv[0] ?? "";
@@ -128,137 +100,6 @@ function spawnWith([program = "", ...rest]: readonly string[], spec: ChildSpec):
 function openOutput(path: string): number {
   const { O_WRONLY, O_CREAT, O_TRUNC, O_APPEND, O_NOFOLLOW } = constants;
   return openSync(path, O_WRONLY | O_CREAT | O_TRUNC | O_APPEND | O_NOFOLLOW, 0o600);
-}
-
-/** The server's end of one warden. */
-class Warden {
-  readonly #process: ChildProcess;
-  readonly #scope: Scope;
-  readonly #control: Duplex | null;
-  readonly #ready = Promise.withResolvers<void>();
-  readonly #exited = Promise.withResolvers<ChildExit>();
-  #identity: ProcessIdentity | null = null;
-  #said = "";
-  #started = false;
-  #ended = false;
-
-  constructor(process: ChildProcess, scope: Scope) {
-    this.#process = process;
-    this.#scope = scope;
-    this.#control = controlOf(process);
-    // A warden that dies while it is written to is reported by its exit.
-    this.#control?.on("error", () => undefined);
-    this.#control?.on("data", (chunk: Buffer) => this.#hear(chunk.toString("latin1")));
-    process.once("error", (error) => this.#failed(error));
-    process.once("exit", (code, signal) => void this.#ends(code, signal));
-  }
-
-  get exited(): Promise<ChildExit> {
-    return this.#exited.promise;
-  }
-
-  async becomesReady(): Promise<void> {
-    const timer = setTimeout(() => {
-      this.#ready.reject(new GlasshouseError("timeout", "its warden was not ready within 30 s"));
-    }, readyTimeoutMs);
-    await this.#ready.promise.finally(() => clearTimeout(timer));
-  }
-
-  /** In a namespace the process that counts is its pid 1, the only child of the wrapper. */
-  async identify(stopsWithinMs: number): Promise<ProcessIdentity> {
-    const outer = this.#process.pid ?? 0;
-    const pid = this.#scope === "namespace" ? (await childPids(outer))[0] : outer;
-    const identity = pid === undefined ? null : await identify(pid, stopsWithinMs);
-    if (identity === null) throw new Error("its warden ended at once");
-    this.#identity = identity;
-    return identity;
-  }
-
-  child(identity: ProcessIdentity): Child {
-    return {
-      identity,
-      exited: this.exited,
-      go: () => this.#go(),
-      interrupt: () => (this.#started ? this.#say("interrupt") : this.giveUp()),
-      kill: () => (this.#started ? void this.#kill() : this.giveUp()),
-    };
-  }
-
-  /** End of file before `go`: the warden leaves without starting anything. */
-  giveUp(): void {
-    this.#control?.destroy();
-    if (this.#identity === null) this.#process.kill("SIGKILL");
-  }
-
-  #go(): void {
-    if (this.#started || this.#control?.destroyed === true) return;
-    this.#started = true;
-    this.#say("go");
-  }
-
-  #say(word: string): void {
-    if (!this.#ended) this.#control?.write(`${word}\n`);
-  }
-
-  async #kill(): Promise<void> {
-    const identity = this.#identity;
-    if (this.#scope === "alone") return this.#say("kill");
-    if (this.#ended || identity === null || !(await identityAlive(identity))) return;
-    try {
-      process.kill(this.#scope === "group" ? -identity.pid : identity.pid, "SIGKILL");
-    } catch {
-      // It ended in this moment.
-    }
-  }
-
-  #hear(text: string): void {
-    this.#said += text;
-    if (this.#said.startsWith("ready\n")) this.#ready.resolve();
-  }
-
-  #failed(error: Error): void {
-    this.#ready.reject(error);
-    this.#settle({ code: 127, signal: null, started: false });
-  }
-
-  async #ends(code: number | null, signal: NodeJS.Signals | null): Promise<void> {
-    this.#ready.reject(new Error(`its warden ended with ${signal ?? String(code)}`));
-    if (this.#scope === "group") await this.#lastWords();
-    // A warden of a group ends itself together with the rest of it, and says the child's status before.
-    const said = /exit (\d+)\n$/u.exec(this.#said)?.[1];
-    const status = said === undefined ? (code ?? 128 + signalNumber(signal)) : Number(said);
-    this.#settle({ code: status, signal: signalName(status), started: this.#started });
-  }
-
-  async #lastWords(): Promise<void> {
-    const { promise, resolve } = Promise.withResolvers<void>();
-    if (this.#control === null || this.#control.destroyed) return;
-    this.#control.once("close", resolve);
-    const timer = setTimeout(resolve, 500);
-    await promise;
-    clearTimeout(timer);
-  }
-
-  #settle(exit: ChildExit): void {
-    this.#ended = true;
-    this.#control?.destroy();
-    this.#exited.resolve(exit);
-  }
-}
-
-function controlOf(process: ChildProcess): Duplex | null {
-  const control: unknown = Array.from<unknown>(process.stdio)[controlFd];
-  return control instanceof Duplex ? control : null;
-}
-
-function signalNumber(signal: NodeJS.Signals | null): number {
-  return signal === null ? 0 : osConstants.signals[signal];
-}
-
-function signalName(status: number): string | null {
-  if (status <= 128) return null;
-  const found = Object.entries(osConstants.signals).find(([, number]) => number === status - 128);
-  return found?.[0] ?? null;
 }
 
 function startFault(error: unknown, spec: ChildSpec): GlasshouseError {

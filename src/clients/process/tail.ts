@@ -9,7 +9,7 @@ export interface TailOptions {
   readonly ended: Promise<unknown>;
   /** Bytes after which lines are counted and no longer given. A line says so. Default 64 MiB. */
   readonly maxBytes?: number;
-  /** Longer lines are given in pieces of about this many characters. Default 64 Ki. */
+  /** Longer lines are given in pieces, at most twice as long as this. In characters, default 64 Ki. */
   readonly maxLineLength?: number;
   /** Hides values in the lines, also across the pieces of a long one. */
   readonly mask?: Pick<Mask, "apply" | "cut">;
@@ -137,11 +137,12 @@ class Lines {
     const { mask } = this.#options;
     let rest = text;
     while (rest.length > this.#maxLineLength) {
-      const at = mask === undefined ? rest.length : mask.cut(rest);
-      const piece = Math.min(at, this.#maxLineLength);
-      if (piece <= 0) break;
-      await this.#give(rest.slice(0, piece));
-      rest = rest.slice(piece);
+      const head = rest.slice(0, 2 * this.#maxLineLength);
+      const at = mask === undefined ? this.#maxLineLength : mask.cut(head);
+      // Only a secret longer than the head allows no cut: then the line is kept together.
+      if (at === 0) break;
+      await this.#give(rest.slice(0, at));
+      rest = rest.slice(at);
     }
     return rest;
   }

@@ -69,11 +69,10 @@ warden_watcher=$!
 
 wait "$warden_child"
 warden_status=$?
+# A warden that is killed says nothing: that is how the server knows.
+printf 'exit %s\n' "$warden_status" >&9 2>/dev/null
 case $warden_scope in
-  group)
-    printf 'exit %s\n' "$warden_status" >&9
-    kill -KILL 0
-    ;;
+  group) kill -KILL 0 ;;
   alone) kill "$warden_watcher" ;;
 esac
 exit "$warden_status"

@@ -1,0 +1,161 @@
+import type { ChildProcess } from "node:child_process";
+import { constants as osConstants } from "node:os";
+import { Duplex } from "node:stream";
+import { GlasshouseError } from "../../domain/errors.ts";
+import { childPids, identify, identityAlive, type ProcessIdentity } from "./identity.ts";
+
+export interface Child {
+  /** To be stored before `go`, so that recovery can prove the child dead. */
+  readonly identity: ProcessIdentity;
+  /** Lets it start. Before this nothing of it runs. */
+  go(): void;
+  /** One SIGINT to the child's own pid, in its whole life: repeating it does nothing. Before `go`: it is never started. */
+  interrupt(): void;
+  /** Kills it at once, with all that it started (with `leavesProcesses`: itself alone). Safe to repeat. */
+  kill(): void;
+  /** Resolves when it has ended, whoever may still hold its files open. Never rejects. */
+  readonly exited: Promise<ChildExit>;
+}
+
+export interface ChildExit {
+  /** As a shell says it: 128 + n when signal n ended it (a program that exits with that number itself looks the same), 126 and 127 when it could not be started. */
+  readonly code: number;
+  readonly signal: string | null;
+  /** False when it ended before `go`. */
+  readonly started: boolean;
+}
+
+/** What ends with the child: everything in its namespace, its process group, or nothing else. */
+export type Scope = "namespace" | "group" | "alone";
+
+/** The descriptor of the warden's socket; one digit, because that is what every sh can redirect. */
+export const controlFd = 9;
+const readyTimeoutMs = 30_000;
+
+/** The server's end of one warden: see warden.sh for the other. */
+export class Warden {
+  readonly #process: ChildProcess;
+  readonly #scope: Scope;
+  readonly #control: Duplex | null;
+  readonly #ready = Promise.withResolvers<void>();
+  readonly #exited = Promise.withResolvers<ChildExit>();
+  #identity: ProcessIdentity | null = null;
+  #said = "";
+  #started = false;
+  #ended = false;
+
+  constructor(process: ChildProcess, scope: Scope) {
+    this.#process = process;
+    this.#scope = scope;
+    this.#control = controlOf(process);
+    // A warden that dies while it is written to is reported by its exit.
+    this.#control?.on("error", () => undefined);
+    this.#control?.on("data", (chunk: Buffer) => this.#hear(chunk.toString("latin1")));
+    process.once("error", (error) => this.#failed(error));
+    process.once("exit", (code, signal) => void this.#ends(code, signal));
+  }
+
+  get exited(): Promise<ChildExit> {
+    return this.#exited.promise;
+  }
+
+  async becomesReady(): Promise<void> {
+    const timer = setTimeout(() => {
+      this.#ready.reject(new GlasshouseError("timeout", "its warden was not ready within 30 s"));
+    }, readyTimeoutMs);
+    await this.#ready.promise.finally(() => clearTimeout(timer));
+  }
+
+  /** In a namespace the process that counts is its pid 1, the only child of the wrapper. */
+  async identify(stopsWithinMs: number): Promise<ProcessIdentity> {
+    const outer = this.#process.pid ?? 0;
+    const pid = this.#scope === "namespace" ? (await childPids(outer))[0] : outer;
+    const identity = pid === undefined ? null : await identify(pid, stopsWithinMs);
+    if (identity === null) throw new Error("its warden ended at once");
+    this.#identity = identity;
+    return identity;
+  }
+
+  child(identity: ProcessIdentity): Child {
+    return {
+      identity,
+      exited: this.exited,
+      go: () => this.#go(),
+      interrupt: () => (this.#started ? this.#say("interrupt") : this.giveUp()),
+      kill: () => (this.#started ? void this.#kill() : this.giveUp()),
+    };
+  }
+
+  /** End of file before `go`: the warden leaves without starting anything. */
+  giveUp(): void {
+    this.#control?.destroy();
+    if (this.#identity === null) this.#process.kill("SIGKILL");
+  }
+
+  #go(): void {
+    if (this.#started || this.#control?.destroyed === true) return;
+    this.#started = true;
+    this.#say("go");
+  }
+
+  #say(word: string): void {
+    if (!this.#ended) this.#control?.write(`${word}\n`);
+  }
+
+  async #kill(): Promise<void> {
+    const identity = this.#identity;
+    if (this.#scope === "alone") return this.#say("kill");
+    if (this.#ended || identity === null || !(await identityAlive(identity))) return;
+    try {
+      process.kill(this.#scope === "group" ? -identity.pid : identity.pid, "SIGKILL");
+    } catch {
+      // It ended in this moment.
+    }
+  }
+
+  #hear(text: string): void {
+    this.#said += text;
+    if (this.#said.startsWith("ready\n")) this.#ready.resolve();
+  }
+
+  #failed(error: Error): void {
+    this.#ready.reject(error);
+    this.#settle({ code: 127, signal: null, started: false });
+  }
+
+  async #ends(code: number | null, signal: NodeJS.Signals | null): Promise<void> {
+    this.#ready.reject(new Error(`its warden ended with ${signal ?? String(code)}`));
+    await this.#lastWords();
+    const said = /exit (\d+)\n$/u.exec(this.#said)?.[1];
+    const silent = this.#started ? 128 + osConstants.signals.SIGKILL : 0;
+    const status = said === undefined ? silent : Number(said);
+    this.#settle({ code: status, signal: signalName(status), started: this.#started });
+  }
+
+  /** The exit may be seen before what was said last. Nobody but the warden holds its end of the socket. */
+  async #lastWords(): Promise<void> {
+    if (this.#control === null || this.#control.destroyed) return;
+    const { promise, resolve } = Promise.withResolvers<void>();
+    this.#control.once("close", resolve);
+    const timer = setTimeout(resolve, 5000);
+    await promise;
+    clearTimeout(timer);
+  }
+
+  #settle(exit: ChildExit): void {
+    this.#ended = true;
+    this.#control?.destroy();
+    this.#exited.resolve(exit);
+  }
+}
+
+function controlOf(process: ChildProcess): Duplex | null {
+  const control: unknown = Array.from<unknown>(process.stdio)[controlFd];
+  return control instanceof Duplex ? control : null;
+}
+
+function signalName(status: number): string | null {
+  if (status <= 128) return null;
+  const found = Object.entries(osConstants.signals).find(([, number]) => number === status - 128);
+  return found?.[0] ?? null;
+}
