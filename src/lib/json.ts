@@ -22,3 +22,9 @@ export function canonicalJson(value: Json): string {
     .map((key) => `${JSON.stringify(key)}:${canonicalJson(value[key] ?? null)}`);
   return `{${members.join(",")}}`;
 }
+
+/** Plain data as JSON: what JSON.stringify would write, read back. For typed records that are JSON but whose type does not say so. */
+export function toJson(value: object): Json {
+  const json: Json = JSON.parse(JSON.stringify(value));
+  return json;
+}

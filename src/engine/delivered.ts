@@ -1,0 +1,33 @@
+import { evaluatedText } from "../domain/desired.ts";
+import type { Environment } from "../domain/environment.ts";
+import { evaluate, type Scope } from "../domain/expression.ts";
+import type { GroupRecord } from "../domain/record.ts";
+import type { Values } from "../domain/value.ts";
+import type { RunFacts } from "./run-cache.ts";
+import { scopeOf } from "./step-inputs.ts";
+
+/** The scope in which checks, outputs and entrypoints are evaluated: everything that was delivered, entrypoints too. */
+export function deliveredScope(facts: RunFacts, records: readonly GroupRecord[]): Scope {
+  const scope = scopeOf(facts, records);
+  const entrypoints = Object.entries(facts.template.body.entrypoints).map(
+    ([name, { url }]) => [name, { url: evaluatedText(String(url), scope) }] as const,
+  );
+  return { ...scope, entrypoints: Object.fromEntries(entrypoints) };
+}
+
+/** Entrypoints and outputs of the environment, from what its groups delivered. */
+export function delivered(
+  facts: RunFacts,
+  records: readonly GroupRecord[],
+): Pick<Environment, "entrypoints" | "outputs"> {
+  const scope = deliveredScope(facts, records);
+  const { body } = facts.template;
+  const entrypoints = Object.entries(body.entrypoints).map(
+    ([name, { description }]) =>
+      [name, { url: scope.entrypoints[name]?.url ?? "", description }] as const,
+  );
+  const outputs: Values = Object.fromEntries(
+    Object.entries(body.outputs).map(([name, value]) => [name, evaluate(value, scope)]),
+  );
+  return { entrypoints: Object.fromEntries(entrypoints), outputs };
+}

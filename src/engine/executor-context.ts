@@ -1,0 +1,144 @@
+import { mkdir } from "node:fs/promises";
+import { join } from "node:path";
+import { groupKey, type GroupRecord } from "../domain/record.ts";
+import type { Attempt, Step } from "../domain/step.ts";
+import { isJsonObject, type Json } from "../lib/json.ts";
+import { Mask } from "../lib/mask.ts";
+import { maskSecrets, type Value, type Values } from "../domain/value.ts";
+import type { ExecutorContext } from "../ports/executor.ts";
+import type { Fence } from "../ports/work.ts";
+import type { EngineDeps } from "./deps.ts";
+import { NoteBuffer } from "./note-buffer.ts";
+import type { RunFacts } from "./run-cache.ts";
+import { reveal, sealIn } from "./sealed-values.ts";
+import { stateSlot } from "./state-slot.ts";
+import { StepLog } from "./step-log.ts";
+import { templateFiles } from "./template-files.ts";
+
+export interface ContextParts {
+  readonly facts: RunFacts;
+  readonly step: Step;
+  readonly settings: Value;
+  readonly record: GroupRecord | null;
+  readonly declaredOutputs: readonly string[];
+  readonly sealedPlan: Uint8Array | null;
+  readonly signal: AbortSignal;
+  readonly kill: AbortSignal;
+  readonly progress: (progress: {
+    readonly done: number;
+    readonly total: number | null;
+    readonly message: string;
+  }) => void;
+}
+
+/** The context of one attempt and what must be closed when it ends. */
+export interface StepContext {
+  readonly ctx: ExecutorContext;
+  readonly close: () => Promise<void>;
+}
+
+/** Builds what an executor gets. The work directory exists when this resolves. */
+export async function stepContext(deps: EngineDeps, parts: ContextParts): Promise<StepContext> {
+  const { step, facts } = parts;
+  const name = step.group ?? step.key.slice(step.key.indexOf(":") + 1);
+  const fence = fenceOf(step);
+  const workDirectory = join(deps.settings.workRoot, facts.environment.id, step.template, name);
+  await mkdir(workDirectory, { recursive: true, mode: 0o700 });
+  const { attempts, last, template } = await deps.store.read(async (tx) => ({
+    attempts: await tx.steps.attempts(step.id),
+    last: await tx.logs.last(step.id),
+    template:
+      parts.record === null || parts.record.templateId === facts.template.id
+        ? facts.template
+        : ((await tx.templates.get(parts.record.templateId)) ?? facts.template),
+  }));
+  const mask = new Mask();
+  const log = new StepLog(deps, {
+    stepId: step.id,
+    token: step.token,
+    last,
+    mask: (line) => mask.apply(line),
+  });
+  const notes = new NoteBuffer(deps, fence);
+  // Taking down and looking go by the files that the record was applied with, not by those of a newer version.
+  const files =
+    step.phase === "apply" || step.phase === "action" ? facts.template.files : template.files;
+  const ctx: ExecutorContext = {
+    environment: { id: facts.environment.id, name: facts.environment.name },
+    template: { name: facts.template.name, version: facts.template.version },
+    group: name,
+    stepId: step.id,
+    token: step.token,
+    owner: `glasshouse/${facts.environment.id}/${name}`,
+    traceparent: null,
+    settings: parts.settings,
+    previous: previousOf(parts.record),
+    parameters: plainParameters(facts.parameters),
+    declaredOutputs: parts.declaredOutputs,
+    workDirectory,
+    files: templateFiles(files, deps.blobs),
+    sealedPlan: parts.sealedPlan,
+    attempts: earlier(attempts, step),
+    acceptedLeaks: acceptedLeaks(step.input),
+    state: stateSlot(
+      deps,
+      { environmentId: facts.environment.id, template: step.template, group: name },
+      fence,
+    ),
+    reveal: (value) => reveal(deps, value, mask),
+    seal: (output, plain) => {
+      mask.add(plain);
+      const of = {
+        environmentId: facts.environment.id,
+        name: `output/${groupKey(step.template, name)}/${output}`,
+        plain,
+      };
+      return deps.store.transact((tx) => sealIn(tx, deps, of));
+    },
+    log: (line) => log.write(line),
+    progress: parts.progress,
+    note: (note) => notes.add(note),
+    childStarted: async (identity) => {
+      await deps.store.transact((tx) => tx.steps.setChild(fence, identity));
+      await deps.settings.failpoint("step.childStored");
+    },
+    signal: parts.signal,
+    kill: parts.kill,
+  };
+  return { ctx, close: () => log.close() };
+}
+
+export function fenceOf(step: Step): Fence {
+  return {
+    stepId: step.id,
+    runId: step.runId,
+    environmentId: step.environmentId,
+    token: step.token,
+  };
+}
+
+function previousOf(record: GroupRecord | null): ExecutorContext["previous"] {
+  return record === null
+    ? null
+    : { settings: record.settings, outputs: record.outputs, memory: record.memory };
+}
+
+/** Secret parameters are left out altogether: programs get them through `inputs` or not at all. */
+function plainParameters(parameters: Values): Readonly<Record<string, Json>> {
+  const plain = Object.entries(parameters).filter(
+    ([, value]) => !isJsonObject(value) || !("$secret" in value),
+  );
+  return Object.fromEntries(plain.map(([name, value]) => [name, maskSecrets(value)]));
+}
+
+function earlier(attempts: readonly Attempt[], step: Step): readonly Attempt[] {
+  return attempts.filter((attempt) => attempt.token < step.token);
+}
+
+/** `run.retry --accept-leak` leaves the accepted addresses in the step's input. */
+function acceptedLeaks(input: Json): readonly string[] {
+  if (!isJsonObject(input) || !Array.isArray(input["acceptedLeaks"])) return [];
+  return input["acceptedLeaks"].flatMap((address: Json) =>
+    typeof address === "string" ? [address] : [],
+  );
+}

@@ -1,0 +1,330 @@
+import { GlasshouseError, failureOf, type Failure } from "../domain/errors.ts";
+import { stepEventData } from "../domain/event-data.ts";
+import type { EventType, NewEvent } from "../domain/event.ts";
+import { groupKey, type GroupRecord } from "../domain/record.ts";
+import type { Step } from "../domain/step.ts";
+import { backoff } from "../lib/backoff.ts";
+import { toJson } from "../lib/json.ts";
+import { timestamp } from "../ports/clock.ts";
+import type { Tx } from "../ports/store.ts";
+import type { EngineDeps } from "./deps.ts";
+import { fenceOf } from "./executor-context.ts";
+import type { Performed } from "./perform.ts";
+import { resourceEvents } from "./resources.ts";
+import type { RunFacts } from "./run-cache.ts";
+import type { StepInputs } from "./step-inputs.ts";
+
+/** How an attempt ended, decided outside the transaction so that running the transaction twice gives the same. */
+export type Outcome =
+  | { readonly kind: "performed"; readonly performed: Performed }
+  | { readonly kind: "failed"; readonly failure: Failure }
+  | {
+      readonly kind: "retry";
+      readonly failure: Failure;
+      readonly delayMs: number;
+      readonly counts: boolean;
+    }
+  | { readonly kind: "cancelled" };
+
+export interface Recording {
+  readonly facts: RunFacts;
+  readonly step: Step;
+  readonly inputs: StepInputs | null;
+  readonly outcome: Outcome;
+}
+
+/** Whether an error ends the step or it is tried again: by its class, the step's policy and what was asked of the attempt. */
+export function outcomeOfError(
+  error: unknown,
+  of: {
+    readonly step: Step;
+    readonly cancelled: boolean;
+    readonly timedOut: boolean;
+    readonly random: number;
+  },
+): Outcome {
+  const { step } = of;
+  if (of.cancelled) return { kind: "cancelled" };
+  if (of.timedOut) {
+    return {
+      kind: "failed",
+      failure: {
+        code: "timeout",
+        message: `It took longer than its limit of ${step.timeoutMs / 1000} s and was stopped.`,
+      },
+    };
+  }
+  const failure = failureOf(error);
+  const transient = error instanceof GlasshouseError && error.row.kind === "transient";
+  if (!transient || step.attempts + 1 >= step.retry.attempts) return { kind: "failed", failure };
+  const delayMs = backoff({
+    attempt: step.attempts + 1,
+    baseMs: step.retry.backoffMs,
+    mostMs: 300_000,
+    random: of.random,
+  });
+  return { kind: "retry", failure, delayMs, counts: true };
+}
+
+/** Writes an attempt's outcome: the step, the record of its group, resources, progress and events. First it checks the fence. */
+export async function record(tx: Tx, deps: EngineDeps, of: Recording): Promise<void> {
+  const { step, outcome } = of;
+  const fence = fenceOf(step);
+  const now = timestamp(deps.clock);
+  await tx.steps.fence(fence);
+  switch (outcome.kind) {
+    case "performed":
+      return recordPerformed(tx, deps, { ...of, performed: outcome.performed });
+    case "failed":
+      await keepPartial(tx, of, now);
+      await tx.steps.end(fence, {
+        status: "failed",
+        reason: null,
+        failure: outcome.failure,
+        changes: [],
+        now,
+      });
+      await tx.runs.addProgress(step.runId, { failed: 1 });
+      return append(tx, of, { now, type: "step.failed" });
+    case "retry": {
+      await keepPartial(tx, of, now);
+      const reason = `it is tried again: ${outcome.failure.message}`;
+      await tx.steps.retry(fence, {
+        availableAt: timestamp(deps.clock, outcome.delayMs),
+        counts: outcome.counts,
+        reason,
+        failure: outcome.failure,
+        now,
+      });
+      return append(tx, of, { now, type: "step.retrying" });
+    }
+    case "cancelled":
+      await keepPartial(tx, of, now);
+      await tx.steps.end(fence, {
+        status: "cancelled",
+        reason: "the run was cancelled",
+        failure: null,
+        changes: [],
+        now,
+      });
+      return append(tx, of, { now, type: "step.failed" });
+  }
+}
+
+async function recordPerformed(
+  tx: Tx,
+  deps: EngineDeps,
+  of: Recording & { readonly performed: Performed },
+): Promise<void> {
+  const { performed, step } = of;
+  const now = timestamp(deps.clock);
+  switch (performed.kind) {
+    case "applied":
+      return recordApplied(tx, deps, { ...of, performed });
+    case "unchanged":
+      return done(tx, of, { now, status: "skipped", reason: "unchanged" });
+    case "destroyed":
+      await forgetGroup(tx, of, now);
+      return done(tx, of, { now, status: "succeeded" });
+    case "observed":
+      await recordObserved(tx, { ...of, performed, now });
+      return done(tx, of, {
+        now,
+        status: "succeeded",
+        reason: driftWords[performed.observation.drift],
+        changes: performed.observation.changes,
+      });
+    case "planned":
+      await tx.steps.setInput(
+        step.id,
+        performed.blob === null ? null : { sealedPlan: performed.blob },
+      );
+      return done(tx, of, { now, status: "succeeded", changes: performed.changes });
+    case "acted":
+    case "nothing":
+      return done(tx, of, { now, status: "succeeded" });
+    case "ask": {
+      await keepPartial(tx, of, now);
+      const code = performed.reason === "approval" ? "conflict" : performed.reason;
+      await tx.steps.park(fenceOf(step), {
+        reason: performed.detail,
+        failure: { code, message: performed.detail },
+        now,
+      });
+      return append(tx, of, {
+        now,
+        type: performed.reason === "approval" ? "step.progressed" : "step.unknown",
+      });
+    }
+  }
+}
+
+const driftWords = {
+  none: "as it should be",
+  drifted: "it has drifted",
+  missing: "it is gone",
+} as const;
+
+type Applied = Extract<Performed, { kind: "applied" }>;
+
+async function recordApplied(
+  tx: Tx,
+  deps: EngineDeps,
+  of: Recording & { readonly performed: Applied },
+): Promise<void> {
+  const { facts, step, performed } = of;
+  const now = timestamp(deps.clock);
+  const { group, inputs, result, resources } = performed;
+  const before = inputs.record;
+  const row: GroupRecord = {
+    ...frozen(of, inputs),
+    status: "applied",
+    fingerprint: inputs.fingerprint,
+    outputs: result.outputs,
+    memory: result.memory,
+    drift: "none",
+    appliedAt: now,
+  };
+  await tx.records.put({ ...row, behaviour: deps.executors.get(group.executor)?.behaviour ?? 0 });
+  const at = {
+    environmentId: facts.environment.id,
+    template: step.template,
+    group: step.group ?? "",
+  };
+  await tx.resources.replaceObserved(at, result.observed, now);
+  const known =
+    Object.keys(group.resources).length === 0 && before === null
+      ? []
+      : (await tx.resources.ofEnvironment(at.environmentId)).filter(
+          (old) => old.group === at.group && old.template === at.template,
+        );
+  if (resources.length > 0 || known.length > 0) await tx.resources.replaceGroup(at, resources);
+  await done(tx, of, {
+    now,
+    status: "succeeded",
+    changes: result.changes,
+    more: resourceEvents({ facts, step, before: known, after: resources }),
+  });
+}
+
+/** What stays of a group whatever happens later: enough to take it down without its template. */
+function frozen(
+  of: Recording,
+  inputs: StepInputs,
+): Omit<GroupRecord, "status" | "fingerprint" | "outputs" | "memory" | "drift" | "appliedAt"> {
+  const { facts, step } = of;
+  const group = inputs.group;
+  return {
+    environmentId: facts.environment.id,
+    template: step.template,
+    group: step.group ?? "",
+    templateId: facts.template.id,
+    executor: group?.executor ?? step.executor ?? "",
+    behaviour: 0,
+    upstreams: (group?.upstreams ?? []).map((upstream) => groupKey(step.template, upstream)),
+    settings: inputs.settings,
+    timeoutMs: step.timeoutMs,
+  };
+}
+
+/** An apply that did not end well may have made something: its record says `partial` and holds what destroy needs. */
+async function keepPartial(tx: Tx, of: Recording, now: string): Promise<void> {
+  const { step, inputs } = of;
+  if (step.phase !== "apply" || inputs === null || inputs.group === null) return;
+  const before = inputs.record;
+  await tx.records.put({
+    ...frozen(of, inputs),
+    status: "partial",
+    fingerprint: null,
+    outputs: before?.outputs ?? {},
+    memory: before?.memory ?? null,
+    drift: before?.drift ?? "unknown",
+    appliedAt: now,
+  });
+}
+
+async function forgetGroup(tx: Tx, of: Recording, now: string): Promise<void> {
+  const at = {
+    environmentId: of.facts.environment.id,
+    template: of.step.template,
+    group: of.step.group ?? "",
+  };
+  await tx.records.remove(at.environmentId, at.template, at.group);
+  await tx.resources.replaceObserved(at, [], now);
+  await tx.resources.replaceGroup(at, []);
+}
+
+async function recordObserved(
+  tx: Tx,
+  of: Recording & {
+    readonly performed: Extract<Performed, { kind: "observed" }>;
+    readonly now: string;
+  },
+): Promise<void> {
+  const { step, facts, performed, now } = of;
+  const record = await tx.records.get(facts.environment.id, step.template, step.group ?? "");
+  // The group was applied again while it was looked at: what was seen says nothing about it any more.
+  if (record === null || record.appliedAt !== performed.record.appliedAt) return;
+  const { drift, observed } = performed.observation;
+  await tx.records.put({ ...record, drift });
+  const at = {
+    environmentId: record.environmentId,
+    template: record.template,
+    group: record.group,
+  };
+  await tx.resources.replaceObserved(at, observed, now);
+  await tx.resources.setGroupStatus(at, drift === "none" ? "present" : "drifted", now);
+}
+
+interface Done {
+  readonly now: string;
+  readonly status: "succeeded" | "skipped";
+  readonly reason?: string;
+  readonly changes?: Step["changes"];
+  readonly more?: readonly NewEvent[];
+}
+
+async function done(
+  tx: Tx,
+  of: Recording,
+  { now, status, reason, changes, more }: Done,
+): Promise<void> {
+  const { step } = of;
+  await tx.steps.end(fenceOf(step), {
+    status,
+    reason: reason ?? step.reason,
+    failure: null,
+    changes: changes ?? [],
+    now,
+  });
+  await tx.runs.addProgress(step.runId, {
+    done: 1,
+    ...(status === "skipped" ? { skipped: 1 } : {}),
+  });
+  await append(tx, of, {
+    now,
+    type: status === "skipped" ? "step.skipped" : "step.succeeded",
+    ...(more === undefined ? {} : { more }),
+  });
+}
+
+/** The step's event carries the run's progress, so that one stream shows both. */
+async function append(
+  tx: Tx,
+  of: Recording,
+  what: { readonly now: string; readonly type: EventType; readonly more?: readonly NewEvent[] },
+): Promise<void> {
+  const { facts, step } = of;
+  const [after, run] = [await tx.steps.get(step.id), await tx.runs.get(step.runId)];
+  if (after === null || run === null) return;
+  const data = toJson({ ...stepEventData(after), progress: run.progress });
+  const event: NewEvent = {
+    type: what.type,
+    environmentId: facts.environment.id,
+    subject: `environments/${facts.environment.name}`,
+    runId: run.id,
+    stepId: step.id,
+    data,
+  };
+  await tx.events.append([...(what.more ?? []), event], what.now);
+}

@@ -1,0 +1,277 @@
+import { GlasshouseError } from "../domain/errors.ts";
+import type { GroupRecord } from "../domain/record.ts";
+import { groupKey } from "../domain/record.ts";
+import type { Change, ObservedResource, Resource } from "../domain/resource.ts";
+import type { Step } from "../domain/step.ts";
+import type { Group } from "../domain/template.ts";
+import type { Value, Values } from "../domain/value.ts";
+import { evaluate } from "../domain/expression.ts";
+import { isJsonObject, type Json } from "../lib/json.ts";
+import type { Executor, ExecutorContext, ExecutorResult, Observation } from "../ports/executor.ts";
+import type { EngineDeps } from "./deps.ts";
+import { stepContext, type StepContext } from "./executor-context.ts";
+import { groupResources } from "./resources.ts";
+import type { RunFacts } from "./run-cache.ts";
+import { applyInputs, recordInputs, scopeOf, type StepInputs } from "./step-inputs.ts";
+
+/** What an attempt came to; what is written for it is decided in one place (outcome.ts). */
+export type Performed =
+  | {
+      readonly kind: "applied";
+      readonly group: Group;
+      readonly inputs: StepInputs;
+      readonly result: ExecutorResult;
+      readonly resources: readonly Resource[];
+    }
+  | { readonly kind: "unchanged" }
+  | { readonly kind: "destroyed" }
+  | { readonly kind: "observed"; readonly record: GroupRecord; readonly observation: Observation }
+  | { readonly kind: "planned"; readonly changes: readonly Change[]; readonly blob: string | null }
+  | { readonly kind: "acted"; readonly observed: readonly ObservedResource[] }
+  | { readonly kind: "nothing" }
+  /** A person must decide; the settings say what may exist. */
+  | {
+      readonly kind: "ask";
+      readonly reason: "outcome-unknown" | "suspected-leak" | "approval";
+      readonly detail: string;
+      readonly addresses: readonly string[];
+      readonly changes: readonly Change[];
+    };
+
+export interface Performance {
+  readonly facts: RunFacts;
+  readonly step: Step;
+  /** The last attempt's outcome is unknown. */
+  readonly settle: boolean;
+  readonly signal: AbortSignal;
+  readonly kill: AbortSignal;
+  readonly progress: StepContextProgress;
+  /** Told as soon as it is known, so that a failure can record what may exist. */
+  readonly prepared: (inputs: StepInputs) => void;
+}
+
+type StepContextProgress = Parameters<typeof stepContext>[1]["progress"];
+
+/** Does one attempt of a step with its executor. Writes nothing but what the context writes. Errors are the executor's. */
+export async function perform(deps: EngineDeps, of: Performance): Promise<Performed> {
+  switch (of.step.phase) {
+    case "apply":
+      return performApply(deps, of);
+    case "destroy":
+      return performDestroy(deps, of);
+    case "observe":
+      return performObserve(deps, of);
+    case "plan":
+      return performPlan(deps, of);
+    case "action":
+      return performAction(deps, of);
+    case "barrier":
+      return { kind: "nothing" };
+    case "check":
+      throw new GlasshouseError("internal", `Check ${of.step.key} came to an executor.`);
+  }
+}
+
+async function performApply(deps: EngineDeps, of: Performance): Promise<Performed> {
+  const { facts, step } = of;
+  const inputs = await deps.store.read((tx) => applyInputs(tx, deps, { facts, step }));
+  of.prepared(inputs);
+  const { group, record, fingerprint } = inputs;
+  if (group === null) throw new GlasshouseError("internal", `Step ${step.id} has no group.`);
+  const healthy =
+    record !== null &&
+    record.status === "applied" &&
+    record.drift !== "drifted" &&
+    record.drift !== "missing";
+  if (!of.settle && healthy && record.fingerprint === fingerprint && sealedPlanOf(step) === null)
+    return { kind: "unchanged" };
+  await deps.settings.failpoint("step.prepared");
+  const context = await contextOf(deps, of, inputs);
+  return closing(context, async (ctx) => {
+    const executor = executorOf(deps, step.executor);
+    const settled = of.settle ? await settleFirst(executor, { ...ctx, operation: "apply" }) : null;
+    if (settled !== null && "ask" in settled) return settled.ask;
+    const approval = settled === null ? await deferredApproval(executor, ctx, of) : null;
+    if (approval !== null) return approval;
+    const result = settled?.result ?? (await executor.apply(ctx));
+    const outputs = declared(group, result.outputs, step);
+    const resources = groupResources(deps, { facts, step, inputs, group, outputs });
+    return { kind: "applied", group, inputs, result: { ...result, outputs }, resources };
+  });
+}
+
+async function performDestroy(deps: EngineDeps, of: Performance): Promise<Performed> {
+  const inputs = await deps.store.read((tx) => recordInputs(tx, of.step));
+  of.prepared(inputs);
+  await deps.settings.failpoint("step.prepared");
+  const context = await contextOf(deps, of, inputs);
+  return closing(context, async (ctx) => {
+    const executor = executorOf(deps, inputs.record?.executor ?? null);
+    const settled = of.settle
+      ? await settleFirst(executor, { ...ctx, operation: "destroy" })
+      : null;
+    if (settled !== null && "ask" in settled) return settled.ask;
+    if (settled === null) await executor.destroy(ctx);
+    return { kind: "destroyed" };
+  });
+}
+
+async function performObserve(deps: EngineDeps, of: Performance): Promise<Performed> {
+  const inputs = await deps.store.read((tx) => recordInputs(tx, of.step));
+  const { record } = inputs;
+  if (record === null) return { kind: "nothing" };
+  const context = await contextOf(deps, of, inputs);
+  return closing(context, async (ctx) => ({
+    kind: "observed",
+    record,
+    observation: await executorOf(deps, record.executor).observe(ctx),
+  }));
+}
+
+async function performPlan(deps: EngineDeps, of: Performance): Promise<Performed> {
+  const inputs = await deps.store.read((tx) => applyInputs(tx, deps, of));
+  const context = await contextOf(deps, of, inputs);
+  return closing(context, async (ctx) => {
+    const { changes, saved } = await executorOf(deps, of.step.executor).plan(ctx);
+    return {
+      kind: "planned",
+      changes,
+      blob: saved === null ? null : await deps.blobs.putSealed(saved),
+    };
+  });
+}
+
+/** An action is a command of the template, run with the command executor; what it makes is its own affair. */
+async function performAction(deps: EngineDeps, of: Performance): Promise<Performed> {
+  const { facts, step } = of;
+  const action = facts.template.body.actions[facts.run.action ?? ""];
+  if (action === undefined)
+    throw new GlasshouseError(
+      "not-found",
+      `The template has no action "${facts.run.action ?? ""}".`,
+    );
+  const records = await deps.store.read((tx) => tx.records.list(facts.environment.id));
+  const settings: Value = { create: evaluate(action.app.command, scopeOf(facts, records)) };
+  const context = await contextOf(deps, of, {
+    group: null,
+    record: null,
+    settings,
+    fingerprint: null,
+  });
+  return closing(context, async (ctx) => {
+    const executor = executorOf(deps, step.executor);
+    const settled = of.settle ? await settleFirst(executor, { ...ctx, operation: "apply" }) : null;
+    if (settled !== null && "ask" in settled) return settled.ask;
+    const result = settled?.result ?? (await executor.apply(ctx));
+    return { kind: "acted", observed: result.observed };
+  });
+}
+
+/** Looks at the real world first. Null: do it again, that is safe. */
+async function settleFirst(
+  executor: Executor,
+  ctx: Parameters<Executor["settle"]>[0],
+): Promise<
+  { readonly result: ExecutorResult } | { readonly ask: Extract<Performed, { kind: "ask" }> } | null
+> {
+  const settlement = await executor.settle(ctx);
+  switch (settlement.kind) {
+    case "done":
+      return { result: settlement.result };
+    case "again":
+      return null;
+    case "ask":
+      return { ask: { ...settlement, changes: [] } };
+  }
+}
+
+/**
+ * In a saved plan a deferred group is planned when it is reached. With `safe` it goes on when it only creates or updates,
+ * with `ask` never by itself; otherwise the run waits for approval. Null: go on.
+ */
+async function deferredApproval(
+  executor: Executor,
+  ctx: ExecutorContext,
+  { facts, step }: Performance,
+): Promise<Performed | null> {
+  const { deferred } = facts.run.options;
+  if (
+    facts.run.planId === null ||
+    step.mark !== "deferred" ||
+    deferred === "any" ||
+    flagOf(step.input, "approved")
+  )
+    return null;
+  const { changes } = await executor.plan(ctx);
+  const harmful = changes.filter(
+    (change) => change.action === "destroy" || change.action === "replace",
+  );
+  const asks = deferred === "ask" ? changes.filter((change) => change.action !== "none") : harmful;
+  if (asks.length === 0) return null;
+  const addresses = asks.map((change) => change.address);
+  const detail = `it was not known when the plan was made and would ${deferred === "ask" ? "change" : "destroy or replace"} ${addresses.slice(0, 5).join(", ")}`;
+  return { kind: "ask", reason: "approval", detail, addresses, changes };
+}
+
+/** A declared output that is not delivered fails the step; one that was not declared is left out. */
+function declared(group: Group, outputs: Values, step: Step): Values {
+  const missing = group.outputs.filter((name) => outputs[name] === undefined);
+  if (missing.length > 0) {
+    throw new GlasshouseError(
+      "output-missing",
+      `Group ${groupKey(step.template, step.group ?? "")} declares the output ${missing.join(", ")}, which was not delivered.`,
+    );
+  }
+  return Object.fromEntries(group.outputs.map((name) => [name, outputs[name] ?? null]));
+}
+
+async function contextOf(
+  deps: EngineDeps,
+  of: Performance,
+  inputs: StepInputs,
+): Promise<StepContext> {
+  const blob = sealedPlanOf(of.step);
+  return stepContext(deps, {
+    facts: of.facts,
+    step: of.step,
+    settings: inputs.settings,
+    record: inputs.record,
+    declaredOutputs: inputs.group?.outputs ?? Object.keys(inputs.record?.outputs ?? {}),
+    sealedPlan: blob === null || of.settle ? null : await deps.blobs.get(blob),
+    signal: of.signal,
+    kill: of.kill,
+    progress: of.progress,
+  });
+}
+
+async function closing<T>(
+  context: StepContext,
+  act: (ctx: ExecutorContext) => Promise<T>,
+): Promise<T> {
+  try {
+    return await act(context.ctx);
+  } finally {
+    await context.close();
+  }
+}
+
+function executorOf(deps: EngineDeps, name: string | null): Executor {
+  const executor = name === null ? undefined : deps.executors.get(name);
+  if (executor === undefined)
+    throw new GlasshouseError(
+      "not-available",
+      `There is no executor ${name ?? "(none)"} in this server.`,
+    );
+  return executor;
+}
+
+/** The first attempt applies the saved plan; a later one finds the world moved and plans afresh. */
+function sealedPlanOf(step: Step): string | null {
+  if (!isJsonObject(step.input) || step.attempts > 0) return null;
+  const blob = step.input["sealedPlan"];
+  return typeof blob === "string" ? blob : null;
+}
+
+function flagOf(input: Json, name: string): boolean {
+  return isJsonObject(input) && input[name] === true;
+}

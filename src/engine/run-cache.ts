@@ -1,0 +1,112 @@
+import {
+  effectiveParameters,
+  requiredEnvironments,
+  type EnvironmentFacts,
+} from "../domain/desired.ts";
+import { GlasshouseError } from "../domain/errors.ts";
+import type { Scope } from "../domain/expression.ts";
+import type { Run } from "../domain/run.ts";
+import type { Template } from "../domain/template.ts";
+import type { Values } from "../domain/value.ts";
+import type { ReadTx, Store } from "../ports/store.ts";
+
+/** What every step of a run shares and no step changes: loaded once, kept while the run is worked on. */
+export interface RunFacts {
+  readonly run: Run;
+  readonly environment: EnvironmentFacts;
+  readonly template: Template;
+  /** With defaults filled in. */
+  readonly parameters: Values;
+  /** Outputs of the environments it requires, by the name under `requires`. */
+  readonly requires: Scope["requires"];
+}
+
+const keptRuns = 256;
+const keptTemplates = 64;
+
+/** Two bounded caches: facts by run id, templates by id. Nothing in them can change but by a new run or a replaced draft. */
+export class RunCache {
+  readonly #store: Store;
+  readonly #runs = new Map<string, RunFacts>();
+  readonly #templates = new Map<string, Template>();
+
+  constructor(store: Store) {
+    this.#store = store;
+  }
+
+  async facts(runId: string): Promise<RunFacts> {
+    const known = this.#runs.get(runId);
+    if (known !== undefined) return known;
+    const facts = await this.#store.read(async (tx) =>
+      this.load(tx, present(await tx.runs.get(runId), `run ${runId}`)),
+    );
+    remember(this.#runs, keptRuns, [runId, facts]);
+    return facts;
+  }
+
+  /** The same from within a transaction, not from the cache. */
+  async load(tx: ReadTx, run: Run): Promise<RunFacts> {
+    const environment = present(
+      await tx.environments.get(run.environmentId),
+      `environment ${run.environmentId}`,
+    );
+    const desired = present(run.desired.templates[0] ?? null, `template of run ${run.id}`);
+    const template = await this.template(tx, desired.templateId);
+    const parameters = effectiveParameters(template.body.parameters, desired.parameters);
+    const requires = await requiredOutputs(
+      tx,
+      requiredEnvironments(template.body, parameters, environment),
+    );
+    return {
+      run,
+      environment: { id: environment.id, name: environment.name, tags: environment.tags },
+      template,
+      parameters,
+      requires,
+    };
+  }
+
+  async template(tx: ReadTx, id: string): Promise<Template> {
+    const known = this.#templates.get(id);
+    if (known !== undefined) return known;
+    const template = present(await tx.templates.get(id), `template ${id}`);
+    // A draft may still be replaced, so it is read afresh each time.
+    if (template.status !== "draft") remember(this.#templates, keptTemplates, [id, template]);
+    return template;
+  }
+
+  forget(runId: string): void {
+    this.#runs.delete(runId);
+  }
+}
+
+async function requiredOutputs(
+  tx: ReadTx,
+  required: ReturnType<typeof requiredEnvironments>,
+): Promise<Scope["requires"]> {
+  const found: [string, { outputs: Values }][] = [];
+  for (const [key, { name, outputs }] of required) {
+    const environment = await tx.environments.find(name);
+    if (environment === null) continue;
+    const exported = Object.entries(environment.outputs).filter(([output]) =>
+      outputs.includes(output),
+    );
+    found.push([key, { outputs: Object.fromEntries(exported) }]);
+  }
+  return Object.fromEntries(found);
+}
+
+function present<T>(value: T | null, what: string): T {
+  if (value === null)
+    throw new GlasshouseError(
+      "internal",
+      `The ${what} is not in the store although something points to it.`,
+    );
+  return value;
+}
+
+function remember<K, V>(map: Map<K, V>, most: number, [key, value]: readonly [K, V]): void {
+  const oldest = map.size >= most ? map.keys().next() : null;
+  if (oldest !== null && oldest.done !== true) map.delete(oldest.value);
+  map.set(key, value);
+}

@@ -1,0 +1,58 @@
+import { GlasshouseError } from "../domain/errors.ts";
+import {
+  replaceSecrets,
+  sealContext,
+  secretsOf,
+  type SecretRef,
+  type Value,
+} from "../domain/value.ts";
+import type { Json } from "../lib/json.ts";
+import type { Mask } from "../lib/mask.ts";
+import { timestamp } from "../ports/clock.ts";
+import type { Tx } from "../ports/store.ts";
+import type { EngineDeps } from "./deps.ts";
+
+/** Plain values in place of references; each of them is masked in the step's log from then on. Errors: `unavailable` when one is gone. */
+export async function reveal(deps: EngineDeps, value: Value, mask: Mask): Promise<Json> {
+  const wanted = new Map(secretsOf(value).map((secret) => [secret.$secret, ""]));
+  if (wanted.size > 0) {
+    const rows = await deps.store.read((tx) =>
+      Promise.all([...wanted.keys()].map((id) => tx.secrets.get(id))),
+    );
+    for (const row of rows) {
+      if (row === null) continue;
+      const plain = deps.sealer.open(row.sealed, sealContext(row.environmentId, row.name));
+      mask.add(plain);
+      wanted.set(row.id, plain);
+    }
+    const missing = rows.findIndex((row) => row === null);
+    if (missing >= 0)
+      throw new GlasshouseError(
+        "unavailable",
+        `The sealed value ${[...wanted.keys()][missing] ?? ""} is not in the store.`,
+      );
+  }
+  return replaceSecrets(value, (secret) => wanted.get(secret.$secret) ?? "");
+}
+
+/** Seals a value for an environment within a transaction. The same name and value give the same reference. */
+export async function sealIn(
+  tx: Tx,
+  deps: Pick<EngineDeps, "sealer" | "clock">,
+  of: { readonly environmentId: string; readonly name: string; readonly plain: string },
+): Promise<SecretRef> {
+  const fingerprint = deps.sealer.fingerprint(of.plain);
+  const known = await tx.secrets.same(of.environmentId, of.name, fingerprint);
+  if (known !== null) return { $secret: known.id, fingerprint };
+  const id = deps.clock.id("secret");
+  const sealed = deps.sealer.seal(of.plain, sealContext(of.environmentId, of.name));
+  await tx.secrets.put({
+    id,
+    environmentId: of.environmentId,
+    name: of.name,
+    sealed,
+    fingerprint,
+    createdAt: timestamp(deps.clock),
+  });
+  return { $secret: id, fingerprint };
+}

@@ -1,0 +1,160 @@
+import { createHash } from "node:crypto";
+import { canonicalJson, toJson } from "../lib/json.ts";
+import { planBasis } from "./plan-basis.ts";
+import { statusWhenStarted } from "../domain/environment-status.ts";
+import type { Environment } from "../domain/environment.ts";
+import { GlasshouseError, failureOf } from "../domain/errors.ts";
+import { environmentEventData, runEventData } from "../domain/event-data.ts";
+import type { SavedPlan } from "../domain/plan.ts";
+import { exclusiveKinds, type Blocker, type Run } from "../domain/run.ts";
+import { timestamp } from "../ports/clock.ts";
+import type { Tx } from "../ports/store.ts";
+import { advanceRun } from "./advance.ts";
+import { blockerOf } from "./blockers.ts";
+import type { EngineDeps } from "./deps.ts";
+import { endRun } from "./end-run.ts";
+import { planRun, type PlannedRun, type PlanningInput } from "./plan-run.ts";
+import type { RunCache, RunFacts } from "./run-cache.ts";
+import { stepRows } from "./step-rows.ts";
+
+/**
+ * Takes a queued run from the head of its queue: looks whether what it requires is there, plans it, and starts it in one
+ * transaction that checks that nothing has moved meanwhile. Safe to repeat; false when it still waits or is gone.
+ */
+export async function startRun(deps: EngineDeps, cache: RunCache, queued: Run): Promise<boolean> {
+  const input = await deps.store.read((tx) => look(tx, cache, queued.id));
+  if (input === null) return false;
+  if (input.blocker !== null) return blocked(deps, input.run, input.blocker);
+  let planned: PlannedRun;
+  try {
+    planned = await planRun(deps, input);
+  } catch (error) {
+    return refused(deps, input.run, error);
+  }
+  await deps.settings.failpoint("run.planned");
+  const started = await deps.store.transact((tx) => begin(tx, deps, { ...input, planned }));
+  if (started) await deps.settings.failpoint("run.started");
+  return started;
+}
+
+interface Looked extends PlanningInput {
+  readonly blocker: (Blocker & { readonly reason: string }) | null;
+  /** Environments whose outputs it uses: it holds a shared use of them. */
+  readonly uses: readonly string[];
+}
+
+/** The newest desired state is what a create, update or destroy takes; a saved plan and a plan bring their own. */
+async function look(tx: Tx, cache: RunCache, runId: string): Promise<Looked | null> {
+  const queued = await tx.runs.get(runId);
+  if (queued === null || queued.status !== "queued") return null;
+  const environment = await tx.environments.get(queued.environmentId);
+  if (environment === null) return null;
+  const exclusive = exclusiveKinds.includes(queued.kind);
+  if (exclusive && environment.activeRun !== null) return null;
+  const run: Run =
+    queued.kind === "plan"
+      ? queued
+      : { ...queued, desired: environment.desired, generation: environment.generation };
+  const facts: RunFacts = await cache.load(tx, run);
+  const { blocker, uses } = await blockerOf(tx, run, { environment, facts });
+  const records = await tx.records.list(environment.id);
+  const saved: SavedPlan | null =
+    run.planId === null || run.kind === "plan" ? null : await tx.plans.get(run.planId);
+  return { run, facts, environment, records, saved, blocker, uses };
+}
+
+interface Planned extends Looked {
+  readonly planned: PlannedRun;
+}
+
+async function begin(tx: Tx, deps: EngineDeps, of: Planned): Promise<boolean> {
+  const { run, environment } = of;
+  const now = timestamp(deps.clock);
+  const [freshRun, fresh] = [await tx.runs.get(run.id), await tx.environments.get(environment.id)];
+  if (freshRun?.status !== "queued" || fresh === null) return false;
+  const exclusive = exclusiveKinds.includes(run.kind);
+  if (fresh.generation !== environment.generation || (exclusive && fresh.activeRun !== null))
+    return false;
+  const rows = stepRows(deps, run, of.planned.steps);
+  await tx.runs.update(run.id, {
+    status: "running",
+    stage: "steps",
+    startedAt: now,
+    reason: null,
+    blocker: null,
+    desired: run.desired,
+    generation: run.generation,
+  });
+  if (of.uses.length > 0) await tx.runs.use(run.id, of.uses);
+  const change = statusWhenStarted(run.kind);
+  const patch: Partial<Environment> = {
+    updatedAt: now,
+    ...(exclusive ? { activeRun: run.id } : {}),
+    ...(change === null ? {} : { status: change.status, reason: change.reason, failure: null }),
+  };
+  if (exclusive)
+    await tx.environments.update(environment.id, {
+      ...patch,
+      ...(run.kind === "create" || run.kind === "update"
+        ? { requires: of.uses, outdated: false }
+        : {}),
+    });
+  if (of.planned.describes !== null && run.planId !== null) {
+    const digest = createHash("sha256")
+      .update(canonicalJson(toJson(of.planned.describes)))
+      .digest("hex");
+    await tx.plans.update(run.planId, {
+      plan: { formatVersion: 1, steps: of.planned.describes, digest },
+      basis: planBasis(deps, of),
+    });
+  }
+  await tx.steps.insert(rows.steps, rows.dependsOn);
+  await tx.runs.addProgress(run.id, {
+    total: rows.steps.length,
+    done: rows.skipped,
+    skipped: rows.skipped,
+  });
+  const startedRun = (await tx.runs.get(run.id)) ?? run;
+  const subject = `environments/${environment.name}`;
+  const about = { environmentId: environment.id, subject, runId: run.id };
+  await tx.events.append(
+    [
+      { ...about, type: "run.started", data: runEventData(startedRun) },
+      ...(change === null || change.status === environment.status
+        ? []
+        : [{ ...about, type: change.event, data: environmentEventData({ ...fresh, ...patch }) }]),
+    ],
+    now,
+  );
+  // A run whose every group is unchanged has nothing to claim, so it goes on to its checks or its end at once.
+  await advanceRun(tx, deps, { facts: of.facts, runId: run.id });
+  return true;
+}
+
+/** Says in the run what it waits for; writes only when that has changed. */
+async function blocked(
+  deps: EngineDeps,
+  run: Run,
+  { reason, kind, on }: Blocker & { readonly reason: string },
+): Promise<false> {
+  if (run.reason === reason && run.blocker?.kind === kind) return false;
+  await deps.store.transact(async (tx) => {
+    const fresh = await tx.runs.get(run.id);
+    if (fresh?.status === "queued") await tx.runs.update(run.id, { reason, blocker: { kind, on } });
+  });
+  return false;
+}
+
+/** A run that cannot be planned ends as failed with the reason; it has changed nothing. */
+async function refused(deps: EngineDeps, run: Run, error: unknown): Promise<false> {
+  if (!(error instanceof GlasshouseError))
+    deps.log.error("A run could not be planned", { runId: run.id, error });
+  if (error instanceof GlasshouseError && error.row.kind === "transient") throw error;
+  const failure = failureOf(error);
+  await deps.store.transact(async (tx) => {
+    const fresh = await tx.runs.get(run.id);
+    if (fresh?.status === "queued")
+      await endRun(tx, deps, { run: fresh, status: "failed", failure });
+  });
+  return false;
+}

@@ -1,0 +1,87 @@
+import { evaluate, type Scope } from "../domain/expression.ts";
+import { GlasshouseError } from "../domain/errors.ts";
+import { outputsByGroup, settingsFingerprint, type Fingerprints } from "../domain/planner.ts";
+import { groupKey, type GroupRecord } from "../domain/record.ts";
+import type { Step } from "../domain/step.ts";
+import type { Group } from "../domain/template.ts";
+import type { Value } from "../domain/value.ts";
+import type { ReadTx } from "../ports/store.ts";
+import type { EngineDeps } from "./deps.ts";
+import type { RunFacts } from "./run-cache.ts";
+import { filesDigest } from "./template-files.ts";
+
+/** What a step acts with: the settings filled in, the record of its last apply, and what decides whether it has work. */
+export interface StepInputs {
+  readonly group: Group | null;
+  readonly record: GroupRecord | null;
+  readonly settings: Value;
+  /** Null for steps that act by their record. */
+  readonly fingerprint: string | null;
+  /** What its expressions may name. Null for steps that act by their record. */
+  readonly scope: Scope | null;
+}
+
+/** For an apply: settings evaluated with what its upstreams delivered. Errors: `step-failed` for what cannot be evaluated. */
+export async function applyInputs(
+  tx: ReadTx,
+  deps: EngineDeps,
+  of: { readonly facts: RunFacts; readonly step: Step },
+): Promise<StepInputs> {
+  const { facts, step } = of;
+  const name = step.group ?? "";
+  const group = facts.template.body.groups[name];
+  if (group === undefined)
+    throw new GlasshouseError(
+      "internal",
+      `Step ${step.id} names group ${name}, which its template does not have.`,
+    );
+  const ofResources = Object.keys(group.resources).length > 0 ? group.upstreams : [];
+  const wanted = [...new Set([name, ...group.inputs, ...ofResources])];
+  const records = await tx.records.some(facts.environment.id, step.template, wanted);
+  const scope: Scope = scopeOf(facts, records);
+  const settings = evaluate(group.with, scope);
+  const fingerprint = settingsFingerprint(group, settings, fingerprintsOf(deps, facts));
+  return {
+    group,
+    record: records.find((record) => record.group === name) ?? null,
+    settings,
+    fingerprint,
+    scope,
+  };
+}
+
+/** For destroy and observe: everything comes from the frozen record, never from the template. */
+export async function recordInputs(tx: ReadTx, step: Step): Promise<StepInputs> {
+  const record = await tx.records.get(step.environmentId, step.template, step.group ?? "");
+  if (record === null) {
+    throw new GlasshouseError(
+      "state-missing",
+      `There is no record of group ${groupKey(step.template, step.group ?? "")}, so it cannot be taken down or looked at.`,
+    );
+  }
+  return { group: null, record, settings: record.settings, fingerprint: null, scope: null };
+}
+
+export function scopeOf(facts: RunFacts, records: readonly GroupRecord[]): Scope {
+  return {
+    parameters: facts.parameters,
+    environment: facts.environment,
+    requires: facts.requires,
+    groups: outputsByGroup(records, facts.template.name),
+    entrypoints: {},
+  };
+}
+
+export function fingerprintsOf(deps: EngineDeps, facts: Pick<RunFacts, "template">): Fingerprints {
+  return {
+    of: (text) => deps.sealer.fingerprint(text),
+    executor: (group) => {
+      const executor = deps.executors.get(group.executor);
+      if (executor === undefined) return { behaviour: 0, files: "" };
+      return {
+        behaviour: executor.behaviour,
+        files: filesDigest(facts.template.files, executor.filesOf(group.with)),
+      };
+    },
+  };
+}

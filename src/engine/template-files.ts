@@ -1,0 +1,110 @@
+import { createHash } from "node:crypto";
+import { chmod, mkdir, readdir, readFile, rename, rm, writeFile } from "node:fs/promises";
+import { dirname, join } from "node:path";
+import { GlasshouseError } from "../domain/errors.ts";
+import type { TemplateFile } from "../domain/template.ts";
+import type { BlobStore } from "../ports/blob.ts";
+import type { TemplateFiles } from "../ports/executor.ts";
+
+/** The files of a registered template, as executors see them. */
+export function templateFiles(files: readonly TemplateFile[], blobs: BlobStore): TemplateFiles {
+  return {
+    paths: files.map((file) => file.path),
+    digestOf: (paths) => filesDigest(files, paths),
+    materialise: (path, directory) =>
+      materialise({ files: below(files, path), path, directory, blobs }),
+  };
+}
+
+/** SHA-256 in hex over path, mode and content digest of the files at or below these paths. */
+export function filesDigest(files: readonly TemplateFile[], paths: readonly string[]): string {
+  const hash = createHash("sha256");
+  const chosen = new Set(paths.flatMap((path) => below(files, path)));
+  for (const file of files) {
+    if (chosen.has(file)) hash.update(`${file.path}\0${file.mode.toString(8)}\0${file.digest}\n`);
+  }
+  return hash.digest("hex");
+}
+
+function below(files: readonly TemplateFile[], path: string): readonly TemplateFile[] {
+  const clean = normal(path);
+  if (clean === "") return files;
+  return files.filter((file) => file.path === clean || file.path.startsWith(`${clean}/`));
+}
+
+/** `./a/b/` and `a/b` are one path; the template check has refused those that leave the folder. */
+function normal(path: string): string {
+  return path
+    .split("/")
+    .filter((part) => part !== "" && part !== ".")
+    .join("/");
+}
+
+interface Materialise {
+  readonly files: readonly TemplateFile[];
+  readonly path: string;
+  readonly directory: string;
+  readonly blobs: BlobStore;
+}
+
+const manifestName = ".glasshouse-files.json";
+
+/** Puts the files there, relative to `path`. The list of what was put is kept beside them, so a later version removes what it no longer has and rewrites only what differs. */
+async function materialise({ files, path, directory, blobs }: Materialise): Promise<void> {
+  await mkdir(directory, { recursive: true, mode: 0o700 });
+  const prefix = normal(path);
+  const wanted = new Map(files.map((file) => [relativeTo(prefix, file.path), file]));
+  const before = await readManifest(directory);
+  for (const name of before.keys()) {
+    if (!wanted.has(name)) await rm(join(directory, name), { force: true });
+  }
+  for (const [name, file] of wanted) {
+    if (before.get(name) === `${file.digest}:${file.mode}`) continue;
+    await putFile(join(directory, name), file, blobs);
+  }
+  const manifest = Object.fromEntries(
+    [...wanted].map(([name, file]) => [name, `${file.digest}:${file.mode}`]),
+  );
+  const text = JSON.stringify(manifest);
+  if (text !== JSON.stringify(Object.fromEntries(before)))
+    await writeFile(join(directory, manifestName), text, { mode: 0o600 });
+}
+
+function relativeTo(prefix: string, path: string): string {
+  if (prefix === "") return path;
+  if (path === prefix) return path.split("/").at(-1) ?? path;
+  return path.slice(prefix.length + 1);
+}
+
+async function putFile(target: string, file: TemplateFile, blobs: BlobStore): Promise<void> {
+  await mkdir(dirname(target), { recursive: true, mode: 0o700 });
+  const temporary = `${target}.${process.pid}.part`;
+  await writeFile(temporary, await blobs.get(file.digest), { mode: 0o600 });
+  await chmod(temporary, file.mode & 0o777);
+  await rename(temporary, target);
+}
+
+/** What lies there by our own doing. A file that somebody removed or a half-written list counts as not put. */
+async function readManifest(directory: string): Promise<ReadonlyMap<string, string>> {
+  const text = await readFile(join(directory, manifestName), "utf8").catch(() => "{}");
+  const present = new Set(await readdir(directory, { recursive: true }));
+  const entries = parseManifest(text);
+  return new Map(entries.filter(([name]) => present.has(name)));
+}
+
+function parseManifest(text: string): readonly (readonly [string, string])[] {
+  try {
+    const value: unknown = JSON.parse(text);
+    if (typeof value !== "object" || value === null) return [];
+    return Object.entries(value).flatMap(([name, stamp]) =>
+      typeof stamp === "string" ? [[name, stamp] as const] : [],
+    );
+  } catch (cause) {
+    if (cause instanceof SyntaxError) return [];
+    throw new GlasshouseError(
+      "internal",
+      "The list of template files in a work directory cannot be read.",
+      { cause },
+    );
+  }
+}
