@@ -48,11 +48,13 @@ async function bringUp(target: Target): Promise<void> {
     await settle(target, ["env", "create", environment, "--template", template]);
     return;
   }
-  say(
-    `Found the environment ${environment} of an earlier start (${status}); looking whether all of it is still there`,
-  );
-  const { code } = await runCli(target, ["env", "drift", environment]);
-  if (code !== 0 || status !== "deployed-ok") await settle(target, ["env", "update", environment]);
+  say(`Found the environment ${environment} of an earlier start, ${status}.`);
+  if (status === "deployed-ok") {
+    say("Looking whether all of it is still there:");
+    const { code } = await runCli(target, ["env", "drift", environment]);
+    if (code === 0) return;
+  }
+  await settle(target, ["env", "update", environment]);
 }
 
 async function settle(target: Target, args: readonly string[]): Promise<void> {
