@@ -10,3 +10,13 @@ export interface SecretSealer {
   /** HMAC-SHA-256 under the data key, hex. Equal values give equal fingerprints; nothing else can be learnt. */
   fingerprint(text: string): string;
 }
+
+/** Seals bytes under the data key: for blobs. */
+export interface ByteSealer {
+  /** As `SecretSealer.seal`, for bytes. */
+  sealBytes(plain: Uint8Array, context: string): Uint8Array;
+  /** Errors: `internal` when the bytes or the context are not those that were sealed. */
+  openBytes(sealed: Uint8Array, context: string): Uint8Array;
+  /** HMAC-SHA-256 under the data key, hex; never equal to the `fingerprint` of the same text. */
+  fingerprintBytes(bytes: Uint8Array): string;
+}
