@@ -6,7 +6,7 @@ import { findBreaches, readLayers, readSources, type SourceFile } from "./archit
 
 const root = join(import.meta.dirname, "..");
 /** Fewer than the project has had for long: a reader that finds less is broken, whatever it says about them. */
-const fewestFiles = 60;
+const fewestFiles = 100;
 
 describe("the source", () => {
   test("keeps to the table of ARCHITECTURE.md", () => {

@@ -107,7 +107,8 @@ async function freePort(host: string, port: number): Promise<number | null> {
   const probe = createServer();
   return new Promise((resolve) => {
     probe.on("error", () => resolve(null));
-    probe.listen(port, host, () => {
+    // An IPv6 address stands in brackets before its port.
+    probe.listen(port, host.replaceAll(/[[\]]/gu, ""), () => {
       const address = probe.address();
       probe.close(() =>
         resolve(typeof address === "object" && address !== null ? address.port : null),
