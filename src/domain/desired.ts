@@ -5,7 +5,10 @@ import type { Parameter, TemplateBody } from "./template.ts";
 import type { Values } from "./value.ts";
 
 /** The parameters an environment has: what was given, else the default. Those without either are absent. */
-export function effectiveParameters(declared: Readonly<Record<string, Parameter>>, given: Values): Values {
+export function effectiveParameters(
+  declared: Readonly<Record<string, Parameter>>,
+  given: Values,
+): Values {
   const pairs = Object.entries(declared).flatMap(([name, parameter]) => {
     const value = given[name] ?? parameter.default;
     return value === undefined ? [] : [[name, value] as const];
@@ -33,7 +36,10 @@ export function requiredEnvironments(
   const found = new Map<string, RequiredEnvironment>();
   for (const [key, requirement] of Object.entries(body.requires)) {
     if (requirement.kind !== "environment") continue;
-    found.set(key, { name: evaluatedText(requirement.environment, scope), outputs: requirement.outputs });
+    found.set(key, {
+      name: evaluatedText(requirement.environment, scope),
+      outputs: requirement.outputs,
+    });
   }
   return found;
 }
@@ -41,6 +47,10 @@ export function requiredEnvironments(
 /** Evaluates a text that must come out as one. Errors: `step-failed` when it is something else. */
 export function evaluatedText(text: string, scope: Scope): string {
   const value = evaluate(text, scope);
-  if (typeof value === "string" || typeof value === "number" || typeof value === "boolean") return String(value);
-  throw new GlasshouseError("step-failed", `"${text}" gives no text but ${value === null ? "null" : typeof value}; use an expression that gives a string.`);
+  if (typeof value === "string" || typeof value === "number" || typeof value === "boolean")
+    return String(value);
+  throw new GlasshouseError(
+    "step-failed",
+    `"${text}" gives no text but ${value === null ? "null" : typeof value}; use an expression that gives a string.`,
+  );
 }

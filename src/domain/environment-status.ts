@@ -16,7 +16,11 @@ export function statusWhenStarted(kind: RunKind): StatusChange | null {
     case "update":
       return { status: "deploying", reason: null, event: "environment.deploying" };
     case "validate":
-      return { status: "deployed-validating", reason: "it is validated again", event: "environment.validating" };
+      return {
+        status: "deployed-validating",
+        reason: "it is validated again",
+        event: "environment.validating",
+      };
     case "destroy":
       return { status: "destroying", reason: null, event: "environment.destroying" };
     case "action":
@@ -35,16 +39,21 @@ export function statusWhenEnded(
   if (kind === "create" || kind === "update") return afterApply(kind, ended);
   if (kind === "destroy") return afterDestroy(ended);
   if (kind !== "validate") return null;
-  if (ended.status === "succeeded") return { status: "deployed-ok", reason: null, event: "environment.ok" };
+  if (ended.status === "succeeded")
+    return { status: "deployed-ok", reason: null, event: "environment.ok" };
   if (before.status !== "deployed-validating") return null;
-  const reason = ended.status === "failed" ? ended.detail : "the validation was cancelled; its checks are not known to pass";
+  const reason =
+    ended.status === "failed"
+      ? ended.detail
+      : "the validation was cancelled; its checks are not known to pass";
   return { status: "deployed-failed", reason, event: "environment.failed" };
 }
 
 type Ended = Parameters<typeof statusWhenEnded>[1];
 
 function afterApply(kind: "create" | "update", ended: Ended): StatusChange {
-  if (ended.status === "succeeded") return { status: "deployed-ok", reason: null, event: "environment.ok" };
+  if (ended.status === "succeeded")
+    return { status: "deployed-ok", reason: null, event: "environment.ok" };
   const reason = ended.status === "cancelled" ? `the ${kind} was cancelled` : ended.detail;
   return { status: "deployed-failed", reason, event: "environment.failed" };
 }
@@ -56,6 +65,10 @@ function afterDestroy(ended: Ended): StatusChange {
     case "failed":
       return { status: "destroying", reason: ended.detail, event: "environment.destroying" };
     case "cancelled":
-      return { status: "deployed-failed", reason: "partly destroyed: the destroy was cancelled", event: "environment.failed" };
+      return {
+        status: "deployed-failed",
+        reason: "partly destroyed: the destroy was cancelled",
+        event: "environment.failed",
+      };
   }
 }

@@ -36,8 +36,12 @@ const pauseEvery = 200;
  */
 export function* planApply(input: ApplyInput): Generator<undefined, readonly PlannedStep[]> {
   const { template } = input;
-  const records = new Map(input.records.map((record) => [groupKey(record.template, record.group), record]));
-  const names = topologicalOrder(new Map(Object.entries(template.groups).map(([name, group]) => [name, group.upstreams])));
+  const records = new Map(
+    input.records.map((record) => [groupKey(record.template, record.group), record]),
+  );
+  const names = topologicalOrder(
+    new Map(Object.entries(template.groups).map(([name, group]) => [name, group.upstreams])),
+  );
   const outputs = outputsByGroup(input.records, template.name);
   const changed = new Set<string>();
   const live = new Set<string>();
@@ -49,13 +53,23 @@ export function* planApply(input: ApplyInput): Generator<undefined, readonly Pla
     const record = records.get(groupKey(template.name, name)) ?? null;
     const verdict = judge({ name, group, record, changed, input, outputs });
     const replaced = record !== null && record.executor !== group.executor;
-    if (replaced) steps.push(destroyStep(record, [], `its executor changes from ${record.executor} to ${group.executor}`));
+    if (replaced)
+      steps.push(
+        destroyStep(
+          record,
+          [],
+          `its executor changes from ${record.executor} to ${group.executor}`,
+        ),
+      );
     if (verdict.mark !== "unchanged") changed.add(name);
     const upstreams = group.upstreams.filter((upstream) => live.has(upstream));
     // An unchanged group that waits on a changed one stays in the graph, so that order holds through it; it is skipped when reached.
     if (verdict.mark !== "unchanged" || upstreams.length > 0) live.add(name);
     const key = groupKey(template.name, name);
-    const dependsOn = [...upstreams.map((upstream) => `apply:${groupKey(template.name, upstream)}`), ...(replaced ? [`destroy:${key}`] : [])];
+    const dependsOn = [
+      ...upstreams.map((upstream) => `apply:${groupKey(template.name, upstream)}`),
+      ...(replaced ? [`destroy:${key}`] : []),
+    ];
     steps.push(applyStep({ key, template: template.name, name, group, ...verdict, dependsOn }));
   }
   return [...steps, ...removals(input, steps)];
@@ -79,19 +93,38 @@ export function planDestroy(records: readonly GroupRecord[]): readonly PlannedSt
   const upstreams = withoutCycles(byKey);
   const dependents = reversed(upstreams);
   return [...byKey].map(([key, record]) =>
-    destroyStep(record, (dependents.get(key) ?? []).map((dependent) => `destroy:${dependent}`), "the environment is destroyed"),
+    destroyStep(
+      record,
+      (dependents.get(key) ?? []).map((dependent) => `destroy:${dependent}`),
+      "the environment is destroyed",
+    ),
   );
 }
 
 /** The HMAC that decides whether a group has anything to do: settings with secrets by fingerprint, files, executor and its behaviour. */
-export function settingsFingerprint(group: Group, settings: Value, fingerprints: Fingerprints): string {
+export function settingsFingerprint(
+  group: Group,
+  settings: Value,
+  fingerprints: Fingerprints,
+): string {
   const { behaviour, files } = fingerprints.executor(group);
   const plain = replaceSecrets(settings, (secret) => `secret:${secret.fingerprint}`);
-  return fingerprints.of(canonicalJson({ executor: group.executor, behaviour, files, settings: plain, outputs: [...group.outputs] }));
+  return fingerprints.of(
+    canonicalJson({
+      executor: group.executor,
+      behaviour,
+      files,
+      settings: plain,
+      outputs: [...group.outputs],
+    }),
+  );
 }
 
 /** Outputs of a template's groups as their records hold them, in the form expressions see. */
-export function outputsByGroup(records: readonly GroupRecord[], template: string): Record<string, { outputs: Values }> {
+export function outputsByGroup(
+  records: readonly GroupRecord[],
+  template: string,
+): Record<string, { outputs: Values }> {
   const own = records.filter((record) => record.template === template);
   return Object.fromEntries(own.map((record) => [record.group, { outputs: record.outputs }]));
 }
@@ -114,19 +147,36 @@ function judge({ group, record, changed, input, outputs }: Judged): Verdict {
   const moving = group.inputs.filter((upstream) => changed.has(upstream));
   if (moving.length > 0) {
     const which = moving.slice(0, 3).join(", ");
-    return { mark: "deferred", reason: record === null ? `new group; needs outputs of ${which}` : `uses outputs of ${which}, which this changes` };
+    return {
+      mark: "deferred",
+      reason:
+        record === null
+          ? `new group; needs outputs of ${which}`
+          : `uses outputs of ${which}, which this changes`,
+    };
   }
   if (record === null) return { mark: "exact", reason: "new group" };
-  if (record.executor !== group.executor) return { mark: "exact", reason: `its executor was ${record.executor}` };
-  if (record.status === "partial") return { mark: "exact", reason: "its last apply did not end well" };
-  if (record.drift === "drifted" || record.drift === "missing") return { mark: "exact", reason: "it has drifted" };
+  if (record.executor !== group.executor)
+    return { mark: "exact", reason: `its executor was ${record.executor}` };
+  if (record.status === "partial")
+    return { mark: "exact", reason: "its last apply did not end well" };
+  if (record.drift === "drifted" || record.drift === "missing")
+    return { mark: "exact", reason: "it has drifted" };
   const settings = evaluate(group.with, { ...input.scope, groups: outputs });
   const fingerprint = settingsFingerprint(group, settings, input.fingerprints);
   if (fingerprint === record.fingerprint) return { mark: "unchanged", reason: "unchanged" };
   return { mark: "exact", reason: "its settings or files changed" };
 }
 
-function applyStep(at: Verdict & { readonly key: string; readonly template: string; readonly name: string; readonly group: Group; readonly dependsOn: readonly string[] }): PlannedStep {
+function applyStep(
+  at: Verdict & {
+    readonly key: string;
+    readonly template: string;
+    readonly name: string;
+    readonly group: Group;
+    readonly dependsOn: readonly string[];
+  },
+): PlannedStep {
   return {
     key: `apply:${at.key}`,
     phase: "apply",
@@ -144,7 +194,11 @@ function applyStep(at: Verdict & { readonly key: string; readonly template: stri
   };
 }
 
-function destroyStep(record: GroupRecord, dependsOn: readonly string[], reason: string): PlannedStep {
+function destroyStep(
+  record: GroupRecord,
+  dependsOn: readonly string[],
+  reason: string,
+): PlannedStep {
   return {
     key: `destroy:${groupKey(record.template, record.group)}`,
     phase: "destroy",
@@ -165,14 +219,29 @@ function destroyStep(record: GroupRecord, dependsOn: readonly string[], reason: 
 /** Groups that the template no longer has go last, dependents first, after everything else has been made. */
 function removals(input: ApplyInput, applies: readonly PlannedStep[]): readonly PlannedStep[] {
   const kept = new Set(Object.keys(input.template.groups));
-  const gone = input.records.filter((record) => record.template !== input.template.name || !kept.has(record.group));
+  const gone = input.records.filter(
+    (record) => record.template !== input.template.name || !kept.has(record.group),
+  );
   if (gone.length === 0) return [];
   const depended = new Set(applies.flatMap((step) => step.dependsOn));
-  const last = applies.filter((step) => !depended.has(step.key) && (step.mark !== "unchanged" || step.dependsOn.length > 0));
-  const destroys = planDestroy(gone).map((step) => ({ ...step, reason: "it is no longer in the template" }));
+  const last = applies.filter(
+    (step) => !depended.has(step.key) && (step.mark !== "unchanged" || step.dependsOn.length > 0),
+  );
+  const destroys = planDestroy(gone).map((step) => ({
+    ...step,
+    reason: "it is no longer in the template",
+  }));
   if (last.length === 0) return destroys;
-  const barrier = barrierStep(input.template.name, last.map((step) => step.key));
-  return [barrier, ...destroys.map((step) => (step.dependsOn.length > 0 ? step : { ...step, dependsOn: [barrier.key] }))];
+  const barrier = barrierStep(
+    input.template.name,
+    last.map((step) => step.key),
+  );
+  return [
+    barrier,
+    ...destroys.map((step) =>
+      step.dependsOn.length > 0 ? step : { ...step, dependsOn: [barrier.key] },
+    ),
+  ];
 }
 
 /** One node between "all made" and "removals", so that the graph has sinks + removals edges and not their product. */
@@ -196,11 +265,21 @@ function barrierStep(template: string, dependsOn: readonly string[]): PlannedSte
 
 /** Upstreams among the records themselves, with cycles cut at the edge of the record that was applied first. */
 function withoutCycles(records: ReadonlyMap<string, GroupRecord>): Map<string, string[]> {
-  const edges = new Map([...records].map(([key, record]) => [key, record.upstreams.filter((upstream) => records.has(upstream))]));
+  const edges = new Map(
+    [...records].map(([key, record]) => [
+      key,
+      record.upstreams.filter((upstream) => records.has(upstream)),
+    ]),
+  );
   for (let cycle = shortestCycle(edges); cycle !== null; cycle = shortestCycle(edges)) {
-    const oldest = cycle.reduce((a, b) => ((records.get(b)?.appliedAt ?? "") < (records.get(a)?.appliedAt ?? "") ? b : a));
+    const oldest = cycle.reduce((a, b) =>
+      (records.get(b)?.appliedAt ?? "") < (records.get(a)?.appliedAt ?? "") ? b : a,
+    );
     const onCycle = new Set(cycle);
-    edges.set(oldest, (edges.get(oldest) ?? []).filter((upstream) => !onCycle.has(upstream)));
+    edges.set(
+      oldest,
+      (edges.get(oldest) ?? []).filter((upstream) => !onCycle.has(upstream)),
+    );
   }
   return edges;
 }

@@ -1,4 +1,4 @@
-import type { Json } from "../lib/json.ts";
+import { canonicalJson, type Json } from "../lib/json.ts";
 
 /**
  * Points at a sealed value. The value itself never travels: it is opened just in time by the executor's context.
@@ -73,4 +73,20 @@ export const secretMask = "(secret)";
 /** The form that answers, events and logs show. */
 export function maskSecrets(value: Value): Json {
   return replaceSecrets(value, () => secretMask);
+}
+
+/** The context that a sealed value is bound to: a row moved to another owner or name does not open. */
+export function sealContext(environmentId: string, name: string): string {
+  return `${environmentId}/${name}`;
+}
+
+/** A value as text: strings as they are, everything else as JSON writes it, secrets masked. */
+export function textOf(value: Value): string {
+  const json = maskSecrets(value);
+  return typeof json === "string" ? json : JSON.stringify(json);
+}
+
+/** Values as one text for comparing, secrets by fingerprint. */
+export function comparable(values: Value): string {
+  return canonicalJson(replaceSecrets(values, (secret) => secret.fingerprint));
 }

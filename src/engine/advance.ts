@@ -3,8 +3,7 @@ import { failureOf, type Failure } from "../domain/errors.ts";
 import type { GroupRecord } from "../domain/record.ts";
 import type { Blocker, Run } from "../domain/run.ts";
 import type { Step } from "../domain/step.ts";
-import { replaceSecrets, type Values } from "../domain/value.ts";
-import { canonicalJson } from "../lib/json.ts";
+import { comparable } from "../domain/value.ts";
 import { timestamp } from "../ports/clock.ts";
 import type { Tx } from "../ports/store.ts";
 import type { EngineDeps } from "./deps.ts";
@@ -109,7 +108,11 @@ async function putDelivered(
 ): Promise<void> {
   const before = await tx.environments.get(run.environmentId);
   await tx.environments.update(run.environmentId, { ...of.values, updatedAt: of.now });
-  if (before === null || before.appliedGeneration === 0 || same(before.outputs, of.values.outputs))
+  if (
+    before === null ||
+    before.appliedGeneration === 0 ||
+    comparable(before.outputs) === comparable(of.values.outputs)
+  )
     return;
   const dependents = (await tx.environments.requiring(before.id)).filter(
     (dependent) => !dependent.outdated,
@@ -123,12 +126,6 @@ async function putDelivered(
     data: environmentEventData({ ...dependent, outdated: true }),
   }));
   if (events.length > 0) await tx.events.append(events, of.now);
-}
-
-function same(a: Values, b: Values): boolean {
-  const text = (values: Values): string =>
-    canonicalJson(replaceSecrets(values, (secret) => secret.fingerprint));
-  return text(a) === text(b);
 }
 
 /** Everything is made: the checks open. False when there are none. */

@@ -5,7 +5,7 @@ import { GlasshouseError } from "../domain/errors.ts";
 import { evaluate, type Scope } from "../domain/expression.ts";
 import type { Step } from "../domain/step.ts";
 import type { TemplateBody } from "../domain/template.ts";
-import { maskSecrets } from "../domain/value.ts";
+import { textOf } from "../domain/value.ts";
 import { isJsonObject } from "../lib/json.ts";
 import type { CheckTarget } from "../ports/check.ts";
 import { timestamp } from "../ports/clock.ts";
@@ -86,8 +86,7 @@ async function targetOf(
   of: { readonly facts: RunFacts; readonly scope: Scope; readonly key: string },
 ): Promise<CheckTarget> {
   const { probe } = check;
-  const text = (value: Parameters<typeof evaluate>[0]): string =>
-    String(maskSecrets(evaluate(value, of.scope)));
+  const text = (value: Parameters<typeof evaluate>[0]): string => textOf(evaluate(value, of.scope));
   if ("http" in probe) return { kind: "http", url: text(probe.http), expect: probe.expect };
   if ("tcp" in probe) return tcpTarget(text(probe.tcp), of.key);
   const directory = join(

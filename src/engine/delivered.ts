@@ -1,8 +1,7 @@
-import { evaluatedText } from "../domain/desired.ts";
 import type { Environment } from "../domain/environment.ts";
 import { evaluate, type Scope } from "../domain/expression.ts";
 import type { GroupRecord } from "../domain/record.ts";
-import type { Values } from "../domain/value.ts";
+import { textOf, type Values } from "../domain/value.ts";
 import type { RunFacts } from "./run-cache.ts";
 import { scopeOf } from "./step-inputs.ts";
 
@@ -10,7 +9,7 @@ import { scopeOf } from "./step-inputs.ts";
 export function deliveredScope(facts: RunFacts, records: readonly GroupRecord[]): Scope {
   const scope = scopeOf(facts, records);
   const entrypoints = Object.entries(facts.template.body.entrypoints).map(
-    ([name, { url }]) => [name, { url: evaluatedText(String(url), scope) }] as const,
+    ([name, { url }]) => [name, { url: textOf(evaluate(url, scope)) }] as const,
   );
   return { ...scope, entrypoints: Object.fromEntries(entrypoints) };
 }

@@ -67,7 +67,7 @@ export function outcomeOfError(
 }
 
 /** Writes an attempt's outcome: the step, the record of its group, resources, progress and events. First it checks the fence. */
-export async function record(tx: Tx, deps: EngineDeps, of: Recording): Promise<void> {
+export async function recordOutcome(tx: Tx, deps: EngineDeps, of: Recording): Promise<void> {
   const { step, outcome } = of;
   const fence = fenceOf(step);
   const now = timestamp(deps.clock);
@@ -85,6 +85,7 @@ export async function record(tx: Tx, deps: EngineDeps, of: Recording): Promise<v
         now,
       });
       await tx.runs.addProgress(step.runId, { failed: 1 });
+      if (step.onFailure === "abort") await abortRest(tx, step, now);
       return append(tx, of, { now, type: "step.failed" });
     case "retry": {
       await keepPartial(tx, of, now);
@@ -99,16 +100,55 @@ export async function record(tx: Tx, deps: EngineDeps, of: Recording): Promise<v
       return append(tx, of, { now, type: "step.retrying" });
     }
     case "cancelled":
-      await keepPartial(tx, of, now);
-      await tx.steps.end(fence, {
-        status: "cancelled",
-        reason: "the run was cancelled",
-        failure: null,
-        changes: [],
-        now,
-      });
-      return append(tx, of, { now, type: "step.failed" });
+      return recordCancelled(tx, of, now);
   }
+}
+
+async function recordCancelled(tx: Tx, of: Recording, now: string): Promise<void> {
+  await keepPartial(tx, of, now);
+  const reason = "the run was cancelled";
+  await tx.steps.end(fenceOf(of.step), {
+    status: "cancelled",
+    reason,
+    failure: null,
+    changes: [],
+    now,
+  });
+  return append(tx, of, { now, type: "step.failed" });
+}
+
+type Asked = Extract<Performed, { kind: "ask" }>;
+
+/** A person must decide, unless the run is being cancelled: then what may exist stays in a partial record. */
+async function recordAsk(
+  tx: Tx,
+  of: Recording & { readonly performed: Asked },
+  now: string,
+): Promise<void> {
+  const { step, performed } = of;
+  const run = await tx.runs.get(step.runId);
+  if (run !== null && run.cancelRequestedAt !== null) return recordCancelled(tx, of, now);
+  await keepPartial(tx, of, now);
+  const code = performed.reason === "approval" ? "conflict" : performed.reason;
+  await tx.steps.park(fenceOf(step), {
+    reason: performed.detail,
+    failure: { code, message: performed.detail },
+    now,
+  });
+  return append(tx, of, {
+    now,
+    type: performed.reason === "approval" ? "step.progressed" : "step.unknown",
+  });
+}
+
+/** `onFailure: abort` cancels what has not begun; what runs is interrupted by its worker. */
+async function abortRest(tx: Tx, step: Step, now: string): Promise<void> {
+  await tx.steps.moveAll(step.runId, {
+    from: ["ready", "blocked"],
+    to: "cancelled",
+    reason: `${step.key} failed and aborts the rest`,
+    now,
+  });
 }
 
 async function recordPerformed(
@@ -143,19 +183,10 @@ async function recordPerformed(
     case "acted":
     case "nothing":
       return done(tx, of, { now, status: "succeeded" });
-    case "ask": {
-      await keepPartial(tx, of, now);
-      const code = performed.reason === "approval" ? "conflict" : performed.reason;
-      await tx.steps.park(fenceOf(step), {
-        reason: performed.detail,
-        failure: { code, message: performed.detail },
-        now,
-      });
-      return append(tx, of, {
-        now,
-        type: performed.reason === "approval" ? "step.progressed" : "step.unknown",
-      });
-    }
+    case "ask":
+      return recordAsk(tx, { ...of, performed }, now);
+    case "abandoned":
+      return recordCancelled(tx, of, now);
   }
 }
 

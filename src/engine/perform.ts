@@ -29,6 +29,8 @@ export type Performed =
   | { readonly kind: "planned"; readonly changes: readonly Change[]; readonly blob: string | null }
   | { readonly kind: "acted"; readonly observed: readonly ObservedResource[] }
   | { readonly kind: "nothing" }
+  /** Settled as "do it again" in a run that is being cancelled. */
+  | { readonly kind: "abandoned" }
   /** A person must decide; the settings say what may exist. */
   | {
       readonly kind: "ask";
@@ -46,6 +48,8 @@ export interface Performance {
   readonly signal: AbortSignal;
   readonly kill: AbortSignal;
   readonly progress: StepContextProgress;
+  /** The run is being cancelled: what is unknown is settled, nothing new is begun. */
+  readonly cancelling: boolean;
   /** Told as soon as it is known, so that a failure can record what may exist. */
   readonly prepared: (inputs: StepInputs) => void;
 }
@@ -91,6 +95,7 @@ async function performApply(deps: EngineDeps, of: Performance): Promise<Performe
     const executor = executorOf(deps, step.executor);
     const settled = of.settle ? await settleFirst(executor, { ...ctx, operation: "apply" }) : null;
     if (settled !== null && "ask" in settled) return settled.ask;
+    if (settled === null && of.cancelling) return { kind: "abandoned" };
     const approval = settled === null ? await deferredApproval(executor, ctx, of) : null;
     if (approval !== null) return approval;
     const result = settled?.result ?? (await executor.apply(ctx));
@@ -111,6 +116,7 @@ async function performDestroy(deps: EngineDeps, of: Performance): Promise<Perfor
       ? await settleFirst(executor, { ...ctx, operation: "destroy" })
       : null;
     if (settled !== null && "ask" in settled) return settled.ask;
+    if (settled === null && of.cancelling) return { kind: "abandoned" };
     if (settled === null) await executor.destroy(ctx);
     return { kind: "destroyed" };
   });
@@ -157,11 +163,13 @@ async function performAction(deps: EngineDeps, of: Performance): Promise<Perform
     record: null,
     settings,
     fingerprint: null,
+    scope: null,
   });
   return closing(context, async (ctx) => {
     const executor = executorOf(deps, step.executor);
     const settled = of.settle ? await settleFirst(executor, { ...ctx, operation: "apply" }) : null;
     if (settled !== null && "ask" in settled) return settled.ask;
+    if (settled === null && of.cancelling) return { kind: "abandoned" };
     const result = settled?.result ?? (await executor.apply(ctx));
     return { kind: "acted", observed: result.observed };
   });

@@ -1,8 +1,7 @@
 import type { Environment } from "../domain/environment.ts";
 import type { PlanBasis, SavedPlan } from "../domain/plan.ts";
 import { groupKey, type GroupRecord } from "../domain/record.ts";
-import { replaceSecrets } from "../domain/value.ts";
-import { canonicalJson } from "../lib/json.ts";
+import { comparable } from "../domain/value.ts";
 import type { EngineDeps } from "./deps.ts";
 import type { RunFacts } from "./run-cache.ts";
 
@@ -20,7 +19,7 @@ export function planBasis(
   const parameters = canonicalJson(
     replaceSecrets(facts.parameters, (secret) => secret.fingerprint),
   );
-  const requires = canonicalJson(replaceSecrets(facts.requires, (secret) => secret.fingerprint));
+  const requires = comparable(facts.requires);
   return {
     generation: environment.generation,
     templateDigests: [facts.template.digest],

@@ -5,7 +5,7 @@ import type { NewEvent } from "../domain/event.ts";
 import type { Resource } from "../domain/resource.ts";
 import type { Step } from "../domain/step.ts";
 import type { Group } from "../domain/template.ts";
-import { maskSecrets, type Values } from "../domain/value.ts";
+import { textOf, type Values } from "../domain/value.ts";
 import { canonicalJson, toJson, type Json } from "../lib/json.ts";
 import type { EngineDeps } from "./deps.ts";
 import type { RunFacts } from "./run-cache.ts";
@@ -24,24 +24,24 @@ interface Making {
 /** The resources of a group as its template declares them, with counts, tags and links filled in. */
 export function groupResources(deps: Pick<EngineDeps, "clock">, of: Making): readonly Resource[] {
   const { facts, step, group, outputs } = of;
-  const name = step.group ?? "";
+  const groupName = step.group ?? "";
   const known = of.inputs.scope ?? scopeOf(facts, []);
-  const scope: Scope = { ...known, groups: { ...known.groups, [name]: { outputs } } };
+  const scope: Scope = { ...known, groups: { ...known.groups, [groupName]: { outputs } } };
   const now = timestamp(deps.clock);
   return Object.entries(group.resources).map(([key, declared]) => ({
     id: deps.clock.id("resource"),
     environmentId: facts.environment.id,
     templateId: facts.template.id,
     template: step.template,
-    group: name,
+    group: groupName,
     key,
     name: declared.name,
     description: declared.description,
     tags: texts(declared.tags, scope),
-    count: countOf(declared.count, scope, `${name}.${key}`),
+    count: countOf(declared.count, scope, `${groupName}.${key}`),
     status: "present",
     links: texts(declared.links, scope),
-    checks: Object.keys(declared.checks).map((check) => `${name}.${key}.${check}`),
+    checks: Object.keys(declared.checks).map((check) => `${groupName}.${key}.${check}`),
     dependsOn: declared.dependsOn.filter((name) => !name.startsWith("requires.")),
     external: declared.dependsOn
       .filter((name) => name.startsWith("requires."))
@@ -99,10 +99,7 @@ function essence(resource: Resource): string {
 
 function texts(values: Readonly<Record<string, Json>>, scope: Scope): Record<string, string> {
   return Object.fromEntries(
-    Object.entries(values).map(([key, value]) => [
-      key,
-      String(maskSecrets(evaluate(value, scope))),
-    ]),
+    Object.entries(values).map(([key, value]) => [key, textOf(evaluate(value, scope))]),
   );
 }
 
@@ -111,6 +108,6 @@ function countOf(count: Json, scope: Scope, name: string): number {
   if (typeof value === "number" && Number.isInteger(value) && value >= 0) return value;
   throw new GlasshouseError(
     "step-failed",
-    `The count of resource ${name} must come out as a whole number from 0, but is ${String(maskSecrets(value))}.`,
+    `The count of resource ${name} must come out as a whole number from 0, but is ${textOf(value)}.`,
   );
 }

@@ -8,7 +8,7 @@ import type { Scope } from "../domain/expression.ts";
 import type { Run } from "../domain/run.ts";
 import type { Template } from "../domain/template.ts";
 import type { Values } from "../domain/value.ts";
-import type { ReadTx, Store } from "../ports/store.ts";
+import type { ReadTx } from "../ports/store.ts";
 
 /** What every step of a run shares and no step changes: loaded once, kept while the run is worked on. */
 export interface RunFacts {
@@ -21,30 +21,26 @@ export interface RunFacts {
   readonly requires: Scope["requires"];
 }
 
-const keptRuns = 256;
+const keptRuns = 2_048;
 const keptTemplates = 64;
 
 /** Two bounded caches: facts by run id, templates by id. Nothing in them can change but by a new run or a replaced draft. */
 export class RunCache {
-  readonly #store: Store;
   readonly #runs = new Map<string, RunFacts>();
   readonly #templates = new Map<string, Template>();
 
-  constructor(store: Store) {
-    this.#store = store;
-  }
-
-  async facts(runId: string): Promise<RunFacts> {
-    const known = this.#runs.get(runId);
-    if (known !== undefined) return known;
-    const facts = await this.#store.read(async (tx) =>
-      this.load(tx, present(await tx.runs.get(runId), `run ${runId}`)),
+  /** From the cache, else from within a transaction; kept only by `keep`, once that has been committed. */
+  async within(tx: ReadTx, runId: string): Promise<RunFacts> {
+    return (
+      this.#runs.get(runId) ?? this.load(tx, present(await tx.runs.get(runId), `run ${runId}`))
     );
-    remember(this.#runs, keptRuns, [runId, facts]);
-    return facts;
   }
 
-  /** The same from within a transaction, not from the cache. */
+  keep(facts: RunFacts): void {
+    remember(this.#runs, keptRuns, [facts.run.id, facts]);
+  }
+
+  /** Reads a run's facts afresh. */
   async load(tx: ReadTx, run: Run): Promise<RunFacts> {
     const environment = present(
       await tx.environments.get(run.environmentId),

@@ -1,0 +1,239 @@
+import { GlasshouseError } from "../domain/errors.ts";
+import { stepEventData } from "../domain/event-data.ts";
+import { backoff } from "../lib/backoff.ts";
+import { toJson } from "../lib/json.ts";
+import { timestamp } from "../ports/clock.ts";
+import type { Tx } from "../ports/store.ts";
+import { advanceRun } from "./advance.ts";
+import type { Claim } from "../ports/work.ts";
+import type { RunFacts } from "./run-cache.ts";
+import { performCheck } from "./check-step.ts";
+import type { EngineDeps } from "./deps.ts";
+import { fenceOf } from "./executor-context.ts";
+import { outcomeOfError, recordOutcome, type Outcome } from "./outcome.ts";
+import { perform } from "./perform.ts";
+import { recordLook } from "./record-look.ts";
+import type { StepInputs } from "./step-inputs.ts";
+
+/** A claim and what its run shares. */
+export interface Claimed extends Claim {
+  readonly facts: RunFacts;
+}
+
+/** A step that is being worked on in this process. */
+export interface ActiveAttempt {
+  readonly runId: string;
+  readonly executor: string;
+  /** Resolves when its outcome is recorded, or when it was given up at a stop. */
+  readonly done: Promise<void>;
+  readonly cancel: (kill: boolean) => void;
+  readonly stop: () => void;
+}
+
+type Finish = (fn: (tx: Tx) => Promise<void>) => Promise<void>;
+
+/** Why an attempt was asked to stop; it decides what its end means. */
+type Interruption = "cancelled" | "timeout" | "stopping";
+
+/** Begins an attempt. `finish` runs the recording transaction; it is called once an outcome is known, and again while the store is full or down. */
+export function attempt(deps: EngineDeps, claimed: Claimed, finish: Finish): ActiveAttempt {
+  const gentle = new AbortController();
+  const hard = new AbortController();
+  let interruption: Interruption | null = null;
+  const interrupt = (why: Interruption): void => {
+    interruption ??= why;
+    gentle.abort(new GlasshouseError("step-interrupted", `The step was interrupted: ${why}.`));
+  };
+  const trial: Trial = {
+    deps,
+    claimed,
+    finish,
+    gentle: gentle.signal,
+    hard: hard.signal,
+    interruption: () => interruption,
+  };
+  const forget = deps.clock.after(
+    claimed.step.timeoutMs,
+    () => claimed.step.phase === "check" || interrupt("timeout"),
+  );
+  const done = work(trial).finally(forget);
+  return {
+    runId: claimed.step.runId,
+    executor: claimed.step.phase === "check" ? "check" : (claimed.step.executor ?? ""),
+    done,
+    cancel: (kill) => {
+      interrupt("cancelled");
+      if (kill) hard.abort();
+    },
+    stop: () => interrupt("stopping"),
+  };
+}
+
+interface Trial {
+  readonly deps: EngineDeps;
+  readonly claimed: Claimed;
+  readonly finish: Finish;
+  readonly gentle: AbortSignal;
+  readonly hard: AbortSignal;
+  readonly interruption: () => Interruption | null;
+}
+
+async function work(trial: Trial): Promise<void> {
+  const { deps, claimed } = trial;
+  if (claimed.step.phase === "check") return runCheck(trial);
+  let inputs: StepInputs | null = null;
+  let outcome: Outcome;
+  try {
+    await provePredecessorGone(trial);
+    const performed = await perform(deps, {
+      facts: claimed.facts,
+      step: claimed.step,
+      settle: claimed.settle,
+      signal: trial.gentle,
+      kill: trial.hard,
+      cancelling: claimed.settle && (await isCancelling(trial)),
+      progress: progressWriter(trial),
+      prepared: (known) => {
+        inputs = known;
+      },
+    });
+    outcome = { kind: "performed", performed };
+  } catch (error) {
+    // At a stop nothing is written: the step stays `running` and the next start looks at the real world first.
+    if (trial.interruption() === "stopping") return;
+    if (!(error instanceof GlasshouseError))
+      deps.log.error("A step failed unexpectedly", { stepId: claimed.step.id, error });
+    outcome = outcomeOfError(error, {
+      step: claimed.step,
+      cancelled: trial.interruption() === "cancelled",
+      timedOut: trial.interruption() === "timeout",
+      random: Math.random(),
+    });
+  }
+  await deps.settings.failpoint("step.acted");
+  const recording = { facts: claimed.facts, step: claimed.step, inputs, outcome };
+  await settle(trial, async (tx) => {
+    await deps.settings.failpoint("step.recording");
+    await recordOutcome(tx, deps, recording);
+  });
+}
+
+async function runCheck(trial: Trial): Promise<void> {
+  const { deps, claimed } = trial;
+  const { step, facts } = claimed;
+  try {
+    const attempts = await deps.store.read((tx) => tx.steps.attempts(step.id));
+    const openedAtMs = Date.parse(
+      step.startedAt ?? attempts[0]?.startedAt ?? timestamp(deps.clock),
+    );
+    const look = await performCheck(deps, {
+      facts,
+      step,
+      openedAtMs,
+      looks: step.token - 1,
+      signal: trial.gentle,
+    });
+    await settle(trial, (tx) => recordLook(tx, deps, { facts, step, look }));
+  } catch (error) {
+    if (trial.interruption() === "stopping") return;
+    const outcome = outcomeOfError(error, {
+      step,
+      cancelled: trial.interruption() === "cancelled",
+      timedOut: false,
+      random: Math.random(),
+    });
+    await settle(trial, (tx) => recordOutcome(tx, deps, { facts, step, inputs: null, outcome }));
+  }
+}
+
+/**
+ * Records the outcome and moves the run on. A finished outcome is never dropped because the disk is full or the database is
+ * away: it is held and tried again. A stale token means that somebody else owns the step: nothing is written.
+ */
+async function settle(trial: Trial, write: (tx: Tx) => Promise<void>): Promise<void> {
+  const { deps, claimed } = trial;
+  for (let tries = 1; ; tries += 1) {
+    try {
+      await trial.finish(async (tx) => {
+        await write(tx);
+        await advanceRun(tx, deps, { runId: claimed.step.runId, facts: claimed.facts });
+      });
+      return await deps.settings.failpoint("step.recorded");
+    } catch (error) {
+      const known = error instanceof GlasshouseError ? error : null;
+      if (known?.code === "stale-token") {
+        deps.log.warn("A late write was refused: the step has another owner now", {
+          stepId: claimed.step.id,
+          token: claimed.step.token,
+        });
+        return;
+      }
+      if (known?.row.kind !== "transient") throw error;
+      deps.log.warn("A step's outcome is held until the store takes it", {
+        stepId: claimed.step.id,
+        error,
+      });
+      await pause(
+        deps,
+        backoff({ attempt: tries, baseMs: 200, mostMs: 10_000, random: Math.random() }),
+      );
+    }
+  }
+}
+
+/** The child of the attempt before may still be ending: the world is looked at only when it is gone. */
+async function provePredecessorGone({ deps, claimed, gentle }: Trial): Promise<void> {
+  if (!claimed.settle) return;
+  const attempts = await deps.store.read((tx) => tx.steps.attempts(claimed.step.id));
+  for (const earlier of attempts) {
+    if (earlier.child !== null && earlier.token < claimed.step.token)
+      await deps.processes.awaitGone(earlier.child, gentle);
+  }
+}
+
+async function isCancelling({ deps, claimed }: Trial): Promise<boolean> {
+  const run = await deps.store.read((tx) => tx.runs.get(claimed.step.runId));
+  return run !== null && run.cancelRequestedAt !== null;
+}
+
+const progressEveryMs = 1_000;
+
+/** Progress of a long step as events, at most one a second; the newest wins. */
+function progressWriter({
+  deps,
+  claimed,
+}: Trial): (progress: {
+  readonly done: number;
+  readonly total: number | null;
+  readonly message: string;
+}) => void {
+  const { step, facts } = claimed;
+  let lastMs = Number.NEGATIVE_INFINITY;
+  return (progress) => {
+    const now = deps.clock.monotonic();
+    if (now - lastMs < progressEveryMs) return;
+    lastMs = now;
+    const event = {
+      type: "step.progressed" as const,
+      environmentId: facts.environment.id,
+      subject: `environments/${facts.environment.name}`,
+      runId: step.runId,
+      stepId: step.id,
+      data: toJson({ ...stepEventData(step), detail: progress }),
+    };
+    deps.store
+      .transact(async (tx) => {
+        await tx.steps.fence(fenceOf(step));
+        await tx.events.append([event], timestamp(deps.clock));
+      })
+      .catch((error: unknown) =>
+        deps.log.warn("A step's progress could not be told", { stepId: step.id, error }),
+      );
+  };
+}
+
+function pause(deps: EngineDeps, delayMs: number): Promise<void> {
+  return new Promise((resolve) => {
+    deps.clock.after(delayMs, resolve);
+  });
+}

@@ -1,0 +1,37 @@
+import { timestamp } from "../ports/clock.ts";
+import type { Run } from "../domain/run.ts";
+import { advanceRun } from "./advance.ts";
+import type { Attempts } from "./attempts.ts";
+import type { EngineDeps } from "./deps.ts";
+import { RunCache } from "./run-cache.ts";
+
+/**
+ * Acts on requested cancels: what has not begun is cancelled, what runs gets one SIGINT (or, asked twice, is killed), what is
+ * unknown is still settled. Safe to repeat.
+ */
+export async function requestCancels(deps: EngineDeps, attempts: Attempts): Promise<void> {
+  const cancelling = await deps.store.read((tx) => tx.runs.cancelling());
+  for (const run of cancelling) {
+    attempts.interrupt(run.id, { kill: run.killRequested });
+    await cancelUnstarted(deps, run);
+  }
+}
+
+async function cancelUnstarted(deps: EngineDeps, run: Run): Promise<void> {
+  const now = timestamp(deps.clock);
+  await deps.store.transact(async (tx) => {
+    const fresh = await tx.runs.get(run.id);
+    if (fresh === null || (fresh.status !== "running" && fresh.status !== "waiting")) return;
+    const moved = await tx.steps.moveAll(run.id, {
+      from: ["ready", "blocked", "waiting"],
+      to: "cancelled",
+      reason: "the run was cancelled",
+      now,
+    });
+    if (fresh.status === "waiting")
+      await tx.runs.update(run.id, { status: "running", reason: null, blocker: null });
+    if (moved.length === 0 && fresh.status === "running" && (await tx.steps.anyOpen(run.id)))
+      return;
+    await advanceRun(tx, deps, { runId: run.id, facts: await new RunCache().load(tx, fresh) });
+  });
+}

@@ -1,0 +1,137 @@
+import { GlasshouseError } from "../domain/errors.ts";
+import type { Run } from "../domain/run.ts";
+import { timestamp } from "../ports/clock.ts";
+import { Attempts } from "./attempts.ts";
+import { requestCancels } from "./cancel.ts";
+import type { EngineDeps } from "./deps.ts";
+import { Lifetime } from "./lifetime.ts";
+import { RunCache } from "./run-cache.ts";
+import { startRun } from "./start-run.ts";
+
+/** Runs taken from their queues at once: they share commits. */
+const startsAtOnce = 16;
+const startableLimit = 500;
+
+/**
+ * Drives runs to their end. It owns no truth: everything is in the store, and an engine that starts again goes on from
+ * there. It wakes on commits (`store.watch`), on the next due time, and on a slow sweep while something waits for the
+ * outside. `tick` is public so that tests can drive it.
+ */
+export class Engine {
+  readonly #deps: EngineDeps;
+  readonly #cache = new RunCache();
+  readonly #attempts: Attempts;
+  readonly #lifetime: Lifetime;
+  /** Runs at the head of their queue that wait for something, and when to look at them again. */
+  readonly #blocked = new Map<string, number>();
+  readonly #unwatch: (() => void)[] = [];
+  #forgetTimer: (() => void) | null = null;
+  #state: "new" | "started" | "stopping" = "new";
+  #ticking: Promise<void> | null = null;
+  #again = false;
+
+  constructor(deps: EngineDeps) {
+    this.#deps = deps;
+    this.#attempts = new Attempts(deps, this.#cache, () => this.#wake());
+    this.#lifetime = new Lifetime(deps);
+  }
+
+  /** Takes over what an earlier process left in flight, then works. Resolves once that is known to be safe. */
+  async start(): Promise<void> {
+    const { store, log, clock } = this.#deps;
+    const abandoned = await store.transact((tx) =>
+      tx.steps.abandon(this.#attempts.worker, timestamp(clock)),
+    );
+    if (abandoned.length > 0)
+      log.info("Steps of an earlier process are looked at before they go on", {
+        steps: abandoned.length,
+      });
+    this.#state = "started";
+    this.#unwatch.push(
+      store.watch("queue", () => this.#wake()),
+      store.watch("steps", () => this.#wake()),
+    );
+    this.#wake();
+  }
+
+  /**
+   * Gentle stop: nothing new is begun, children get one SIGINT and the grace; what has not ended by then stays recorded as
+   * running and is looked at by the next start.
+   */
+  async stop(): Promise<void> {
+    this.#state = "stopping";
+    for (const unwatch of this.#unwatch.splice(0)) unwatch();
+    this.#forgetTimer?.();
+    await this.#ticking;
+    await this.#attempts.stop(this.#deps.settings.stopGraceMs);
+  }
+
+  /** One pass: cancels, starts, claims. Resolves when everything that could begin has begun. */
+  async tick(): Promise<void> {
+    if (this.#state === "stopping") return;
+    await requestCancels(this.#deps, this.#attempts);
+    await this.#startRuns();
+    await this.#attempts.claim();
+    await this.#lifetime.look();
+    await this.#setTimer();
+  }
+
+  #wake(): void {
+    if (this.#state !== "started") return;
+    if (this.#ticking !== null) {
+      this.#again = true;
+      return;
+    }
+    this.#ticking = this.#loop().finally(() => {
+      this.#ticking = null;
+      if (this.#again) this.#wake();
+    });
+  }
+
+  async #loop(): Promise<void> {
+    this.#again = false;
+    try {
+      await this.tick();
+    } catch (error) {
+      // The store is down or full: work pauses and is tried again; nothing that was accepted is lost.
+      const transient = error instanceof GlasshouseError && error.row.kind === "transient";
+      this.#deps.log[transient ? "warn" : "error"]("The engine could not go on; it tries again", {
+        error,
+      });
+      this.#timer(this.#deps.settings.sweepMs);
+    }
+  }
+
+  async #startRuns(): Promise<void> {
+    const now = this.#deps.clock.monotonic();
+    const startable = await this.#deps.store.read((tx) => tx.runs.startable(startableLimit));
+    const known = new Set(startable.map((run) => run.id));
+    for (const id of this.#blocked.keys()) if (!known.has(id)) this.#blocked.delete(id);
+    const open = startable.filter((run) => (this.#blocked.get(run.id) ?? 0) <= now);
+    for (let from = 0; from < open.length; from += startsAtOnce) {
+      await Promise.all(open.slice(from, from + startsAtOnce).map((run) => this.#startOne(run)));
+    }
+    if (open.length === startableLimit) this.#again = true;
+  }
+
+  async #startOne(run: Run): Promise<void> {
+    const started = await startRun(this.#deps, this.#cache, run);
+    if (started) this.#blocked.clear();
+    else this.#blocked.set(run.id, this.#deps.clock.monotonic() + this.#deps.settings.sweepMs);
+  }
+
+  /** The next time something is due by itself: a retry, a check's next look, a blocked run, an environment's end. */
+  async #setTimer(): Promise<void> {
+    const { store, clock, settings } = this.#deps;
+    const due = await store.read((tx) => tx.steps.nextDue(timestamp(clock)));
+    const waits = [this.#lifetime.nextLookMs()];
+    if (due !== null) waits.push(Date.parse(due) - clock.now());
+    if (this.#blocked.size > 0) waits.push(settings.sweepMs);
+    this.#timer(Math.max(1, Math.min(...waits)));
+  }
+
+  #timer(delayMs: number): void {
+    this.#forgetTimer?.();
+    this.#forgetTimer = this.#deps.clock.after(delayMs, () => this.#wake());
+  }
+}
