@@ -16,9 +16,7 @@ export function planBasis(
   deps: Pick<EngineDeps, "sealer">,
   { facts, records, environment }: Present,
 ): PlanBasis {
-  const parameters = canonicalJson(
-    replaceSecrets(facts.parameters, (secret) => secret.fingerprint),
-  );
+  const parameters = comparable(facts.parameters);
   const requires = comparable(facts.requires);
   return {
     generation: environment.generation,
