@@ -1,0 +1,58 @@
+import { randomBytes } from "node:crypto";
+import { formatId, type IdKind } from "../../../domain/id.ts";
+import type { Clock } from "../../../ports/clock.ts";
+
+/** The longest delay that a timer of Node takes; longer ones are made of several. */
+const longestTimerMs = 2 ** 31 - 1;
+
+/**
+ * The machine's own clock. Its timers do not keep the process alive: what serves (a socket, a child) does. Ids made in
+ * the same millisecond, or after the wall clock jumped back, still sort in the order they were made.
+ */
+export class SystemClock implements Clock {
+  #lastMs = 0;
+  #lastRandom = 0n;
+
+  now(): number {
+    return Date.now();
+  }
+
+  monotonic(): number {
+    return performance.now();
+  }
+
+  id(kind: IdKind): string {
+    const nowMs = Date.now();
+    if (nowMs > this.#lastMs) {
+      this.#lastMs = nowMs;
+      this.#lastRandom = freshRandom();
+    } else {
+      this.#lastRandom += 1n;
+    }
+    return formatId(kind, this.#lastMs, bytesOf(this.#lastRandom));
+  }
+
+  after(delayMs: number, fn: () => void): () => void {
+    const dueMs = performance.now() + delayMs;
+    let timer: NodeJS.Timeout | null = null;
+    const wait = (): void => {
+      const restMs = dueMs - performance.now();
+      const whole = restMs <= longestTimerMs;
+      timer = setTimeout(whole ? fn : wait, Math.max(0, Math.min(restMs, longestTimerMs)));
+      timer.unref();
+    };
+    wait();
+    return () => {
+      if (timer !== null) clearTimeout(timer);
+    };
+  }
+}
+
+/** 80 bits with the highest one clear, so that counting on cannot overflow within a millisecond. */
+function freshRandom(): bigint {
+  return BigInt(`0x${randomBytes(10).toString("hex")}`) >> 1n;
+}
+
+function bytesOf(value: bigint): Uint8Array {
+  return Buffer.from(value.toString(16).padStart(20, "0"), "hex");
+}
