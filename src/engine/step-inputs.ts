@@ -69,6 +69,7 @@ export function scopeOf(facts: RunFacts, records: readonly GroupRecord[]): Scope
     requires: facts.requires,
     groups: outputsByGroup(records, facts.template.name),
     entrypoints: {},
+    declared: facts.template.body.parameters,
   };
 }
 
