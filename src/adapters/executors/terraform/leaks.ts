@@ -1,3 +1,4 @@
+import { GlasshouseError } from "../../../domain/errors.ts";
 import type { HookEvent } from "./events.ts";
 import type { Leak } from "./notes.ts";
 import type { StateInstance, TerraformState } from "./state-file.ts";
@@ -71,4 +72,24 @@ function isOutcome(
   return (
     before === undefined || JSON.stringify(before.attributes) !== JSON.stringify(here.attributes)
   );
+}
+
+/** What a person has to decide about. */
+export function leakError(group: string, leaks: readonly Leak[]): GlasshouseError {
+  return new GlasshouseError("suspected-leak", leakText(group, leaks), {
+    details: leaks.map((leak) => ({ message: describe(leak) })),
+  });
+}
+
+export function leakText(group: string, leaks: readonly Leak[]): string {
+  const few = leaks.slice(0, 3).map((leak) => describe(leak));
+  const more = leaks.length > 3 ? ` and ${leaks.length - 3} more` : "";
+  return `Group ${group} may have left objects that no state knows: ${few.join("; ")}${more}. Look for them, remove them, then go on with \`glasshouse run retry --accept-leak ADDRESS\`.`;
+}
+
+function describe({ address, id, why }: Leak): string {
+  const known = id === null ? "" : ` (id ${id})`;
+  return why === "completed"
+    ? `${address}${known} was created and is not in the state`
+    : `${address} was being created when it was cut off`;
 }

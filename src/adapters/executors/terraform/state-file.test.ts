@@ -99,11 +99,13 @@ test("unknown fields are accepted, as newer versions add them", () => {
   assert.notEqual(parse({ check_results: null, later: { x: 1 } }), null);
 });
 
-test("an empty state is whole and each has a lineage of its own", () => {
-  const [one, two] = [parseState(emptyState("1.11.4")), parseState(emptyState("1.11.4"))];
-  assert.ok(one);
-  assert.equal(one.serial, 0);
-  assert.notEqual(one.lineage, two?.lineage);
+test("an empty state is whole, and its lineage is that of its owner", () => {
+  const [one, same, other] = ["a", "a", "b"].map((owner) => emptyState(owner, "1.11.4"));
+  assert.ok(one && same && other);
+  assert.deepEqual(parseState(one.bytes), one);
+  assert.match(one.lineage, /^[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}$/u);
+  assert.equal(one.lineage, same.lineage);
+  assert.notEqual(one.lineage, other.lineage);
 });
 
 function item(fields: Readonly<Record<string, unknown>>): Readonly<Record<string, unknown>> {

@@ -1,4 +1,4 @@
-import { randomUUID } from "node:crypto";
+import { createHash } from "node:crypto";
 import { z } from "zod";
 import type { Json, JsonObject } from "../../../lib/json.ts";
 import { isJsonObject } from "../../../lib/json.ts";
@@ -86,20 +86,15 @@ export function parseState(bytes: Uint8Array): TerraformState | null {
 }
 
 /**
- * A state that holds nothing. It is laid down before the first apply, so that the lineage is known, and kept in the
- * store, before anything can be created under it.
+ * A state that holds nothing. It is laid down before the first apply, and kept in the store before anything can be created
+ * under it. Its lineage follows from the owner, so that a plan made before the first apply fits that apply.
  */
-export function emptyState(engineVersion: string): Uint8Array {
-  return Buffer.from(
-    JSON.stringify({
-      version: 4,
-      terraform_version: engineVersion,
-      serial: 0,
-      lineage: randomUUID(),
-      outputs: {},
-      resources: [],
-    }),
-  );
+export function emptyState(owner: string, engineVersion: string): TerraformState {
+  const hex = createHash("sha256").update(owner).digest("hex");
+  const lineage = hex.replace(/^(.{8})(.{4})(.{4})(.{4})(.{12}).*$/u, "$1-$2-$3-$4-$5");
+  const content = { version: 4, terraform_version: engineVersion, serial: 0, lineage };
+  const bytes = Buffer.from(JSON.stringify({ ...content, outputs: {}, resources: [] }));
+  return { bytes, serial: 0, lineage, outputs: {}, instances: [], providers: [] };
 }
 
 /** The object that lives at an address now; one that waits to be destroyed after its replacement does not count. */

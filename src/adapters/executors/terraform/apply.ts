@@ -1,0 +1,163 @@
+import { GlasshouseError } from "../../../domain/errors.ts";
+import type { ExecutorContext, ExecutorResult } from "../../../ports/executor.ts";
+import type { ChildExit } from "../../../clients/process/warden.ts";
+import { asksForInit, errorFrom } from "./diagnostics.ts";
+import { checkFreeSpace, removeAll, withDirectory, writePrivate } from "./directory.ts";
+import { EventJournal } from "./event-journal.ts";
+import { leakError } from "./leaks.ts";
+import { harvest } from "./harvest.ts";
+import { ensureInit } from "./init.ts";
+import type { Job, Means } from "./job.ts";
+import { prepareJob } from "./job.ts";
+import { resultOf } from "./result.ts";
+import { concludeState, sealHarvest } from "./seal.ts";
+import { saveStateAlongside } from "./state-saver.ts";
+import type { TerraformState } from "./state-file.ts";
+import { emptyState } from "./state-file.ts";
+import { runTerraform } from "./terraform-process.ts";
+
+/** Makes the group as its configuration says; with a saved plan, exactly as that says. */
+export async function applyGroup(ctx: ExecutorContext, means: Means): Promise<ExecutorResult> {
+  return await withDirectory(ctx.workDirectory, ctx.signal, async () => {
+    const job = await prepareJob(ctx, means);
+    const before = await startingState(job);
+    const operation = ctx.sealedPlan === null ? "apply" : "saved plan";
+    const { state, journal, lockFile } = await change(job, before, operation);
+    return await resultOf(job, { state, lockFile, changes: journal.changes });
+  });
+}
+
+/**
+ * Takes down what the group's state holds. A state that is known and holds nothing is done without starting anything.
+ * Errors: `state-missing` when something was applied and no copy of its state is there.
+ */
+export async function destroyGroup(ctx: ExecutorContext, means: Means): Promise<void> {
+  return await withDirectory(ctx.workDirectory, ctx.signal, async () => {
+    const job = await prepareJob(ctx, means);
+    const before = await startingState(job);
+    if (before.instances.length === 0) {
+      ctx.log(`The state (serial ${before.serial}) holds no objects: nothing is to be destroyed.`);
+      return;
+    }
+    const { state } = await change(job, before, "destroy");
+    const [left] = state.instances;
+    if (left === undefined) return;
+    throw new GlasshouseError(
+      "step-failed",
+      `${job.program.product} destroyed group ${ctx.group}, but its state still holds ${state.instances.length} objects, ${left.address} among them. Destroy again.`,
+    );
+  });
+}
+
+/** What a change came to. */
+export interface Ended {
+  readonly state: TerraformState;
+  readonly journal: EventJournal;
+  readonly lockFile: string | null;
+}
+
+type Operation = "apply" | "saved plan" | "destroy";
+
+/**
+ * The state to start from, with whatever an earlier attempt left sealed first. Errors: `state-missing`; `suspected-leak`
+ * while something may exist that nobody has accepted or found.
+ */
+async function startingState(job: Job): Promise<TerraformState> {
+  const { ctx, layout, program } = job;
+  const left = await harvest(ctx, layout);
+  await sealHarvest(job.ctx, layout, left);
+  if (left.leaks.length > 0) throw leakError(ctx.group, left.leaks);
+  if (left.state !== null) return left.state;
+  if (job.memory !== null) {
+    throw new GlasshouseError(
+      "state-missing",
+      `The state of group ${ctx.group} (serial ${job.memory.serial}, lineage ${job.memory.lineage}) is not in the store. Nothing is changed without it: restore it from a backup.`,
+    );
+  }
+  return emptyState(ctx.owner, program.version);
+}
+
+async function change(job: Job, before: TerraformState, operation: Operation): Promise<Ended> {
+  const { ctx, layout } = job;
+  await checkFreeSpace(layout.root, before.bytes.length);
+  // A lineage that the store does not know could not be proven to be ours after a crash.
+  if (before.serial === 0) await ctx.state.saveProgress(before);
+  const first = await changeOnce(job, before, { operation, forceInit: false });
+  if (first.exit.code === 0 || !asksForInit(first.ended.journal.diagnostics)) {
+    return await checked(job, first, operation);
+  }
+  ctx.log(
+    "The folder's modules or providers are not those that are needed: they are fetched anew.",
+  );
+  const second = await changeOnce(job, first.ended.state, { operation, forceInit: true });
+  return await checked(job, second, operation);
+}
+
+interface Once {
+  readonly exit: ChildExit;
+  readonly ended: Ended;
+}
+
+async function changeOnce(
+  job: Job,
+  before: TerraformState,
+  how: { readonly operation: Operation; readonly forceInit: boolean },
+): Promise<Once> {
+  const { ctx, layout, launcher, variables, redact, means } = job;
+  const lockFile = await ensureInit(job, before, how.forceInit);
+  await writePrivate(layout.state, before.bytes);
+  const saved = how.operation === "saved plan" ? ctx.sealedPlan : null;
+  if (saved !== null) await writePrivate(layout.plan, saved);
+  let fault: ((error: unknown) => void) | null = null;
+  const lost = (error: unknown): void => fault?.(error);
+  const journal = new EventJournal(ctx, redact, lost);
+  const exit = await runTerraform(launcher, ctx, {
+    args: argumentsFor(how.operation, layout.plan),
+    ...(saved === null ? { variables } : {}),
+    outputFile: layout.output,
+    onLine: (line) => journal.line(line),
+    alongside: (stop) => {
+      fault = stop;
+      const { state: slot } = ctx;
+      const { serial } = before;
+      return saveStateAlongside({ path: layout.state, slot, serial, log: means.log, lost });
+    },
+  });
+  await removeAll([layout.plan]);
+  await journal.close();
+  const state = await concludeState(job, { before, journal, clean: endedByItself(exit) });
+  return { exit, ended: { state, journal, lockFile } };
+}
+
+function argumentsFor(operation: Operation, plan: string): readonly string[] {
+  const common = ["apply", "-json", "-input=false"];
+  if (operation === "saved plan") return [...common, plan];
+  const destroy = operation === "destroy" ? ["-destroy"] : [];
+  return [...common, "-auto-approve", ...destroy, "-var-file=/dev/fd/3"];
+}
+
+/** 0 and 1 are its own words; anything else is a signal, a crash or a program that could not be started. */
+function endedByItself(exit: ChildExit): boolean {
+  return exit.code === 0 || exit.code === 1;
+}
+
+async function checked(job: Job, { exit, ended }: Once, operation: Operation): Promise<Ended> {
+  const { ctx, program, redact } = job;
+  if (exit.code === 0) return ended;
+  const doing = `${program.product} ${operation} of group ${ctx.group}`;
+  if (ctx.signal.aborted) {
+    throw new GlasshouseError(
+      "step-interrupted",
+      `${doing} was stopped; what it had made by then is in its state.`,
+    );
+  }
+  const { diagnostics, text } = ended.journal;
+  const hasError = diagnostics.some(({ severity }) => severity === "error");
+  if (!endedByItself(exit) && !hasError) {
+    throw new GlasshouseError(
+      "step-interrupted",
+      `${doing} was ended by ${exit.signal ?? `exit code ${exit.code}`}: ${redact(text.trim().slice(-500)) || "it said nothing"}`,
+    );
+  }
+  throw errorFrom({ diagnostics, doing, text, redact });
+}

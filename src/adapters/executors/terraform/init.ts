@@ -1,0 +1,123 @@
+import { createHash } from "node:crypto";
+import { readFile } from "node:fs/promises";
+import { join } from "node:path";
+import { z } from "zod";
+import { GlasshouseError } from "../../../domain/errors.ts";
+import { errorFrom } from "./diagnostics.ts";
+import { exists, readIfThere, removeAll, writePrivate } from "./directory.ts";
+import type { Job } from "./job.ts";
+import { Mutex } from "./mutex.ts";
+import type { TerraformState } from "./state-file.ts";
+import { runTerraform } from "./terraform-process.ts";
+
+/** What the last `init` of this directory was made for, and what it gave. */
+const initMark = z.object({ fingerprint: z.string(), lockFile: z.string().nullable() });
+
+/** A shared plug-in cache is not safe for several at once (hashicorp/terraform#31964), so there is one in this process. */
+const initialisation = new Mutex();
+
+/**
+ * Sees to it that modules and providers are there: not at all when everything is built in, and only anew when the
+ * configuration, its lock file or the engine changed, or `force` says that Terraform asked for it. Returns the lock file
+ * that the work then uses, null when there is none.
+ */
+export async function ensureInit(
+  job: Job,
+  state: TerraformState | null,
+  force = false,
+): Promise<string | null> {
+  const { layout } = job;
+  const providers = state?.providers ?? [];
+  if (!force && !job.configuration.needsInit && providers.length === 0) return null;
+  const before = await startingLock(job);
+  const fingerprint = fingerprintOf(job, before.text);
+  const mark = await readMark(layout.initMark);
+  if (
+    !force &&
+    mark?.fingerprint === fingerprint &&
+    providers.every((provider) => mark.lockFile?.includes(`"${provider}"`)) &&
+    (await exists(join(layout.module, ".terraform")))
+  ) {
+    await layLock(job, mark.lockFile);
+    return mark.lockFile;
+  }
+  await layLock(job, before.text);
+  await initialisation.run(job.ctx.signal, () => init(job, state, before.frozen && !force));
+  const lockFile = (await readIfThere(layout.lock))?.toString("utf8") ?? null;
+  await writePrivate(layout.initMark, JSON.stringify({ fingerprint, lockFile }));
+  return lockFile;
+}
+
+/**
+ * The template's own lock file counts first. Otherwise it is the one of the last apply: unchangeable while the files are
+ * the same, a starting point when they have changed.
+ */
+async function startingLock(
+  job: Job,
+): Promise<{ readonly text: string | null; readonly frozen: boolean }> {
+  const { ctx, settings, memory, layout, filesDigest } = job;
+  const own = `${settings.source === "" ? "" : `${settings.source}/`}.terraform.lock.hcl`;
+  if (ctx.files.paths.includes(own)) {
+    return { text: await readFile(layout.lock, "utf8"), frozen: false };
+  }
+  const text = memory?.lockFile ?? null;
+  return { text, frozen: text !== null && memory?.filesDigest === filesDigest };
+}
+
+async function layLock(job: Job, text: string | null): Promise<void> {
+  if (text === null) return await removeAll([job.layout.lock]);
+  const present = await readIfThere(job.layout.lock);
+  if (present?.toString("utf8") !== text) await writePrivate(job.layout.lock, text);
+}
+
+function fingerprintOf(job: Job, lockFile: string | null): string {
+  const { program, settings, filesDigest, launcher } = job;
+  const parts = [
+    program.product,
+    program.version,
+    settings.source,
+    filesDigest,
+    lockFile,
+    launcher.env["TF_CLI_CONFIG_FILE"],
+  ];
+  return createHash("sha256").update(JSON.stringify(parts)).digest("hex");
+}
+
+async function readMark(path: string): Promise<z.infer<typeof initMark> | null> {
+  try {
+    const parsed = initMark.safeParse(JSON.parse(await readFile(path, "utf8")));
+    return parsed.success ? parsed.data : null;
+  } catch {
+    return null;
+  }
+}
+
+async function init(job: Job, state: TerraformState | null, frozen: boolean): Promise<void> {
+  const { ctx, layout, launcher, redact, program } = job;
+  await removeAll([layout.initMark]);
+  // The state says which providers are needed for objects that the configuration no longer names.
+  const borrowed = state !== null && !(await exists(layout.state));
+  if (borrowed) await writePrivate(layout.state, state.bytes);
+  const lines: string[] = [];
+  try {
+    const exit = await runTerraform(launcher, ctx, {
+      args: ["init", "-input=false", "-no-color", ...(frozen ? ["-lockfile=readonly"] : [])],
+      outputFile: layout.initOutput,
+      onLine: (line) => {
+        if (line.trim() === "") return;
+        lines.push(line);
+        ctx.log(redact(line));
+      },
+    });
+    if (exit.code === 0) return;
+    if (ctx.signal.aborted) {
+      throw new GlasshouseError("step-interrupted", `init of group ${ctx.group} was stopped.`);
+    }
+    const at = lines.findIndex((line) => /Error:/u.test(line));
+    const text = lines.slice(Math.max(0, at)).join("\n");
+    const doing = `${program.product} init of group ${ctx.group}`;
+    throw errorFrom({ diagnostics: [], doing, text, redact });
+  } finally {
+    await removeAll([layout.initOutput, ...(borrowed ? [layout.state] : [])]);
+  }
+}

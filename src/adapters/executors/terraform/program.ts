@@ -1,0 +1,81 @@
+import { execFile } from "node:child_process";
+import { access, constants, stat } from "node:fs/promises";
+import { delimiter, isAbsolute, join } from "node:path";
+import { GlasshouseError } from "../../../domain/errors.ts";
+
+/** The engine that does the work. */
+export interface Program {
+  readonly product: "Terraform" | "OpenTofu";
+  readonly version: string;
+  /** Absolute. */
+  readonly path: string;
+}
+
+/** Finds Terraform or OpenTofu and keeps what it found while the file stays the same: asking costs a process. */
+export class ProgramFinder {
+  readonly #wanted: string | undefined;
+  readonly #path: string;
+  #found: { readonly stamp: string; readonly program: Program } | null = null;
+
+  /** `wanted`: `terraform`, `tofu` or a path; undefined takes the first of the two on `path`, a list as in `PATH`. */
+  constructor(wanted: string | undefined, path: string) {
+    this.#wanted = wanted;
+    this.#path = path;
+  }
+
+  /** Errors: `step-failed` when there is none, or when it does not answer. */
+  async find(): Promise<Program> {
+    const path = await this.#locate();
+    const { mtimeMs, size, ino } = await stat(path);
+    const stamp = [path, mtimeMs, size, ino].join(" ");
+    if (this.#found?.stamp !== stamp) this.#found = { stamp, program: await ask(path) };
+    return this.#found.program;
+  }
+
+  async #locate(): Promise<string> {
+    const names = this.#wanted === undefined ? ["terraform", "tofu"] : [this.#wanted];
+    for (const name of names) {
+      const found = await locate(name, this.#path);
+      if (found !== null) return found;
+    }
+    const missing =
+      this.#wanted === undefined
+        ? "Neither terraform nor tofu is on PATH."
+        : `"${this.#wanted}", which executors.terraform.program names, is not there.`;
+    throw new GlasshouseError(
+      "step-failed",
+      `${missing} Install Terraform (1.5 or newer) or OpenTofu, or name one in executors.terraform.program; \`glasshouse doctor\` shows what is found.`,
+    );
+  }
+}
+
+async function locate(name: string, path: string): Promise<string | null> {
+  const directories = isAbsolute(name) ? [""] : path.split(delimiter).filter(isAbsolute);
+  for (const directory of directories) {
+    const candidate = directory === "" ? name : join(directory, name);
+    try {
+      await access(candidate, constants.X_OK);
+      if ((await stat(candidate)).isFile()) return candidate;
+    } catch {
+      // The next one may be there.
+    }
+  }
+  return null;
+}
+
+async function ask(path: string): Promise<Program> {
+  const env = { PATH: "", CHECKPOINT_DISABLE: "1", TF_CLI_CONFIG_FILE: "/dev/null" };
+  const { promise, resolve } = Promise.withResolvers<string>();
+  execFile(path, ["version"], { env, timeout: 30_000 }, (error, stdout) => {
+    resolve(error === null ? stdout : `${error.message}\n${stdout}`);
+  });
+  const answer = await promise;
+  const [, product, version] = /^(Terraform|OpenTofu) v(\S+)/mu.exec(answer) ?? [];
+  if (version === undefined) {
+    throw new GlasshouseError(
+      "step-failed",
+      `${path} does not answer \`version\` as Terraform or OpenTofu do: ${answer.slice(0, 300).trim()}`,
+    );
+  }
+  return { product: product === "OpenTofu" ? product : "Terraform", version, path };
+}
