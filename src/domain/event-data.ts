@@ -1,206 +1,198 @@
-import { toJson, type Json } from "../lib/json.ts";
+import type { Json } from "../lib/json.ts";
 import type { Command } from "./command.ts";
 import type { Environment } from "./environment.ts";
-import type { Resource } from "./resource.ts";
+import type { Failure } from "./errors.ts";
+import type { SavedPlan } from "./plan.ts";
+import type { Change, Resource } from "./resource.ts";
 import type { Run } from "./run.ts";
 import type { Step } from "./step.ts";
 import type { Template } from "./template.ts";
 import { maskSecrets } from "./value.ts";
 
-/** What an event says of its entity: its own fields after the change, secrets masked, nothing internal. */
+/**
+ * What an event carries: the entity's own fields after the change, secrets masked, one function a noun. Members that are
+ * larger than the bound are left out, and `dataref` names where they can be read.
+ */
+const largestMember = 64 * 1024;
 
 export function environmentEventData(environment: Environment): Json {
-  const { id, name, description, tags, status, reason, failure, generation, outdated, drifted } =
-    environment;
-  const { entrypoints, createdAt, updatedAt, plannedDestructionAt, destroyedAt } = environment;
-  const templates = environment.desired.templates.map((template) => ({
-    id: template.templateId,
-    name: template.name,
-    version: template.version,
-  }));
-  const outputs = maskSecrets(environment.outputs);
-  return toJson({
-    id,
-    name,
-    description,
-    tags,
-    status,
-    reason,
-    failure,
-    generation,
-    outdated,
-    drifted,
-    templates,
-    outputs,
-    entrypoints,
-    createdAt,
-    updatedAt,
-    plannedDestructionAt,
-    destroyedAt,
-  });
+  const data = {
+    id: environment.id,
+    name: environment.name,
+    description: environment.description,
+    tags: environment.tags,
+    status: environment.status,
+    reason: environment.reason,
+    failure: failureData(environment.failure),
+    templates: environment.desired.templates.map(({ templateId, name, version, parameters }) => ({
+      id: templateId,
+      name,
+      version,
+      parameters: maskSecrets(parameters),
+    })),
+    generation: environment.generation,
+    appliedGeneration: environment.appliedGeneration,
+    activeRun: environment.activeRun,
+    outputs: maskSecrets(environment.outputs),
+    entrypoints: maskSecrets(environment.entrypoints),
+    requires: environment.requires,
+    outdated: environment.outdated,
+    drifted: environment.drifted,
+    createdAt: environment.createdAt,
+    updatedAt: environment.updatedAt,
+    plannedDestructionAt: environment.plannedDestructionAt,
+    destroyedAt: environment.destroyedAt,
+  };
+  return bounded(data, `/api/v1/environments/${environment.id}`);
 }
 
 export function runEventData(run: Run): Json {
-  const {
-    id,
-    environmentId,
-    kind,
-    status,
-    reason,
-    blocker,
-    failure,
-    stage,
-    attempt,
-    action,
-    planId,
-    progress,
-    createdAt,
-    startedAt,
-    finishedAt,
-  } = run;
-  return toJson({
-    id,
-    environmentId,
-    kind,
-    status,
-    reason,
-    blocker,
-    failure,
-    stage,
-    attempt,
-    action,
-    plan: planId,
-    progress,
-    createdAt,
-    startedAt,
-    finishedAt,
-  });
+  const data = {
+    id: run.id,
+    environment: run.environmentId,
+    kind: run.kind,
+    status: run.status,
+    stage: run.stage,
+    reason: run.reason,
+    blocker: run.blocker === null ? null : { kind: run.blocker.kind, on: run.blocker.on },
+    failure: failureData(run.failure),
+    generation: run.generation,
+    plan: run.planId,
+    action: run.action,
+    attempt: run.attempt,
+    progress: { ...run.progress },
+    cancelRequestedAt: run.cancelRequestedAt,
+    createdAt: run.createdAt,
+    startedAt: run.startedAt,
+    finishedAt: run.finishedAt,
+  };
+  return bounded(data, `/api/v1/runs/${run.id}`);
 }
 
+/** Changes are counted by their action; the list is read from the run's steps. */
 export function stepEventData(step: Step): Json {
-  const {
-    id,
-    runId,
-    key,
-    phase,
-    template,
-    group,
-    executor,
-    status,
-    reason,
-    failure,
-    attempts,
-    mark,
-    changes,
-    startedAt,
-    finishedAt,
-  } = step;
-  return toJson({
-    id,
-    run: runId,
-    key,
-    phase,
-    template,
-    group,
-    executor,
-    status,
-    reason,
-    failure,
-    attempts,
-    mark,
-    changes: changes.slice(0, mostChanges),
-    startedAt,
-    finishedAt,
-  });
+  const data = {
+    id: step.id,
+    run: step.runId,
+    key: step.key,
+    phase: step.phase,
+    template: step.template,
+    group: step.group,
+    executor: step.executor,
+    status: step.status,
+    reason: step.reason,
+    failure: failureData(step.failure),
+    mark: step.mark,
+    attempts: step.attempts,
+    changes: countsOf(step.changes),
+    availableAt: step.availableAt,
+    startedAt: step.startedAt,
+    finishedAt: step.finishedAt,
+  };
+  return bounded(data, `/api/v1/runs/${step.runId}/steps`);
 }
 
-/** An event stays small; the step itself has them all. */
-const mostChanges = 100;
-
+/** Without the command's body: what it asked for is read from the command. */
 export function commandEventData(command: Command): Json {
-  const {
-    id,
-    source,
-    sourceId,
-    type,
-    subject,
-    status,
-    failure,
-    environmentId,
-    templateId,
-    runId,
-    planId,
-    actor,
-    correlationId,
-    createdAt,
-    finishedAt,
-  } = command;
-  return toJson({
-    id,
-    source,
-    sourceId,
-    type,
-    subject,
-    status,
-    failure,
-    environment: environmentId,
-    template: templateId,
-    run: runId,
-    plan: planId,
-    actor,
-    correlationId,
-    createdAt,
-    finishedAt,
-  });
+  const data = {
+    id: command.id,
+    source: command.source,
+    sourceId: command.sourceId,
+    type: command.type,
+    subject: command.subject,
+    status: command.status,
+    failure: failureData(command.failure),
+    environment: command.environmentId,
+    template: command.templateId,
+    run: command.runId,
+    plan: command.planId,
+    actor: command.actor,
+    correlationId: command.correlationId,
+    createdAt: command.createdAt,
+    finishedAt: command.finishedAt,
+  };
+  return bounded(data, `/api/v1/commands/${command.id}`);
 }
 
 export function resourceEventData(resource: Resource): Json {
-  const {
-    id,
-    environmentId,
-    templateId,
-    group,
-    key,
-    name,
-    description,
-    tags,
-    count,
-    status,
-    links,
-    dependsOn,
-    external,
-  } = resource;
-  return toJson({
-    id,
-    environmentId,
-    templateId,
-    group,
-    key,
-    name,
-    description,
-    tags,
-    count,
-    status,
-    links,
-    dependsOn,
-    external,
-  });
+  const data = {
+    id: resource.id,
+    environment: resource.environmentId,
+    template: resource.template,
+    group: resource.group,
+    key: resource.key,
+    name: resource.name,
+    description: resource.description,
+    tags: resource.tags,
+    count: resource.count,
+    status: resource.status,
+    links: resource.links,
+    dependsOn: resource.dependsOn,
+    external: resource.external,
+    createdAt: resource.createdAt,
+    updatedAt: resource.updatedAt,
+  };
+  return bounded(data, `/api/v1/resources/${resource.id}`);
 }
 
-export function templateEventData(
-  template: Pick<
-    Template,
-    | "id"
-    | "name"
-    | "version"
-    | "status"
-    | "description"
-    | "tags"
-    | "digest"
-    | "source"
-    | "createdAt"
-  >,
-): Json {
-  const { id, name, version, status, description, tags, digest, source, createdAt } = template;
-  return toJson({ id, name, version, status, description, tags, digest, source, createdAt });
+/** Without body and files: they are read from the template. */
+export function templateEventData(template: Omit<Template, "body" | "files">): Json {
+  const { source } = template;
+  const data = {
+    id: template.id,
+    name: template.name,
+    version: template.version,
+    status: template.status,
+    description: template.description,
+    tags: template.tags,
+    source: { ...source },
+    digest: template.digest,
+    createdAt: template.createdAt,
+  };
+  return bounded(data, `/api/v1/templates/${template.name}/${template.version}`);
+}
+
+/** Without steps: they are read from the plan. */
+export function planEventData(plan: SavedPlan): Json {
+  return {
+    id: plan.id,
+    environment: plan.environmentId,
+    run: plan.runId,
+    kind: plan.kind,
+    status: plan.status,
+    digest: plan.plan?.digest ?? null,
+    createdAt: plan.createdAt,
+    expiresAt: plan.expiresAt,
+  };
+}
+
+function failureData(failure: Failure | null): Json {
+  if (failure === null) return null;
+  const details = (failure.details ?? []).map((detail) => ({ ...detail }));
+  return {
+    code: failure.code,
+    message: failure.message,
+    ...(details.length === 0 ? {} : { details }),
+  };
+}
+
+function countsOf(changes: readonly Change[]): Json {
+  const counts: Record<string, number> = {};
+  for (const { action } of changes) {
+    if (action !== "none") counts[action] = (counts[action] ?? 0) + 1;
+  }
+  return counts;
+}
+
+function bounded(data: Readonly<Record<string, Json>>, path: string): Json {
+  const members = Object.entries(data);
+  const kept = members.filter(([, value]) => !isLarge(value));
+  return kept.length === members.length ? data : { ...Object.fromEntries(kept), dataref: path };
+}
+
+/** Only lists, maps and long texts are measured: everything else is small. */
+function isLarge(value: Json): boolean {
+  if (typeof value === "string") return value.length > largestMember;
+  if (typeof value !== "object" || value === null) return false;
+  return JSON.stringify(value).length > largestMember;
 }
