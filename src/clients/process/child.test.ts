@@ -20,6 +20,7 @@ import { GlasshouseError } from "../../domain/errors.ts";
 import { startChild, type ChildSpec } from "./child.ts";
 import { awaitGone, identityAlive, type ProcessIdentity } from "./identity.ts";
 import { detectIsolation, type Isolation, type IsolationKind } from "./isolation.ts";
+import { processesShowing, processesWith, until } from "../../testing/processes.ts";
 import type { ParentOrder } from "./parent.fixture.ts";
 import type { Child } from "./warden.ts";
 
@@ -215,10 +216,10 @@ for (const kind of kinds) {
         stdin: secret,
         descriptors: [{ fd: 3, content: secret }],
       });
-      assert.deepEqual(processesWith(secret), []);
+      assert.deepEqual(processesShowing(secret), []);
       child.go();
       await until(() => existsSync(join(cwd, "up")));
-      assert.deepEqual(processesWith(secret), []);
+      assert.deepEqual(processesShowing(secret), []);
       child.kill();
       await child.exited;
     });
@@ -238,33 +239,35 @@ for (const kind of kinds) {
 }
 
 const bwrap = await detectIsolation(["bwrap"]);
-test(
-  "with bwrap a child sees nothing of hidden directories but what is exposed",
-  { skip: bwrap.kind !== "bwrap" && bwrap.reason },
-  async () => {
-    const data = directory();
-    const [cwd, cache] = [join(data, "work", "group"), join(data, "cache")];
-    for (const path of [cwd, cache]) mkdirSync(path, { recursive: true });
-    for (const path of [join(data, "store.db"), join(cwd, "mine"), join(cache, "plugin")])
-      writeFileSync(path, "");
-    const argv = ["sh", "-c", 'ls "$1" "$1/work" "$1/cache" .; : >made', "sh", data];
-    const outputFile = join(data, "out");
-    const child = await startChild(bwrap, {
-      ...specFor({ argv }),
-      cwd,
-      outputFile,
-      hide: [data],
-      expose: [cwd, cache],
-    });
-    child.go();
-    assert.equal((await child.exited).code, 0);
-    const seen = readFileSync(outputFile, "utf8");
-    assert.match(seen, /mine/u);
-    assert.match(seen, /plugin/u);
-    assert.doesNotMatch(seen, /store\.db|^out$/mu);
-    assert.ok(existsSync(join(cwd, "made")));
-  },
-);
+for (const leavesProcesses of [false, true])
+  test(
+    `with bwrap a child ${leavesProcesses ? "that leaves processes" : "with a namespace"} sees nothing of hidden directories but what is exposed`,
+    { skip: bwrap.kind !== "bwrap" && bwrap.reason },
+    async () => {
+      const data = directory();
+      const [cwd, cache] = [join(data, "work", "group"), join(data, "cache")];
+      for (const path of [cwd, cache]) mkdirSync(path, { recursive: true });
+      for (const path of [join(data, "store.db"), join(cwd, "mine"), join(cache, "plugin")])
+        writeFileSync(path, "");
+      const argv = ["sh", "-c", 'ls "$1" "$1/work" "$1/cache" .; : >made', "sh", data];
+      const outputFile = join(data, "out");
+      const child = await startChild(bwrap, {
+        ...specFor({ argv, leavesProcesses }),
+        cwd,
+        outputFile,
+        hide: [data],
+        expose: [cwd, cache],
+      });
+      child.go();
+      assert.equal((await child.exited).code, 0);
+      assert.equal(await identityAlive(child.identity), false);
+      const seen = readFileSync(outputFile, "utf8");
+      assert.match(seen, /mine/u);
+      assert.match(seen, /plugin/u);
+      assert.doesNotMatch(seen, /store\.db|^out$/mu);
+      assert.ok(existsSync(join(cwd, "made")));
+    },
+  );
 
 test("a process that took over the pid is neither mistaken for the child nor killed", async () => {
   const other = spawn("sleep", ["30"], { stdio: "ignore" });
@@ -332,39 +335,6 @@ let markers = 0;
 function marker(): string {
   markers += 1;
   return `${600 + markers}.${process.pid}`;
-}
-
-/** Pids of processes, anywhere on this machine, with this text in their arguments or environment. The test itself is left out. */
-function processesWith(text: string): readonly number[] {
-  const pids = readdirSync("/proc").filter(
-    (name) => /^\d+$/u.test(name) && name !== String(process.pid),
-  );
-  return pids
-    .filter(
-      (pid) =>
-        ["cmdline", "environ"].some((file) => procFile(pid, file).includes(text)) && !isShell(pid),
-    )
-    .map(Number);
-}
-
-/** The shells carry the whole script in their arguments, the markers in it too. */
-function isShell(pid: string): boolean {
-  return /warden\.sh|sh\0-c/u.test(procFile(pid, "cmdline"));
-}
-
-function procFile(pid: string, file: string): string {
-  try {
-    return readFileSync(`/proc/${pid}/${file}`, "latin1");
-  } catch {
-    return "";
-  }
-}
-
-async function until(condition: () => boolean): Promise<void> {
-  for (let n = 0; !condition(); n += 1) {
-    assert.ok(n < 500, `not so within 10 s: ${String(condition)}`);
-    await sleep(20);
-  }
 }
 
 /** Starts a server in a process of its own, to be killed. */

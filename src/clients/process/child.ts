@@ -44,9 +44,13 @@ export async function startChild(isolation: Isolation, spec: ChildSpec): Promise
   const { sh, env, sleep } = isolation.tools;
   const seconds = String(Math.ceil(spec.stopsWithinMs / 1000));
   const command = [sh, wardenPath, scope, seconds, env, sleep, ...spec.argv];
-  const hiding = { cwd: spec.cwd, hide: spec.hide ?? [], expose: spec.expose ?? [] };
-  const wrapped = scope === "namespace" ? await wrap(isolation, command, hiding) : command;
-  const warden = new Warden(spawnWith(wrapped, spec), scope);
+  const wrapped = await wrap(isolation, command, {
+    cwd: spec.cwd,
+    pidNamespace: scope === "namespace",
+    hide: spec.hide ?? [],
+    expose: spec.expose ?? [],
+  });
+  const warden = new Warden(spawnWith(wrapped, spec), { scope, isWrapped: wrapped !== command });
   try {
     await warden.becomesReady();
     return warden.child(await warden.identify(spec.stopsWithinMs));

@@ -61,21 +61,25 @@ export async function detectIsolation(
 
 export interface WrapOptions {
   readonly cwd: string;
+  /** False for a child whose processes are to outlive it: then directories are hidden and nothing else is done. */
+  readonly pidNamespace: boolean;
   /** Directories that children may not see; only bwrap can hide them. */
   readonly hide: readonly string[];
   /** Directories or files that stay visible although they lie below a hidden one. */
   readonly expose: readonly string[];
 }
 
-/** The command that runs `command` as pid 1 of a namespace of its own; for `none`, the command itself. */
+/** The command that runs `command` as pid 1 of a namespace of its own, or the command itself where there is nothing to wrap. */
 export async function wrap(
   { kind, tools }: Isolation,
   command: readonly string[],
-  { cwd, hide, expose }: WrapOptions,
+  { cwd, pidNamespace, hide, expose }: WrapOptions,
 ): Promise<readonly string[]> {
-  if (kind === "none") return command;
+  if (kind === "none" || (!pidNamespace && (kind === "unshare" || hide.length === 0)))
+    return command;
   if (kind === "unshare") return [tools.wrapper, ...unshareFlags(), ...command];
-  const flags = ["--dev-bind", "/", "/", "--unshare-pid", "--as-pid-1", "--proc", "/proc"];
+  const flags = ["--dev-bind", "/", "/"];
+  if (pidNamespace) flags.push("--unshare-pid", "--as-pid-1", "--proc", "/proc");
   const hidden = await existing(hide);
   const below = (path: string): boolean =>
     hidden.some((directory) => path.startsWith(directory + sep));
@@ -94,7 +98,14 @@ function unshareFlags(): readonly string[] {
 async function tryOut(isolation: Isolation): Promise<string | null> {
   const { sh, env } = isolation.tools;
   const check = `[ $$ = 1 ] && exec ${env} --default-signal=INT,QUIT ${env} true`;
-  return await run(await wrap(isolation, [sh, "-c", check], { cwd: "/", hide: [], expose: [] }));
+  return await run(
+    await wrap(isolation, [sh, "-c", check], {
+      cwd: "/",
+      pidNamespace: true,
+      hide: [],
+      expose: [],
+    }),
+  );
 }
 
 async function run([program = "", ...rest]: readonly string[]): Promise<string | null> {

@@ -23,9 +23,9 @@ test("gives each line while it is written, and the last one without its end", as
 
 test("reads what was written before the end even when nothing woke it", async () => {
   const tail = following();
-  tail.append("a\n".repeat(100_000));
+  tail.append("a\n".repeat(20_000));
   const { lines } = await tail.end();
-  assert.equal(lines, 100_000);
+  assert.equal(lines, 20_000);
 });
 
 test("keeps letters of several bytes whole across readings", async () => {

@@ -36,6 +36,7 @@ const readyTimeoutMs = 30_000;
 export class Warden {
   readonly #process: ChildProcess;
   readonly #scope: Scope;
+  readonly #isWrapped: boolean;
   readonly #control: Duplex | null;
   readonly #ready = Promise.withResolvers<void>();
   readonly #exited = Promise.withResolvers<ChildExit>();
@@ -44,9 +45,10 @@ export class Warden {
   #started = false;
   #ended = false;
 
-  constructor(process: ChildProcess, scope: Scope) {
+  constructor(process: ChildProcess, of: { readonly scope: Scope; readonly isWrapped: boolean }) {
     this.#process = process;
-    this.#scope = scope;
+    this.#scope = of.scope;
+    this.#isWrapped = of.isWrapped;
     this.#control = controlOf(process);
     // A warden that dies while it is written to is reported by its exit.
     this.#control?.on("error", () => undefined);
@@ -66,10 +68,10 @@ export class Warden {
     await this.#ready.promise.finally(() => clearTimeout(timer));
   }
 
-  /** In a namespace the process that counts is its pid 1, the only child of the wrapper. */
+  /** The process that counts is the warden, in a namespace its pid 1: the only child of the wrapper. */
   async identify(stopsWithinMs: number): Promise<ProcessIdentity> {
     const outer = this.#process.pid ?? 0;
-    const pid = this.#scope === "namespace" ? (await childPids(outer))[0] : outer;
+    const pid = this.#isWrapped ? (await childPids(outer))[0] : outer;
     const identity = pid === undefined ? null : await identify(pid, stopsWithinMs);
     if (identity === null) throw new Error("its warden ended at once");
     this.#identity = identity;

@@ -1,0 +1,26 @@
+/** Variables that an operator grants to the children of one executor. They override all others but the service's own. */
+export type Grants = Readonly<Record<string, string>>;
+
+/** Of the server's own environment children see these, and nothing else. */
+const passed =
+  /^(?:PATH|HOME|USER|LOGNAME|LANG|LANGUAGE|LC_[A-Z]+|TZ|TMPDIR|(?:HTTPS?|NO|ALL)_PROXY|(?:https?|no|all)_proxy|SSL_CERT_(?:FILE|DIR)|CURL_CA_BUNDLE|REQUESTS_CA_BUNDLE|NODE_EXTRA_CA_CERTS|GIT_SSL_CAINFO|TF_CLI_CONFIG_FILE|TERRAFORM_CONFIG)$/u;
+
+/** What a child inherits: paths, language, proxies, certificate bundles and the configuration file of the Terraform CLI. `more` adds names. */
+export function inheritedEnvironment(
+  server: Readonly<Record<string, string | undefined>>,
+  more?: RegExp,
+): Readonly<Record<string, string>> {
+  const inherited: Record<string, string> = {};
+  for (const [name, value] of Object.entries(server))
+    if (value !== undefined && (passed.test(name) || more?.test(name) === true))
+      inherited[name] = value;
+  return inherited;
+}
+
+/** Granted values that must not be shown, told by their names, because a region or an account is granted the same way. */
+export function secretGrants(grants: Grants): readonly string[] {
+  return Object.entries(grants)
+    .filter(([name]) => /secret|token|pass|key|credential|sas|private/iu.test(name))
+    .filter(([name]) => !/_(?:id|file|path|name)$/iu.test(name))
+    .map(([, value]) => value);
+}
