@@ -78,7 +78,13 @@ async function plannedApply(
   { facts, records }: PlanningInput,
 ): Promise<readonly PlannedStep[]> {
   const { parameters, requires, environment, template } = facts;
-  const scope = { parameters, requires, environment, entrypoints: {}, declared: template.body.parameters };
+  const scope = {
+    parameters,
+    requires,
+    environment,
+    entrypoints: {},
+    declared: template.body.parameters,
+  };
   const planning = planApply({
     template: template.body,
     records,
