@@ -1,4 +1,4 @@
-import type { Json } from "../lib/json.ts";
+import type { Json, JsonObject } from "../lib/json.ts";
 import type { Command } from "./command.ts";
 import type { Environment } from "./environment.ts";
 import type { Failure } from "./errors.ts";
@@ -15,7 +15,7 @@ import { maskSecrets } from "./value.ts";
  */
 const largestMember = 64 * 1024;
 
-export function environmentEventData(environment: Environment): Json {
+export function environmentEventData(environment: Environment): JsonObject {
   const data = {
     id: environment.id,
     name: environment.name,
@@ -46,7 +46,7 @@ export function environmentEventData(environment: Environment): Json {
   return bounded(data, `/api/v1/environments/${environment.id}`);
 }
 
-export function runEventData(run: Run): Json {
+export function runEventData(run: Run): JsonObject {
   const data = {
     id: run.id,
     environment: run.environmentId,
@@ -69,8 +69,8 @@ export function runEventData(run: Run): Json {
   return bounded(data, `/api/v1/runs/${run.id}`);
 }
 
-/** Changes are counted by their action; the list is read from the run's steps. */
-export function stepEventData(step: Step): Json {
+/** Changes are counted by their action; the list is read from the run's steps. `more` is what goes beyond the step's own fields: its run's progress, details of its own. */
+export function stepEventData(step: Step, more: JsonObject = {}): JsonObject {
   const data = {
     id: step.id,
     run: step.runId,
@@ -84,16 +84,17 @@ export function stepEventData(step: Step): Json {
     failure: failureData(step.failure),
     mark: step.mark,
     attempts: step.attempts,
-    changes: countsOf(step.changes),
+    changes: changesData(step.changes),
     availableAt: step.availableAt,
     startedAt: step.startedAt,
     finishedAt: step.finishedAt,
+    ...more,
   };
   return bounded(data, `/api/v1/runs/${step.runId}/steps`);
 }
 
 /** Without the command's body: what it asked for is read from the command. */
-export function commandEventData(command: Command): Json {
+export function commandEventData(command: Command): JsonObject {
   const data = {
     id: command.id,
     source: command.source,
@@ -114,7 +115,7 @@ export function commandEventData(command: Command): Json {
   return bounded(data, `/api/v1/commands/${command.id}`);
 }
 
-export function resourceEventData(resource: Resource): Json {
+export function resourceEventData(resource: Resource): JsonObject {
   const data = {
     id: resource.id,
     environment: resource.environmentId,
@@ -136,7 +137,7 @@ export function resourceEventData(resource: Resource): Json {
 }
 
 /** Without body and files: they are read from the template. */
-export function templateEventData(template: Omit<Template, "body" | "files">): Json {
+export function templateEventData(template: Omit<Template, "body" | "files">): JsonObject {
   const { source } = template;
   const data = {
     id: template.id,
@@ -153,7 +154,7 @@ export function templateEventData(template: Omit<Template, "body" | "files">): J
 }
 
 /** Without steps: they are read from the plan. */
-export function planEventData(plan: SavedPlan): Json {
+export function planEventData(plan: SavedPlan): JsonObject {
   return {
     id: plan.id,
     environment: plan.environmentId,
@@ -176,15 +177,16 @@ function failureData(failure: Failure | null): Json {
   };
 }
 
-function countsOf(changes: readonly Change[]): Json {
-  const counts: Record<string, number> = {};
-  for (const { action } of changes) {
-    if (action !== "none") counts[action] = (counts[action] ?? 0) + 1;
-  }
-  return counts;
+const mostChanges = 100;
+
+function changesData(changes: readonly Change[]): Json {
+  return changes
+    .filter(({ action }) => action !== "none")
+    .slice(0, mostChanges)
+    .map(({ address, action }) => ({ address, action }));
 }
 
-function bounded(data: Readonly<Record<string, Json>>, path: string): Json {
+function bounded(data: JsonObject, path: string): JsonObject {
   const members = Object.entries(data);
   const kept = members.filter(([, value]) => !isLarge(value));
   return kept.length === members.length ? data : { ...Object.fromEntries(kept), dataref: path };
