@@ -1,7 +1,6 @@
 import { GlasshouseError } from "../domain/errors.ts";
 import { stepEventData } from "../domain/event-data.ts";
 import { backoff } from "../lib/backoff.ts";
-import { toJson } from "../lib/json.ts";
 import { timestamp } from "../ports/clock.ts";
 import type { Tx } from "../ports/store.ts";
 import { advanceRun } from "./advance.ts";
@@ -219,7 +218,7 @@ function progressWriter({
       subject: `environments/${facts.environment.name}`,
       runId: step.runId,
       stepId: step.id,
-      data: toJson({ ...stepEventData(step), detail: progress }),
+      data: stepEventData(step, { detail: { ...progress } }),
     };
     deps.store
       .transact(async (tx) => {

@@ -4,7 +4,6 @@ import type { EventType, NewEvent } from "../domain/event.ts";
 import { groupKey, type GroupRecord } from "../domain/record.ts";
 import type { Step } from "../domain/step.ts";
 import { backoff } from "../lib/backoff.ts";
-import { toJson } from "../lib/json.ts";
 import { timestamp } from "../ports/clock.ts";
 import type { Tx } from "../ports/store.ts";
 import type { EngineDeps } from "./deps.ts";
@@ -348,7 +347,7 @@ async function append(
   const { facts, step } = of;
   const [after, run] = [await tx.steps.get(step.id), await tx.runs.get(step.runId)];
   if (after === null || run === null) return;
-  const data = toJson({ ...stepEventData(after), progress: run.progress });
+  const data = stepEventData(after, { progress: { ...run.progress } });
   const event: NewEvent = {
     type: what.type,
     environmentId: facts.environment.id,

@@ -1,6 +1,5 @@
 import { stepEventData } from "../domain/event-data.ts";
 import type { Step } from "../domain/step.ts";
-import { toJson } from "../lib/json.ts";
 import { timestamp } from "../ports/clock.ts";
 import type { Tx } from "../ports/store.ts";
 import type { Looked } from "./check-step.ts";
@@ -43,7 +42,7 @@ export async function recordLook(
   await tx.runs.addProgress(step.runId, healthy ? { done: 1 } : { failed: 1 });
   const [after, run] = [await tx.steps.get(step.id), await tx.runs.get(step.runId)];
   if (after === null || run === null) return;
-  const data = toJson({ ...stepEventData(after), progress: run.progress });
+  const data = stepEventData(after, { progress: { ...run.progress } });
   const about = {
     environmentId: facts.environment.id,
     subject: `environments/${facts.environment.name}`,
