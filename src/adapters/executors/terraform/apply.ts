@@ -14,7 +14,7 @@ import { concludeState, sealHarvest } from "./seal.ts";
 import { saveStateAlongside } from "./state-saver.ts";
 import type { TerraformState } from "./state-file.ts";
 import { emptyState } from "./state-file.ts";
-import { runTerraform } from "./terraform-process.ts";
+import { endedByItself, runTerraform } from "./terraform-process.ts";
 
 /** Makes the group as its configuration says; with a saved plan, exactly as that says. */
 export async function applyGroup(ctx: ExecutorContext, means: Means): Promise<ExecutorResult> {
@@ -124,8 +124,8 @@ async function changeOnce(
     },
   });
   await removeAll([layout.plan]);
-  await journal.close();
-  const state = await concludeState(job, { before, journal, clean: endedByItself(exit) });
+  journal.close();
+  const state = await concludeState(job, { before, journal, exit });
   return { exit, ended: { state, journal, lockFile } };
 }
 
@@ -134,11 +134,6 @@ function argumentsFor(operation: Operation, plan: string): readonly string[] {
   if (operation === "saved plan") return [...common, plan];
   const destroy = operation === "destroy" ? ["-destroy"] : [];
   return [...common, "-auto-approve", ...destroy, "-var-file=/dev/fd/3"];
-}
-
-/** 0 and 1 are its own words; anything else is a signal, a crash or a program that could not be started. */
-function endedByItself(exit: ChildExit): boolean {
-  return exit.code === 0 || exit.code === 1;
 }
 
 async function checked(job: Job, { exit, ended }: Once, operation: Operation): Promise<Ended> {

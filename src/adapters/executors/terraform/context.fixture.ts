@@ -1,7 +1,7 @@
 import { createHash } from "node:crypto";
 import { mkdir, mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
-import { dirname, join } from "node:path";
+import { basename, dirname, join, relative } from "node:path";
 import type { TestContext } from "node:test";
 import type { Json } from "../../../lib/json.ts";
 import type { Attempt } from "../../../domain/step.ts";
@@ -160,8 +160,9 @@ function memoryFiles(files: Files): TemplateFiles {
     },
     materialise: async (path, directory) => {
       for (const file of below(path)) {
-        await mkdir(dirname(join(directory, file)), { recursive: true });
-        await writeFile(join(directory, file), files[file] ?? "");
+        const target = join(directory, relative(path, file) || basename(file));
+        await mkdir(dirname(target), { recursive: true });
+        await writeFile(target, files[file] ?? "");
       }
     },
   };

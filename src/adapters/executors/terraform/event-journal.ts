@@ -51,13 +51,14 @@ export class EventJournal {
     }
   }
 
-  /** To be called when the program has ended. Resolves when every event is stored, or cannot be. */
-  async close(): Promise<void> {
+  /**
+   * To be called when the program has ended. What was not stored yet is not stored any more: the state that is sealed next
+   * says it all, and until then the output file does.
+   */
+  close(): void {
     this.#closed = true;
     if (this.#timer !== null) clearTimeout(this.#timer);
     this.#timer = null;
-    this.#save();
-    await this.#saving;
   }
 
   #keep(event: StreamEvent): void {
@@ -110,6 +111,7 @@ export class EventJournal {
   }
 
   #saveSoon(): void {
+    if (this.#closed) return;
     this.#timer ??= setTimeout(() => {
       this.#timer = null;
       this.#save();
@@ -125,7 +127,7 @@ export class EventJournal {
   }
 
   async #saveBatches(): Promise<void> {
-    while (this.#unsaved.length > 0) {
+    while (this.#unsaved.length > 0 && !this.#closed) {
       const batch = this.#unsaved.slice(0, maxEventsPerNote);
       try {
         await this.#ctx.note(eventsNote(batch));
@@ -133,7 +135,7 @@ export class EventJournal {
       } catch (error) {
         // A store that is away comes back: the batch stays for the next time. Another owner does not go away.
         if (asGlasshouseError(error).code === "stale-token") this.#lost(error);
-        else if (!this.#closed) this.#saveSoon();
+        else this.#saveSoon();
         return;
       }
     }

@@ -1,9 +1,8 @@
 import type { Executor } from "../../../ports/executor.ts";
 import type { Log } from "../../../ports/telemetry.ts";
+import type { Grants } from "../../../clients/process/environment.ts";
 import type { Isolation } from "../../../clients/process/isolation.ts";
 import { applyGroup, destroyGroup } from "./apply.ts";
-import type { Grants } from "./child-environment.ts";
-import { checkGrants } from "./child-environment.ts";
 import type { Means } from "./job.ts";
 import { observeGroup, planGroup } from "./look.ts";
 import type { Program } from "./program.ts";
@@ -11,21 +10,23 @@ import { ProgramFinder } from "./program.ts";
 import { filesOf, settingsShape, validateSettings } from "./settings.ts";
 import { settleGroup } from "./settle.ts";
 
-export interface TerraformOptions {
+export { checkGrants } from "./child-environment.ts";
+export type { Program } from "./program.ts";
+
+export interface TerraformHost {
   readonly isolation: Isolation;
+  /** The server's own environment; an allow-list of it is passed on. */
+  readonly environment: Readonly<Record<string, string | undefined>>;
+  /** What the operator grants to the groups of this template; `checkGrants` says beforehand what is refused. */
+  readonly grants: (template: string) => Grants;
+  /** Directories of the server that children may not see. The work directory stays visible. */
+  readonly hide: readonly string[];
+  /** What stays visible although it lies below a hidden directory: a plug-in cache, a mirror. */
+  readonly expose?: readonly string[];
   /** `terraform`, `tofu` or a path. Default: the first of the two on PATH. */
   readonly program?: string;
-  /** Variables that the operator grants to children: for all templates, and further ones by a template's name. */
-  readonly env?: Grants;
-  readonly templateEnv?: Readonly<Record<string, Grants>>;
   /** In place of the server's own `TF_CLI_CONFIG_FILE`. */
   readonly cliConfigFile?: string;
-  /** Children see nothing of it but their work directory, where bwrap exists. */
-  readonly dataDirectory?: string;
-  /** Stays visible although it lies in the data directory: a plug-in cache or mirror. */
-  readonly expose?: readonly string[];
-  /** Default: the server's own. */
-  readonly environment?: Readonly<Record<string, string | undefined>>;
   readonly log: Log;
 }
 
@@ -34,21 +35,10 @@ export interface TerraformExecutor extends Executor {
   program(): Promise<Program>;
 }
 
-/** The executor for Terraform and OpenTofu. Errors: `invalid-configuration` for a granted variable that is refused. */
-export function createTerraformExecutor(options: TerraformOptions): TerraformExecutor {
-  const { env = {}, templateEnv = {}, environment = process.env } = options;
-  for (const grants of [env, ...Object.values(templateEnv)]) checkGrants(grants);
-  const finder = new ProgramFinder(options.program, environment["PATH"] ?? "");
-  const means: Means = {
-    isolation: options.isolation,
-    finder,
-    grants: (template) => ({ ...env, ...templateEnv[template] }),
-    server: environment,
-    cliConfigFile: options.cliConfigFile,
-    hide: options.dataDirectory === undefined ? [] : [options.dataDirectory],
-    expose: options.expose ?? [],
-    log: options.log,
-  };
+/** Groups made by Terraform or OpenTofu: a folder of the template as root module, its state sealed by the service. */
+export function createTerraformExecutor(host: TerraformHost): TerraformExecutor {
+  const finder = new ProgramFinder(host.program, host.environment["PATH"] ?? "");
+  const means: Means = { ...host, finder, expose: host.expose ?? [] };
   return {
     name: "terraform",
     behaviour: 1,

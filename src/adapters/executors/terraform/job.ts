@@ -1,12 +1,14 @@
+import { join } from "node:path";
 import { isJsonObject } from "../../../lib/json.ts";
 import { Mask } from "../../../lib/mask.ts";
 import { GlasshouseError } from "../../../domain/errors.ts";
 import { secretsOf } from "../../../domain/value.ts";
 import type { ExecutorContext } from "../../../ports/executor.ts";
 import type { Log } from "../../../ports/telemetry.ts";
+import type { Grants } from "../../../clients/process/environment.ts";
+import { secretGrants } from "../../../clients/process/environment.ts";
 import type { Isolation } from "../../../clients/process/isolation.ts";
-import type { Grants } from "./child-environment.ts";
-import { childEnvironment, secretGrants } from "./child-environment.ts";
+import { childEnvironment } from "./child-environment.ts";
 import type { Configuration } from "./configuration.ts";
 import { readConfiguration } from "./configuration.ts";
 import type { Layout } from "./directory.ts";
@@ -26,8 +28,8 @@ export interface Means {
   readonly isolation: Isolation;
   readonly finder: ProgramFinder;
   readonly grants: (template: string) => Grants;
-  readonly server: Readonly<Record<string, string | undefined>>;
-  readonly cliConfigFile: string | undefined;
+  readonly environment: Readonly<Record<string, string | undefined>>;
+  readonly cliConfigFile?: string;
   readonly hide: readonly string[];
   readonly expose: readonly string[];
   readonly log: Log;
@@ -55,10 +57,7 @@ export async function prepareJob(ctx: ExecutorContext, means: Means): Promise<Jo
   const settings = parseSettings(ctx.settings);
   const layout = layoutOf(ctx.workDirectory, settings.source);
   await makePrivate(layout.tree);
-  const [program] = await Promise.all([
-    means.finder.find(),
-    ctx.files.materialise("", layout.tree),
-  ]);
+  const [program] = await Promise.all([means.finder.find(), layFiles(ctx, settings, layout)]);
   const configuration = await checkConfiguration(ctx, layout, settings);
   const mask = await maskFor(ctx, means);
   return {
@@ -77,12 +76,23 @@ export async function prepareJob(ctx: ExecutorContext, means: Means): Promise<Jo
   };
 }
 
+/** Only what the group uses, so that a template of many groups costs each of them its own files. */
+async function layFiles(
+  { files }: ExecutorContext,
+  { paths }: TerraformSettings,
+  { tree }: Layout,
+): Promise<void> {
+  const separate = paths.every((path) => path !== "" && !files.paths.includes(path));
+  if (!separate) return await files.materialise("", tree);
+  for (const path of paths) await files.materialise(path, join(tree, path));
+}
+
 function launcherFor(
   ctx: ExecutorContext,
   means: Means,
   where: { readonly program: string; readonly cwd: string },
 ): Launcher {
-  const { isolation, server, cliConfigFile, hide, expose } = means;
+  const { isolation, environment: server, cliConfigFile, hide, expose } = means;
   const grants = means.grants(ctx.template.name);
   return {
     ...where,

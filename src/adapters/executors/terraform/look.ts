@@ -126,7 +126,7 @@ async function runPlanOnce(
     outputFile: layout.lookOutput,
     onLine: (line) => journal.line(line),
   });
-  await journal.close();
+  journal.close();
   return { code, journal };
 }
 

@@ -5,6 +5,7 @@ import type { Layout } from "./directory.ts";
 import { cleanAfterApply, leftovers, readIfThere } from "./directory.ts";
 import type { EventJournal } from "./event-journal.ts";
 import type { Harvest } from "./harvest.ts";
+import type { ChildExit } from "../../../clients/process/warden.ts";
 import { newest } from "./harvest.ts";
 import type { Job } from "./job.ts";
 import { leakError, suspectedLeaks } from "./leaks.ts";
@@ -12,6 +13,7 @@ import { leaksNote, sealedNote } from "./notes.ts";
 import type { Leak } from "./notes.ts";
 import type { TerraformState } from "./state-file.ts";
 import { parseState } from "./state-file.ts";
+import { endedByItself } from "./terraform-process.ts";
 
 /**
  * Seals what an earlier attempt left and cleans the directory. The order makes it safe to cut off anywhere: leaks first,
@@ -22,7 +24,8 @@ export async function sealHarvest(
   layout: Layout,
   left: Harvest,
 ): Promise<void> {
-  if (left.state !== null && left.unsealed) await seal(ctx, left.state, left.leaks);
+  if (left.state !== null && left.unsealed)
+    await seal(ctx, left.state, { leaks: left.leaks, tell: true });
   await cleanAfterApply(layout);
 }
 
@@ -35,7 +38,7 @@ export async function concludeState(
   run: {
     readonly before: TerraformState;
     readonly journal: EventJournal;
-    readonly clean: boolean;
+    readonly exit: ChildExit;
   },
 ): Promise<TerraformState> {
   const { ctx, layout } = job;
@@ -43,9 +46,10 @@ export async function concludeState(
   const states = files.map((bytes) => bytes && parseState(bytes));
   const state = newest([run.before, ...states]) ?? run.before;
   const { events } = run.journal;
-  const { before, clean } = run;
-  const leaks = suspectedLeaks({ events, base: before, state, clean });
-  await seal(ctx, state, leaks);
+  const { before, exit } = run;
+  const leaks = suspectedLeaks({ events, base: before, state, clean: endedByItself(exit) });
+  // After success every event has its completion, so the state alone tells; the word costs a commit of its own.
+  await seal(ctx, state, { leaks, tell: exit.code !== 0 });
   await cleanAfterApply(layout);
   const open = leaks.filter(({ address }) => !ctx.acceptedLeaks.includes(address));
   if (open.length > 0) throw leakError(ctx.group, open);
@@ -55,11 +59,11 @@ export async function concludeState(
 async function seal(
   ctx: ExecutorContext,
   state: TerraformState,
-  leaks: readonly Leak[],
+  { leaks, tell }: { readonly leaks: readonly Leak[]; readonly tell: boolean },
 ): Promise<void> {
   if (leaks.length > 0) await patiently(ctx, () => ctx.note(leaksNote(leaks)));
   await patiently(ctx, () => ctx.state.saveVersion(state));
-  await patiently(ctx, () => ctx.note(sealedNote(state.serial)));
+  if (tell) await patiently(ctx, () => ctx.note(sealedNote(state.serial)));
 }
 
 const retryEveryMs = 2000;

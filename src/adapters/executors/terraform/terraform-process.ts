@@ -56,6 +56,11 @@ export async function runTerraform(
   return await follow(child, ctx, call);
 }
 
+/** 0 and 1 are its own words; anything else is a signal, a crash or a program that could not be started. */
+export function endedByItself(exit: ChildExit): boolean {
+  return exit.code === 0 || exit.code === 1;
+}
+
 export function throwIfStopped(ctx: ExecutorContext): void {
   if (!ctx.signal.aborted) return;
   throw new GlasshouseError(

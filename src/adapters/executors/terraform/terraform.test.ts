@@ -9,7 +9,8 @@ import { createTerraformExecutor } from "./index.ts";
 
 const isolation = await detectIsolation();
 const log = { debug() {}, info() {}, warn() {}, error() {} };
-const executor = createTerraformExecutor({ isolation, cliConfigFile: "/dev/null", log });
+const host = { isolation, environment: process.env, grants: () => ({}), hide: [], log };
+const executor = createTerraformExecutor({ ...host, cliConfigFile: "/dev/null" });
 const engine = await executor.program().catch(() => null);
 const missing = engine === null && process.env["CI"] === undefined;
 const options = missing ? { skip: "neither terraform nor tofu is there" } : {};
@@ -224,16 +225,12 @@ resource "terraform_data" "slow" {
 
 test("without an engine the message says what to do", async (t) => {
   const group = await makeGroup(t, { "main.tf": "" });
-  const none = createTerraformExecutor({
-    isolation,
-    log,
-    environment: { PATH: group.workDirectory },
-  });
+  const none = createTerraformExecutor({ ...host, environment: { PATH: group.workDirectory } });
   await assert.rejects(
     none.apply(group.context()),
     /Neither terraform nor tofu is on PATH.*doctor/u,
   );
-  const named = createTerraformExecutor({ isolation, log, program: "/nowhere/tofu" });
+  const named = createTerraformExecutor({ ...host, program: "/nowhere/tofu" });
   await assert.rejects(named.apply(group.context()), /"\/nowhere\/tofu".*is not there/u);
 });
 
