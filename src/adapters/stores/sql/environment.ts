@@ -1,0 +1,207 @@
+import type { Selectable } from "kysely";
+import type { Environment } from "../../../domain/environment.ts";
+import { GlasshouseError } from "../../../domain/errors.ts";
+import type { EnvironmentRepository } from "../../../ports/repositories.ts";
+import { fromJson, toJson, toJsonIfGiven } from "./json.ts";
+import { pageOf, readCursor } from "./paging.ts";
+import type { Session } from "./session.ts";
+import type { Tables } from "./tables.ts";
+
+export function environments(session: Session): EnvironmentRepository {
+  return {
+    insert: (environment) => insert(session, environment),
+    get: async (id) => optional(await select(session).where("id", "=", id).executeTakeFirst()),
+    find: (idOrName) => find(session, idOrName),
+    update: (id, patch) => update(session, id, patch),
+    async list(filter, page) {
+      const before = readCursor(page);
+      let query = select(session)
+        .orderBy("number", "desc")
+        .limit(page.limit + 1);
+      if (before !== null) query = query.where("number", "<", before);
+      if (filter.status !== undefined) query = query.where("status", "=", filter.status);
+      else if (filter.includeDestroyed !== true) query = query.where("status", "<>", "destroyed");
+      return pageOf(await query.execute(), page.limit, {
+        item: environmentOf,
+        place: (row) => row.number,
+      });
+    },
+    async due(now, limit) {
+      const rows = await select(session)
+        .where("status", "<>", "destroyed")
+        .where("plannedDestructionAt", "is not", null)
+        .where("plannedDestructionAt", "<=", now)
+        .orderBy("plannedDestructionAt")
+        .limit(limit)
+        .execute();
+      return rows.map((row) => environmentOf(row));
+    },
+    async nextDue(now) {
+      const row = await session.db
+        .selectFrom("environment")
+        .select("plannedDestructionAt")
+        .where("status", "<>", "destroyed")
+        .where("plannedDestructionAt", "is not", null)
+        .where("plannedDestructionAt", ">", now)
+        .orderBy("plannedDestructionAt")
+        .limit(1)
+        .executeTakeFirst();
+      return row?.plannedDestructionAt ?? null;
+    },
+    async requiring(id) {
+      const rows = await select(session)
+        .where("status", "<>", "destroyed")
+        .where("id", "in", (inner) =>
+          inner.selectFrom("requirement").select("environmentId").where("requiredId", "=", id),
+        )
+        .orderBy("number")
+        .execute();
+      return rows.map((row) => environmentOf(row));
+    },
+    async requirementEdges() {
+      const rows = await session.db
+        .selectFrom("requirement")
+        .innerJoin("environment as e", "e.id", "requirement.environmentId")
+        .innerJoin("environment as r", "r.id", "requirement.requiredId")
+        .where("e.status", "<>", "destroyed")
+        .where("r.status", "<>", "destroyed")
+        .select(["requirement.environmentId", "requirement.requiredId"])
+        .orderBy("requirement.environmentId")
+        .orderBy("requirement.requiredId")
+        .execute();
+      return rows.map((row) => [row.environmentId, row.requiredId] as const);
+    },
+    usesTemplate: (templateId) => usesTemplate(session, templateId),
+  };
+}
+
+async function insert(session: Session, environment: Environment): Promise<void> {
+  const added = await session.db
+    .insertInto("environment")
+    .values({
+      ...environment,
+      tags: toJson(environment.tags),
+      failure: toJson(environment.failure),
+      desired: toJson(environment.desired),
+      outputs: toJson(environment.outputs),
+      entrypoints: toJson(environment.entrypoints),
+      requires: toJson(environment.requires),
+    })
+    .onConflict((conflict) => conflict.doNothing())
+    .executeTakeFirst();
+  if (added.numInsertedOrUpdatedRows !== 1n) {
+    throw new GlasshouseError(
+      "already-exists",
+      `There is a living environment with the name ${environment.name}; choose another name or destroy that one first.`,
+    );
+  }
+  await writeTemplates(session, environment.id, environment.desired);
+  await writeRequirements(session, environment.id, environment.requires);
+}
+
+async function find(session: Session, idOrName: string): Promise<Environment | null> {
+  const byId = await select(session).where("id", "=", idOrName).executeTakeFirst();
+  if (byId !== undefined) return environmentOf(byId);
+  const living = await select(session)
+    .where("name", "=", idOrName)
+    .where("status", "<>", "destroyed")
+    .executeTakeFirst();
+  if (living !== undefined) return environmentOf(living);
+  const latest = select(session).where("name", "=", idOrName).orderBy("number", "desc").limit(1);
+  return optional(await latest.executeTakeFirst());
+}
+
+async function update(
+  session: Session,
+  id: string,
+  patch: Parameters<EnvironmentRepository["update"]>[1],
+): Promise<void> {
+  if (Object.keys(patch).length === 0) return;
+  await session.db
+    .updateTable("environment")
+    .set({
+      ...patch,
+      tags: toJsonIfGiven(patch.tags),
+      failure: toJsonIfGiven(patch.failure),
+      desired: toJsonIfGiven(patch.desired),
+      outputs: toJsonIfGiven(patch.outputs),
+      entrypoints: toJsonIfGiven(patch.entrypoints),
+      requires: toJsonIfGiven(patch.requires),
+    })
+    .where("id", "=", id)
+    .execute();
+  if (patch.desired !== undefined) await writeTemplates(session, id, patch.desired);
+  if (patch.requires !== undefined) await writeRequirements(session, id, patch.requires);
+}
+
+async function writeTemplates(
+  session: Session,
+  environmentId: string,
+  desired: Environment["desired"],
+): Promise<void> {
+  await session.db
+    .deleteFrom("environmentTemplate")
+    .where("environmentId", "=", environmentId)
+    .execute();
+  const used = [...new Set(desired.templates.map((template) => template.templateId))];
+  if (used.length === 0) return;
+  await session.db
+    .insertInto("environmentTemplate")
+    .values(used.map((templateId) => ({ environmentId, templateId })))
+    .execute();
+}
+
+async function writeRequirements(
+  session: Session,
+  environmentId: string,
+  requires: readonly string[],
+): Promise<void> {
+  await session.db.deleteFrom("requirement").where("environmentId", "=", environmentId).execute();
+  if (requires.length === 0) return;
+  await session.db
+    .insertInto("requirement")
+    .values([...new Set(requires)].map((requiredId) => ({ environmentId, requiredId })))
+    .execute();
+}
+
+async function usesTemplate(session: Session, templateId: string): Promise<boolean> {
+  const living = await session.db
+    .selectFrom("environmentTemplate")
+    .innerJoin("environment", "environment.id", "environmentTemplate.environmentId")
+    .where("environmentTemplate.templateId", "=", templateId)
+    .where("environment.status", "<>", "destroyed")
+    .select("environment.id")
+    .limit(1)
+    .executeTakeFirst();
+  if (living !== undefined) return true;
+  const recorded = await session.db
+    .selectFrom("groupRecord")
+    .where("templateId", "=", templateId)
+    .select("templateId")
+    .limit(1)
+    .executeTakeFirst();
+  return recorded !== undefined;
+}
+
+function select(session: Session) {
+  return session.db.selectFrom("environment").selectAll();
+}
+
+function optional(row: Selectable<Tables["environment"]> | undefined): Environment | null {
+  return row === undefined ? null : environmentOf(row);
+}
+
+function environmentOf(row: Selectable<Tables["environment"]>): Environment {
+  const { number: _number, ...plain } = row;
+  return {
+    ...plain,
+    tags: fromJson(row.tags),
+    failure: fromJson(row.failure),
+    desired: fromJson(row.desired),
+    outputs: fromJson(row.outputs),
+    entrypoints: fromJson(row.entrypoints),
+    requires: fromJson(row.requires),
+    outdated: Boolean(row.outdated),
+    drifted: Boolean(row.drifted),
+  };
+}

@@ -1,0 +1,117 @@
+import type { Selectable } from "kysely";
+import { GlasshouseError } from "../../../domain/errors.ts";
+import type { JournalEvent, NewEvent } from "../../../domain/event.ts";
+import type { EventRepository } from "../../../ports/repositories.ts";
+import { fromJson, toJson } from "./json.ts";
+import { statement } from "./session.ts";
+import type { Session } from "./session.ts";
+import type { Tables } from "./tables.ts";
+
+const raise = statement<{ readonly sequence: number }>(
+  `update "environment" set "sequence" = "sequence" + ? where "id" = ? returning "sequence"`,
+);
+const insertEvent = statement<{ readonly position: number }>(
+  `insert into "event" ("id", "type", "environmentId", "sequence", "subject", "data", "commandId", "runId", "stepId", "time")
+   values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?) returning "position"`,
+);
+
+export function events(session: Session): EventRepository {
+  return {
+    append: (added, time) => append(session, added, time),
+    async after(position, { environmentId, runId, limit }) {
+      let query = session.db
+        .selectFrom("event")
+        .selectAll()
+        .where("position", ">", position)
+        .orderBy("position")
+        .limit(limit);
+      if (environmentId !== undefined) query = query.where("environmentId", "=", environmentId);
+      if (runId !== undefined) query = query.where("runId", "=", runId);
+      return (await query.execute()).map((row) => eventOf(row));
+    },
+    head: () => edge(session, "desc"),
+    oldest: () => edge(session, "asc"),
+  };
+}
+
+async function append(
+  session: Session,
+  added: readonly NewEvent[],
+  time: string,
+): Promise<readonly JournalEvent[]> {
+  if (added.length === 0) return [];
+  session.touch("journal");
+  const next = await raiseSequences(session, added);
+  const written: JournalEvent[] = [];
+  for (const event of added) {
+    const { environmentId } = event;
+    const sequence = environmentId === null ? 0 : (next.get(environmentId) ?? 0);
+    if (environmentId !== null) next.set(environmentId, sequence + 1);
+    written.push(await write(session, { ...event, sequence, time }));
+  }
+  return written;
+}
+
+/** The first new sequence number of each environment. */
+async function raiseSequences(
+  session: Session,
+  added: readonly NewEvent[],
+): Promise<Map<string, number>> {
+  const counts = new Map<string, number>();
+  for (const { environmentId } of added) {
+    if (environmentId !== null) counts.set(environmentId, (counts.get(environmentId) ?? 0) + 1);
+  }
+  const next = new Map<string, number>();
+  for (const [environmentId, count] of counts) {
+    const row = await session.one(raise, count, environmentId);
+    if (row === undefined) {
+      throw new GlasshouseError(
+        "internal",
+        `An event names the environment ${environmentId}, which is not in the store.`,
+      );
+    }
+    next.set(environmentId, row.sequence - count + 1);
+  }
+  return next;
+}
+
+async function write(
+  session: Session,
+  event: NewEvent & { readonly sequence: number; readonly time: string },
+): Promise<JournalEvent> {
+  const whole = {
+    ...event,
+    id: session.id("event"),
+    commandId: event.commandId ?? null,
+    runId: event.runId ?? null,
+    stepId: event.stepId ?? null,
+  };
+  const row = await session.one(
+    insertEvent,
+    whole.id,
+    whole.type,
+    whole.environmentId,
+    whole.sequence,
+    whole.subject,
+    toJson(whole.data),
+    whole.commandId,
+    whole.runId,
+    whole.stepId,
+    whole.time,
+  );
+  return { ...whole, position: row?.position ?? 0 };
+}
+
+async function edge(session: Session, direction: "asc" | "desc"): Promise<number> {
+  const row = await session.db
+    .selectFrom("event")
+    .select("position")
+    .orderBy("position", direction)
+    .limit(1)
+    .executeTakeFirst();
+  return row?.position ?? 0;
+}
+
+function eventOf(row: Selectable<Tables["event"]>): JournalEvent {
+  return { ...row, data: fromJson(row.data) };
+}

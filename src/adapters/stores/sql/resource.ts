@@ -1,0 +1,157 @@
+import type { Insertable, Selectable } from "kysely";
+import type { Resource } from "../../../domain/resource.ts";
+import type { GroupPlace, ResourceRepository } from "../../../ports/repositories.ts";
+import { fromJson, toJson } from "./json.ts";
+import { pageOf, readTextCursor } from "./paging.ts";
+import type { Session } from "./session.ts";
+import type { Tables } from "./tables.ts";
+
+export function resources(session: Session): ResourceRepository {
+  return {
+    replaceGroup: (at, wanted) => replaceGroup(session, at, wanted),
+    async setGroupStatus(at, status, now) {
+      await session.db
+        .updateTable("resource")
+        .set({ status, updatedAt: now })
+        .where("environmentId", "=", at.environmentId)
+        .where("template", "=", at.template)
+        .where("group", "=", at.group)
+        .execute();
+    },
+    async get(id) {
+      const row = await select(session).where("id", "=", id).executeTakeFirst();
+      return row === undefined ? null : resourceOf(row);
+    },
+    async ofEnvironment(environmentId) {
+      const rows = await select(session)
+        .where("environmentId", "=", environmentId)
+        .orderBy("template")
+        .orderBy("group")
+        .orderBy("key")
+        .execute();
+      return rows.map((row) => resourceOf(row));
+    },
+    async list(page) {
+      const after = readTextCursor(page);
+      let query = select(session)
+        .orderBy("id")
+        .limit(page.limit + 1);
+      if (after !== null) query = query.where("id", ">", after);
+      return pageOf(await query.execute(), page.limit, {
+        item: resourceOf,
+        place: (row) => row.id,
+      });
+    },
+    async replaceObserved(at, observed, now) {
+      await ofGroup(session, "observed", at);
+      if (observed.length === 0) return;
+      for (const each of observed) {
+        await session.db
+          .insertInto("observed")
+          .values({ ...place(at), ...each, attributes: toJson(each.attributes), observedAt: now })
+          .execute();
+      }
+    },
+    async observedOf(environmentId) {
+      const rows = await session.db
+        .selectFrom("observed")
+        .selectAll()
+        .where("environmentId", "=", environmentId)
+        .orderBy("template")
+        .orderBy("group")
+        .orderBy("address")
+        .execute();
+      return rows.map((row) => ({ ...row, attributes: fromJson(row.attributes) }));
+    },
+  };
+}
+
+async function replaceGroup(
+  session: Session,
+  at: GroupPlace,
+  wanted: readonly Resource[],
+): Promise<void> {
+  const keys = new Set(wanted.map((resource) => resource.key));
+  const present = await session.db
+    .selectFrom("resource")
+    .select(["id", "key"])
+    .where("environmentId", "=", at.environmentId)
+    .where("template", "=", at.template)
+    .where("group", "=", at.group)
+    .execute();
+  for (const { id, key } of present) {
+    if (!keys.has(key)) await session.db.deleteFrom("resource").where("id", "=", id).execute();
+  }
+  await ofGroup(session, "resourceEdge", at);
+  for (const resource of wanted) {
+    const row = rowOf(resource);
+    const { id: _id, createdAt: _createdAt, ...changed } = row;
+    await session.db
+      .insertInto("resource")
+      .values(row)
+      .onConflict((conflict) =>
+        conflict.columns(["environmentId", "template", "group", "key"]).doUpdateSet(changed),
+      )
+      .execute();
+    await writeEdges(session, resource);
+  }
+}
+
+async function writeEdges(session: Session, resource: Resource): Promise<void> {
+  const fromResource = `${resource.group}.${resource.key}`;
+  const edges = [
+    ...resource.dependsOn.map((toResource) => ({ toResource, kind: "resource" as const })),
+    ...resource.external.map((toResource) => ({ toResource, kind: "external" as const })),
+  ];
+  if (edges.length === 0) return;
+  await session.db
+    .insertInto("resourceEdge")
+    .values(edges.map((edge) => ({ ...place(resource), fromResource, ...edge })))
+    .onConflict((conflict) => conflict.doNothing())
+    .execute();
+}
+
+/** Removes the group's rows of a table. */
+async function ofGroup(
+  session: Session,
+  table: "observed" | "resourceEdge",
+  at: GroupPlace,
+): Promise<void> {
+  await session.db
+    .deleteFrom(table)
+    .where("environmentId", "=", at.environmentId)
+    .where("template", "=", at.template)
+    .where("group", "=", at.group)
+    .execute();
+}
+
+function place({ environmentId, template, group }: GroupPlace): GroupPlace {
+  return { environmentId, template, group };
+}
+
+function select(session: Session) {
+  return session.db.selectFrom("resource").selectAll();
+}
+
+function rowOf(resource: Resource): Insertable<Tables["resource"]> {
+  return {
+    ...resource,
+    tags: toJson(resource.tags),
+    links: toJson(resource.links),
+    checks: toJson(resource.checks),
+    dependsOn: toJson(resource.dependsOn),
+    external: toJson(resource.external),
+  };
+}
+
+function resourceOf(row: Selectable<Tables["resource"]>): Resource {
+  const { number: _number, ...plain } = row;
+  return {
+    ...plain,
+    tags: fromJson(row.tags),
+    links: fromJson(row.links),
+    checks: fromJson(row.checks),
+    dependsOn: fromJson(row.dependsOn),
+    external: fromJson(row.external),
+  };
+}

@@ -1,0 +1,192 @@
+import type { Selectable } from "kysely";
+import { exclusiveKinds } from "../../../domain/run.ts";
+import type { Run } from "../../../domain/run.ts";
+import type { RunRepository } from "../../../ports/work.ts";
+import { fromJson, toJson, toJsonIfGiven } from "./json.ts";
+import { pageOf, readCursor } from "./paging.ts";
+import { statement } from "./session.ts";
+import type { Session } from "./session.ts";
+import { offerSteps } from "./step-offer.ts";
+import type { Tables } from "./tables.ts";
+
+const addProgress = statement(
+  `update "run" set "done" = "done" + ?, "total" = "total" + ?, "failed" = "failed" + ?, "skipped" = "skipped" + ?
+   where "id" = ?`,
+);
+const selectRun = statement<Selectable<Tables["run"]>>(`select * from "run" where "id" = ?`);
+
+export function runs(session: Session): RunRepository {
+  return {
+    insert: (run) => insert(session, run),
+    async get(id) {
+      const row = await session.one(selectRun, id);
+      return row === undefined ? null : runOf(row);
+    },
+    update: (id, patch) => update(session, id, patch),
+    async addProgress(id, { done = 0, total = 0, failed = 0, skipped = 0 }) {
+      await session.change(addProgress, done, total, failed, skipped, id);
+    },
+    async list(filter, page) {
+      const before = readCursor(page);
+      let query = select(session)
+        .orderBy("number", "desc")
+        .limit(page.limit + 1);
+      if (before !== null) query = query.where("number", "<", before);
+      if (filter.environmentId !== undefined)
+        query = query.where("environmentId", "=", filter.environmentId);
+      if (filter.status !== undefined) query = query.where("status", "=", filter.status);
+      return pageOf(await query.execute(), page.limit, { item: runOf, place: (row) => row.number });
+    },
+    async queue(environmentId) {
+      const rows = await select(session)
+        .where("environmentId", "=", environmentId)
+        .where("status", "=", "queued")
+        .orderBy("number")
+        .execute();
+      return rows.map((row) => runOf(row));
+    },
+    startable: (limit) => startable(session, limit),
+    async inFlight() {
+      const rows = await select(session)
+        .where("status", "in", ["running", "waiting"])
+        .orderBy("number")
+        .execute();
+      return rows.map((row) => runOf(row));
+    },
+    async cancelling() {
+      const rows = await select(session)
+        .where("status", "in", ["running", "waiting"])
+        .where("cancelRequestedAt", "is not", null)
+        .orderBy("number")
+        .execute();
+      return rows.map((row) => runOf(row));
+    },
+    ...uses(session),
+  };
+}
+
+function uses(session: Session): Pick<RunRepository, "usersOf" | "use" | "releaseUses"> {
+  return {
+    async usersOf(environmentId) {
+      const rows = await select(session)
+        .where("id", "in", (inner) =>
+          inner
+            .selectFrom("environmentUse")
+            .select("runId")
+            .where("environmentId", "=", environmentId),
+        )
+        .orderBy("number")
+        .execute();
+      return rows.map((row) => runOf(row));
+    },
+    async use(runId, environmentIds) {
+      if (environmentIds.length === 0) return;
+      await session.db
+        .insertInto("environmentUse")
+        .values([...new Set(environmentIds)].map((environmentId) => ({ runId, environmentId })))
+        .onConflict((conflict) => conflict.doNothing())
+        .execute();
+    },
+    async releaseUses(runId) {
+      session.touch("queue");
+      await session.db.deleteFrom("environmentUse").where("runId", "=", runId).execute();
+    },
+  };
+}
+
+async function insert(session: Session, run: Run): Promise<void> {
+  session.touch("queue");
+  const { progress, ...plain } = run;
+  await session.db
+    .insertInto("run")
+    .values({
+      ...plain,
+      ...progress,
+      blocker: toJson(run.blocker),
+      failure: toJson(run.failure),
+      desired: toJson(run.desired),
+      options: toJson(run.options),
+      parallelism: run.options.parallelism,
+      logsPruned: 0,
+    })
+    .execute();
+}
+
+async function update(
+  session: Session,
+  id: string,
+  patch: Parameters<RunRepository["update"]>[1],
+): Promise<void> {
+  if (Object.keys(patch).length === 0) return;
+  session.touch("queue");
+  await session.db
+    .updateTable("run")
+    .set({
+      ...patch,
+      blocker: toJsonIfGiven(patch.blocker),
+      failure: toJsonIfGiven(patch.failure),
+      desired: toJsonIfGiven(patch.desired),
+      options: toJsonIfGiven(patch.options),
+      parallelism: patch.options?.parallelism,
+    })
+    .where("id", "=", id)
+    .execute();
+  if (patch.status !== undefined) await offerSteps(session, id, patch.status === "running");
+}
+
+async function startable(session: Session, limit: number): Promise<readonly Run[]> {
+  const rows = await select(session)
+    .where("status", "=", "queued")
+    .where(({ eb, exists, selectFrom }) =>
+      eb.or([
+        eb("kind", "not in", exclusiveKinds),
+        eb.and([
+          exists(
+            selectFrom("environment")
+              .select("environment.id")
+              .whereRef("environment.id", "=", "run.environmentId")
+              .where("environment.activeRun", "is", null),
+          ),
+          eb(
+            "number",
+            "=",
+            selectFrom("run as older")
+              .select(({ fn }) => fn.min("older.number").as("first"))
+              .whereRef("older.environmentId", "=", "run.environmentId")
+              .where("older.status", "=", "queued")
+              .where("older.kind", "in", exclusiveKinds),
+          ),
+        ]),
+      ]),
+    )
+    .orderBy("number")
+    .limit(limit)
+    .execute();
+  return rows.map((row) => runOf(row));
+}
+
+function select(session: Session) {
+  return session.db.selectFrom("run").selectAll("run");
+}
+
+function runOf(row: Selectable<Tables["run"]>): Run {
+  const {
+    number: _number,
+    parallelism: _parallelism,
+    logsPruned: _logsPruned,
+    done,
+    total,
+    failed,
+    skipped,
+    ...plain
+  } = row;
+  return {
+    ...plain,
+    blocker: fromJson(row.blocker),
+    failure: fromJson(row.failure),
+    desired: fromJson(row.desired),
+    options: fromJson(row.options),
+    killRequested: Boolean(row.killRequested),
+    progress: { done, total, failed, skipped },
+  };
+}

@@ -1,0 +1,51 @@
+import type { Kysely } from "kysely";
+import type { IdKind } from "../../../domain/id.ts";
+import type { Topic } from "../../../ports/store.ts";
+import type { Tables } from "./tables.ts";
+
+/** What a column holds. Yes or no is bound as 1 or 0 where the engine has no such type. */
+export type Cell = string | number | boolean | null | Uint8Array;
+
+declare const row: unique symbol;
+
+/**
+ * A statement of the claim-and-end loop, kept prepared: building it anew each time costs more than running it. `R` is
+ * stated beside the text and trusted. Parameters are `?`; an engine that numbers them rewrites the text once.
+ */
+export interface Statement<R> {
+  readonly sql: string;
+  readonly [row]?: R;
+}
+
+export function statement<R = unknown>(sql: string): Statement<R> {
+  return { sql };
+}
+
+/** One transaction as the queries see it. Every member throws once the transaction has ended. */
+export interface Session {
+  readonly db: Kysely<Tables>;
+  readonly dialect: Dialect;
+  /** Runs a kept statement and gives its rows. */
+  all<R>(kept: Statement<R>, ...parameters: readonly Cell[]): Promise<readonly R[]>;
+  /** Runs a kept statement and gives its first row. */
+  one<R>(kept: Statement<R>, ...parameters: readonly Cell[]): Promise<R | undefined>;
+  /** Runs a kept statement and says how many rows it changed. */
+  change(kept: Statement<unknown>, ...parameters: readonly Cell[]): Promise<number>;
+  /** The commit of this transaction wakes those who watch the topic. */
+  touch(topic: Topic): void;
+  id(kind: IdKind): string;
+  /** Lets the event loop turn in the middle of long work. Call it between chunks of some milliseconds. */
+  pause(): Promise<void>;
+}
+
+/** Where database engines differ. */
+export interface Dialect {
+  /** Appended to the select of a row that the transaction will change or relies on; nothing where there is one writer. */
+  readonly lockRow: string;
+  /** Appended to the select that picks a step: passes over rows that another worker is claiming. */
+  readonly skipLocked: string;
+  /** Which run was served last in each lane, so that claims go round. Lives as long as the process. */
+  readonly turns: Map<string, string>;
+  /** For tests that show what the fence is for: worker writes are not checked. */
+  readonly unsafeWithoutFence: boolean;
+}

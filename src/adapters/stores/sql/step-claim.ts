@@ -1,0 +1,139 @@
+import type { Claim, ClaimRequest } from "../../../ports/work.ts";
+import { toJson } from "./json.ts";
+import { statement } from "./session.ts";
+import type { Session } from "./session.ts";
+import { offerDueSteps } from "./step-offer.ts";
+import { stepOf } from "./step-rows.ts";
+import type { StepRow } from "./step-rows.ts";
+
+interface Candidate {
+  readonly id: string;
+  readonly runId: string;
+}
+
+const nextLane = statement<{ readonly lane: string }>(
+  `select "lane" from "step" where "offered" = 1 and "lane" > ? order by "lane" limit 1`,
+);
+const firstLane = statement<{ readonly lane: string }>(
+  `select "lane" from "step" where "offered" = 1 order by "lane" limit 1`,
+);
+const nextUnknown = `select "id", "runId" from "step"
+   where "offered" = 1 and "status" = 'unknown' and "lane" = ? and "runId" > ? order by "runId", "number" limit 1`;
+const nextOffered = `select "id", "runId" from "step"
+   where "offered" = 1 and "lane" = ? and "runId" > ? order by "runId", "number" limit 1`;
+const freeOfRun = statement<{ readonly free: number }>(
+  `select "parallelism" - (select count(*) from "step" where "runId" = "run"."id" and "status" = 'running') as "free"
+   from "run" where "id" = ?`,
+);
+const take = statement<StepRow>(
+  `update "step" set "status" = 'running', "offered" = 0, "token" = "token" + 1, "worker" = ?, "availableAt" = null,
+     "startedAt" = coalesce("startedAt", ?)
+   where "id" = ? returning *`,
+);
+const insertAttempt = statement(
+  `insert into "attempt" ("stepId", "token", "worker", "startedAt", "finishedAt", "outcome", "failure", "child", "notes")
+   values (?, ?, ?, ?, null, null, ?, ?, ?)`,
+);
+
+/**
+ * Goes round: each lane in turn gives one step of its next run, so neither a lane nor a run starves another; within a
+ * run the step inserted first goes first. Only offered steps are in the index that is read, and a run without room is
+ * passed over as a whole, so the cost follows what is claimed.
+ */
+export async function claimSteps(
+  session: Session,
+  request: ClaimRequest,
+): Promise<readonly Claim[]> {
+  if (request.limit <= 0) return [];
+  await offerDueSteps(session, request.now);
+  const round: Round = {
+    session,
+    request,
+    places: new Map(Object.entries(request.places)),
+    free: new Map(),
+    claims: [],
+  };
+  const lanes = await lanesWithWork(session);
+  await goRound(round, lanes, { select: nextUnknown, settle: true, turn: "unknown" });
+  await goRound(round, lanes, { select: nextOffered, settle: false, turn: "ready" });
+  return round.claims;
+}
+
+interface Round {
+  readonly session: Session;
+  readonly request: ClaimRequest;
+  readonly places: Map<string, number>;
+  /** Room of each run that was looked at. */
+  readonly free: Map<string, number>;
+  readonly claims: Claim[];
+}
+
+interface Pick {
+  readonly select: string;
+  readonly settle: boolean;
+  readonly turn: string;
+}
+
+async function goRound(round: Round, lanes: readonly string[], pick: Pick): Promise<void> {
+  const open = new Set(lanes);
+  while (open.size > 0) {
+    for (const lane of open) {
+      if (round.claims.length >= round.request.limit) return;
+      const room = round.places.get(lane) ?? Number.POSITIVE_INFINITY;
+      if (room <= 0 || !(await claimInLane(round, lane, pick))) open.delete(lane);
+    }
+  }
+}
+
+/** Claims the next step of the lane; false when none of its runs has both a step and room. */
+async function claimInLane(round: Round, lane: string, pick: Pick): Promise<boolean> {
+  const { session, places } = round;
+  const turn = `${pick.turn} ${lane}`;
+  const start = session.dialect.turns.get(turn) ?? "";
+  const query = statement<Candidate>(`${pick.select}${session.dialect.skipLocked}`);
+  let after = start;
+  let wrapped = start === "";
+  for (;;) {
+    const found = await session.one(query, lane, after);
+    if (found === undefined || (wrapped && start !== "" && found.runId > start)) {
+      if (wrapped) return false;
+      wrapped = true;
+      after = "";
+      continue;
+    }
+    after = found.runId;
+    const free = round.free.get(found.runId) ?? (await freeOf(session, found.runId));
+    round.free.set(found.runId, free);
+    if (free <= 0) continue;
+    session.dialect.turns.set(turn, found.runId);
+    round.free.set(found.runId, free - 1);
+    const room = places.get(lane);
+    if (room !== undefined) places.set(lane, room - 1);
+    await claimOne(round, found.id, pick.settle);
+    return true;
+  }
+}
+
+async function claimOne(round: Round, id: string, settle: boolean): Promise<void> {
+  const { session, request } = round;
+  const row = await session.one(take, request.worker, request.now, id);
+  if (row === undefined) return;
+  const none = toJson(null);
+  const at = [row.id, row.token, request.worker, request.now] as const;
+  await session.change(insertAttempt, ...at, none, none, toJson([]));
+  round.claims.push({ step: stepOf(row), settle });
+}
+
+async function lanesWithWork(session: Session): Promise<readonly string[]> {
+  const lanes: string[] = [];
+  let found = await session.one(firstLane);
+  while (found !== undefined) {
+    lanes.push(found.lane);
+    found = await session.one(nextLane, found.lane);
+  }
+  return lanes;
+}
+
+async function freeOf(session: Session, runId: string): Promise<number> {
+  return (await session.one(freeOfRun, runId))?.free ?? 0;
+}

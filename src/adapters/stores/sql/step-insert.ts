@@ -1,0 +1,96 @@
+import { GlasshouseError } from "../../../domain/errors.ts";
+import type { Step } from "../../../domain/step.ts";
+import { statement } from "./session.ts";
+import type { Session } from "./session.ts";
+import { rowOf } from "./step-rows.ts";
+
+/** Rows between two turns of the event loop: some milliseconds of work. */
+const rowsAtOnce = 250;
+
+const insertStep = statement(
+  `insert into "step" ("id", "runId", "environmentId", "key", "phase", "template", "group", "executor", "lane", "status",
+     "offered", "reason", "failure", "waitingOn", "token", "worker", "attempts", "retry", "timeoutMs", "onFailure",
+     "availableAt", "mark", "changes", "input", "createdAt", "startedAt", "finishedAt")
+   values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
+);
+const insertEdge = statement(
+  `insert into "stepEdge" ("runId", "upstreamId", "stepId") values (?, ?, ?) on conflict do nothing`,
+);
+const runStatus = statement<{ readonly status: string }>(
+  `select "status" from "run" where "id" = ?`,
+);
+
+export async function insertSteps(
+  session: Session,
+  steps: readonly Step[],
+  dependsOn: readonly (readonly number[])[],
+): Promise<void> {
+  let written = 0;
+  let running = new Map<string, boolean>();
+  for (const step of steps) {
+    const open = running.get(step.runId) ?? (await isRunning(session, step.runId));
+    running = running.set(step.runId, open);
+    await insertOne(session, step, open);
+    written += 1;
+    if (written % rowsAtOnce === 0) await session.pause();
+  }
+  for (const [index, upstreams] of dependsOn.entries()) {
+    const step = at(steps, index);
+    for (const upstream of upstreams) {
+      await session.change(insertEdge, step.runId, at(steps, upstream).id, step.id);
+      written += 1;
+      if (written % rowsAtOnce === 0) await session.pause();
+    }
+  }
+}
+
+async function insertOne(session: Session, step: Step, open: boolean): Promise<void> {
+  const row = rowOf(step);
+  const claimable = step.status === "ready" || step.status === "unknown";
+  if (claimable) session.touch("steps");
+  await session.change(
+    insertStep,
+    row.id,
+    row.runId,
+    row.environmentId,
+    row.key,
+    row.phase,
+    row.template,
+    step.group,
+    step.executor,
+    row.lane,
+    row.status,
+    claimable && open && row.availableAt === null ? 1 : 0,
+    step.reason,
+    row.failure,
+    row.waitingOn,
+    row.token,
+    step.worker,
+    row.attempts,
+    row.retry,
+    row.timeoutMs,
+    row.onFailure,
+    step.availableAt,
+    row.mark,
+    row.changes,
+    row.input,
+    row.createdAt,
+    step.startedAt,
+    step.finishedAt,
+  );
+}
+
+async function isRunning(session: Session, runId: string): Promise<boolean> {
+  return (await session.one(runStatus, runId))?.status === "running";
+}
+
+function at(steps: readonly Step[], index: number): Step {
+  const step = steps[index];
+  if (step === undefined) {
+    throw new GlasshouseError(
+      "internal",
+      `A step depends on step ${index} of ${steps.length} in the same insert; there is no such step.`,
+    );
+  }
+  return step;
+}

@@ -1,0 +1,132 @@
+import { isStepEnded } from "../../../domain/step.ts";
+import type { Step, StepPhase } from "../../../domain/step.ts";
+import type { StepRepository } from "../../../ports/work.ts";
+import { toJson } from "./json.ts";
+import type { Session } from "./session.ts";
+import { offerSteps } from "./step-offer.ts";
+import { stepOf } from "./step-rows.ts";
+import type { StepRow } from "./step-rows.ts";
+
+/** As many keys as one statement takes without getting slow to prepare. */
+const keysAtOnce = 200;
+
+export async function moveSteps(
+  session: Session,
+  runId: string,
+  move: Parameters<StepRepository["moveAll"]>[1],
+): Promise<readonly Step[]> {
+  const moved: StepRow[] = [];
+  if (move.keys === undefined) moved.push(...(await moveSome(session, runId, move)));
+  const keys = move.keys ?? [];
+  for (let at = 0; at < keys.length; at += keysAtOnce) {
+    const some = { ...move, keys: keys.slice(at, at + keysAtOnce) };
+    moved.push(...(await moveSome(session, runId, some)));
+    await session.pause();
+  }
+  await offerAgain(session, runId);
+  return inOrder(moved);
+}
+
+async function moveSome(
+  session: Session,
+  runId: string,
+  move: Parameters<StepRepository["moveAll"]>[1],
+): Promise<readonly StepRow[]> {
+  const from = move.from.filter((status) => status !== "running");
+  if (from.length === 0) return [];
+  let query = session.db
+    .updateTable("step")
+    .set({
+      status: move.to,
+      reason: move.reason,
+      availableAt: null,
+      offered: 0,
+      finishedAt: isStepEnded(move.to) ? move.now : null,
+    })
+    .where("runId", "=", runId)
+    .where("status", "in", from)
+    .returningAll();
+  if (move.keys !== undefined) query = query.where("key", "in", move.keys);
+  return query.execute();
+}
+
+export async function reopenSteps(
+  session: Session,
+  runId: string,
+  _now: string,
+): Promise<readonly Step[]> {
+  const rows = await session.db
+    .updateTable("step")
+    .set(({ eb }) => ({
+      status: eb
+        .case()
+        .when("waitingOn", "=", 0)
+        .then("ready" as const)
+        .else("blocked" as const)
+        .end(),
+      reason: null,
+      failure: toJson(null),
+      attempts: 0,
+      availableAt: null,
+      worker: null,
+      finishedAt: null,
+      offered: 0,
+    }))
+    .where("runId", "=", runId)
+    .where("status", "in", ["failed", "cancelled", "waiting"])
+    .returningAll()
+    .execute();
+  await offerAgain(session, runId);
+  return inOrder(rows);
+}
+
+export async function openGate(session: Session, runId: string, phase: StepPhase): Promise<number> {
+  const opened = await session.db
+    .updateTable("step")
+    .set({ status: "ready" })
+    .where("runId", "=", runId)
+    .where("status", "=", "blocked")
+    .where("phase", "=", phase)
+    .where("waitingOn", "=", 0)
+    .executeTakeFirst();
+  await offerAgain(session, runId);
+  return Number(opened.numUpdatedRows);
+}
+
+export async function abandonSteps(
+  session: Session,
+  worker: string,
+  now: string,
+): Promise<readonly Step[]> {
+  const rows = await session.db
+    .updateTable("step")
+    .set({ status: "unknown", availableAt: null, offered: 0 })
+    .where("status", "=", "running")
+    .where("worker", "<>", worker)
+    .returningAll()
+    .execute();
+  for (const row of rows) {
+    await session.db
+      .updateTable("attempt")
+      .set({ outcome: "unknown", finishedAt: now })
+      .where("stepId", "=", row.id)
+      .where("token", "=", row.token)
+      .execute();
+  }
+  for (const runId of new Set(rows.map((row) => row.runId))) await offerAgain(session, runId);
+  return inOrder(rows);
+}
+
+/** Steps that became ready or unknown may be claimed when their run is running. */
+async function offerAgain(session: Session, runId: string): Promise<void> {
+  const run = await session.db
+    .selectFrom("run")
+    .select("status")
+    .where("id", "=", runId)
+    .executeTakeFirst();
+  if (run?.status === "running") await offerSteps(session, runId, true);
+}
+
+function inOrder(rows: readonly StepRow[]): readonly Step[] {
+  return rows.toSorted((a, b) => a.number - b.number).map((row) => stepOf(row));
+}

@@ -1,0 +1,27 @@
+import { statement } from "./session.ts";
+import type { Session } from "./session.ts";
+
+const offer = statement(
+  `update "step" set "offered" = 1
+   where "runId" = ? and "status" in ('ready', 'unknown') and "offered" = 0 and "availableAt" is null`,
+);
+const withdraw = statement(
+  `update "step" set "offered" = 0
+   where "runId" = ? and "status" in ('ready', 'unknown') and "offered" = 1`,
+);
+const offerDue = statement(
+  `update "step" set "offered" = 1
+   where "offered" = 0 and "availableAt" is not null and "status" in ('ready', 'unknown') and "availableAt" <= ?
+     and exists (select 1 from "run" where "run"."id" = "step"."runId" and "run"."status" = 'running')`,
+);
+
+/** Keeps the index of claims true when a run starts or stops running. Steps with a time are offered when it has come. */
+export async function offerSteps(session: Session, runId: string, running: boolean): Promise<void> {
+  const changed = await session.change(running ? offer : withdraw, runId);
+  if (running || changed > 0) session.touch("steps");
+}
+
+/** Offers the steps whose time has come. */
+export async function offerDueSteps(session: Session, now: string): Promise<void> {
+  await session.change(offerDue, now);
+}

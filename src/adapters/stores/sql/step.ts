@@ -1,0 +1,155 @@
+import type { Attempt, Step, StepStatus } from "../../../domain/step.ts";
+import type { Page, PageRequest } from "../../../ports/page.ts";
+import type { StepRepository } from "../../../ports/work.ts";
+import { toJson } from "./json.ts";
+import { pageOf, readCursor } from "./paging.ts";
+import { statement } from "./session.ts";
+import type { Session } from "./session.ts";
+import { claimSteps } from "./step-claim.ts";
+import { insertSteps } from "./step-insert.ts";
+import { abandonSteps, moveSteps, openGate, reopenSteps } from "./step-move.ts";
+import { attemptOf, stepOf } from "./step-rows.ts";
+import type { StepRow } from "./step-rows.ts";
+import { addNotes, checkFence, endStep, parkStep, retryStep, setChild } from "./step-work.ts";
+
+const selectStep = statement<StepRow>(`select * from "step" where "id" = ?`);
+const anyWithStatus = statement(
+  `select 1 from "step" where "runId" = ? and "status" in ('ready', 'running', 'unknown') limit 1`,
+);
+const anyWaiting = statement(
+  `select 1 from "step" where "runId" = ? and "status" = 'waiting' limit 1`,
+);
+const countByStatus = statement<{ readonly status: StepStatus; readonly count: number }>(
+  `select "status", count(*) as "count" from "step" where "runId" = ? group by "status"`,
+);
+const nextDue = statement<{ readonly availableAt: string }>(
+  `select "availableAt" from "step"
+   where "offered" = 0 and "availableAt" is not null and "status" in ('ready', 'unknown') and "availableAt" > ?
+     and exists (select 1 from "run" where "run"."id" = "step"."runId" and "run"."status" = 'running')
+   order by "availableAt" limit 1`,
+);
+
+export function steps(session: Session): StepRepository {
+  return {
+    insert: (added, dependsOn) => insertSteps(session, added, dependsOn),
+    async get(id) {
+      const row = await session.one(selectStep, id);
+      return row === undefined ? null : stepOf(row);
+    },
+    list: (runId, page) => list(session, runId, page),
+    byKey: (runId, key) => byKey(session, runId, key),
+    edges: (runId) => edges(session, runId),
+    attempts: (stepId) => attempts(session, stepId),
+    claim: (request) => claimSteps(session, request),
+    async nextDue(now) {
+      return (await session.one(nextDue, now))?.availableAt ?? null;
+    },
+    async fence(fence) {
+      await checkFence(session, fence);
+    },
+    end: (fence, outcome) => endStep(session, fence, outcome),
+    retry: (fence, again) => retryStep(session, fence, again),
+    park: (fence, waiting) => parkStep(session, fence, waiting),
+    setChild: (fence, child) => setChild(session, fence, child),
+    addNotes: (fence, notes) => addNotes(session, fence, notes),
+    abandon: (worker, now) => abandonSteps(session, worker, now),
+    counts: (runId) => counts(session, runId),
+    async anyOpen(runId) {
+      return (await session.one(anyWithStatus, runId)) !== undefined;
+    },
+    async anyWaiting(runId) {
+      return (await session.one(anyWaiting, runId)) !== undefined;
+    },
+    troubled: (runId, limit) => troubled(session, runId, limit),
+    moveAll: (runId, move) => moveSteps(session, runId, move),
+    reopen: (runId, now) => reopenSteps(session, runId, now),
+    openGate: (runId, phase) => openGate(session, runId, phase),
+    async setInput(stepId, input) {
+      await session.db
+        .updateTable("step")
+        .set({ input: toJson(input) })
+        .where("id", "=", stepId)
+        .execute();
+    },
+  };
+}
+
+async function list(session: Session, runId: string, page: PageRequest): Promise<Page<Step>> {
+  const after = readCursor(page);
+  let query = session.db
+    .selectFrom("step")
+    .selectAll()
+    .where("runId", "=", runId)
+    .orderBy("number")
+    .limit(page.limit + 1);
+  if (after !== null) query = query.where("number", ">", after);
+  return pageOf(await query.execute(), page.limit, { item: stepOf, place: (row) => row.number });
+}
+
+async function byKey(session: Session, runId: string, key: string): Promise<Step | null> {
+  const row = await session.db
+    .selectFrom("step")
+    .selectAll()
+    .where("runId", "=", runId)
+    .where("key", "=", key)
+    .executeTakeFirst();
+  return row === undefined ? null : stepOf(row);
+}
+
+async function edges(
+  session: Session,
+  runId: string,
+): Promise<readonly (readonly [string, string])[]> {
+  const rows = await session.db
+    .selectFrom("stepEdge")
+    .select(["upstreamId", "stepId"])
+    .where("runId", "=", runId)
+    .execute();
+  return rows.map((row) => [row.upstreamId, row.stepId] as const);
+}
+
+async function attempts(session: Session, stepId: string): Promise<readonly Attempt[]> {
+  const rows = await session.db
+    .selectFrom("attempt")
+    .selectAll()
+    .where("stepId", "=", stepId)
+    .orderBy("token")
+    .execute();
+  return rows.map((row) => attemptOf(row));
+}
+
+async function troubled(session: Session, runId: string, limit: number): Promise<readonly Step[]> {
+  const found: Step[] = [];
+  for (const status of ["waiting", "failed"] as const) {
+    const rows = await session.db
+      .selectFrom("step")
+      .selectAll()
+      .where("runId", "=", runId)
+      .where("status", "=", status)
+      .orderBy("finishedAt")
+      .orderBy("number")
+      .limit(limit - found.length)
+      .execute();
+    found.push(...rows.map((row) => stepOf(row)));
+  }
+  return found;
+}
+
+async function counts(
+  session: Session,
+  runId: string,
+): Promise<Readonly<Record<StepStatus, number>>> {
+  const none: Record<StepStatus, number> = {
+    blocked: 0,
+    ready: 0,
+    running: 0,
+    waiting: 0,
+    succeeded: 0,
+    failed: 0,
+    skipped: 0,
+    cancelled: 0,
+    unknown: 0,
+  };
+  for (const { status, count } of await session.all(countByStatus, runId)) none[status] = count;
+  return none;
+}

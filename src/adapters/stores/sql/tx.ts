@@ -1,0 +1,109 @@
+import type {
+  AuditRepository,
+  CheckRepository,
+  CommandRepository,
+  EnvironmentRepository,
+  EventRepository,
+  PlanRepository,
+  RecordRepository,
+  ResourceRepository,
+  SecretRepository,
+  StateRepository,
+  TemplateRepository,
+} from "../../../ports/repositories.ts";
+import type { Tx } from "../../../ports/store.ts";
+import type { LogRepository, RunRepository, StepRepository } from "../../../ports/work.ts";
+import { audits } from "./audit.ts";
+import { checks } from "./check.ts";
+import { commands } from "./command.ts";
+import { environments } from "./environment.ts";
+import { events } from "./event.ts";
+import { logs } from "./log.ts";
+import { plans } from "./plan.ts";
+import { records } from "./record.ts";
+import { resources } from "./resource.ts";
+import { runs } from "./run.ts";
+import { secrets } from "./secret.ts";
+import type { Session } from "./session.ts";
+import { states } from "./state.ts";
+import { steps } from "./step.ts";
+import { templates } from "./template.ts";
+
+/** The repositories of one transaction. Each is made when it is first asked for: most transactions use three of them. */
+export class SqlTx implements Tx {
+  readonly #session: Session;
+  #templates: TemplateRepository | undefined;
+  #environments: EnvironmentRepository | undefined;
+  #commands: CommandRepository | undefined;
+  #runs: RunRepository | undefined;
+  #steps: StepRepository | undefined;
+  #records: RecordRepository | undefined;
+  #resources: ResourceRepository | undefined;
+  #checks: CheckRepository | undefined;
+  #secrets: SecretRepository | undefined;
+  #states: StateRepository | undefined;
+  #plans: PlanRepository | undefined;
+  #events: EventRepository | undefined;
+  #logs: LogRepository | undefined;
+  #audits: AuditRepository | undefined;
+
+  constructor(session: Session) {
+    this.#session = session;
+  }
+
+  get templates(): TemplateRepository {
+    return (this.#templates ??= templates(this.#session));
+  }
+
+  get environments(): EnvironmentRepository {
+    return (this.#environments ??= environments(this.#session));
+  }
+
+  get commands(): CommandRepository {
+    return (this.#commands ??= commands(this.#session));
+  }
+
+  get runs(): RunRepository {
+    return (this.#runs ??= runs(this.#session));
+  }
+
+  get steps(): StepRepository {
+    return (this.#steps ??= steps(this.#session));
+  }
+
+  get records(): RecordRepository {
+    return (this.#records ??= records(this.#session));
+  }
+
+  get resources(): ResourceRepository {
+    return (this.#resources ??= resources(this.#session));
+  }
+
+  get checks(): CheckRepository {
+    return (this.#checks ??= checks(this.#session));
+  }
+
+  get secrets(): SecretRepository {
+    return (this.#secrets ??= secrets(this.#session));
+  }
+
+  get states(): StateRepository {
+    return (this.#states ??= states(this.#session));
+  }
+
+  get plans(): PlanRepository {
+    return (this.#plans ??= plans(this.#session));
+  }
+
+  get events(): EventRepository {
+    return (this.#events ??= events(this.#session));
+  }
+
+  get logs(): LogRepository {
+    return (this.#logs ??= logs(this.#session));
+  }
+
+  get audits(): AuditRepository {
+    return (this.#audits ??= audits(this.#session));
+  }
+}

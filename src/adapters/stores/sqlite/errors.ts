@@ -1,0 +1,46 @@
+import { GlasshouseError } from "../../../domain/errors.ts";
+
+/** SQLite's primary result codes (https://sqlite.org/rescode.html). */
+const busy = 5;
+const readOnly = 8;
+const ioError = 10;
+const corrupt = 11;
+const full = 13;
+const notADatabase = 26;
+
+/** Gives a fault of the database the product's words; other errors pass through. */
+export function translate(error: unknown): unknown {
+  const code = resultCode(error);
+  if (code === null) return error;
+  if (code === full || code === ioError) {
+    return new GlasshouseError(
+      "storage-full",
+      "The database could not be written: the disk is full or fails. Make room; work goes on by itself.",
+      { cause: error },
+    );
+  }
+  if (code === corrupt || code === notADatabase) {
+    return new GlasshouseError(
+      "unavailable",
+      "The database file is damaged. Stop the server and restore a backup with `glasshouse restore`.",
+      { cause: error },
+    );
+  }
+  if (code === busy || code === readOnly) {
+    return new GlasshouseError("unavailable", "The database cannot be written just now.", {
+      cause: error,
+    });
+  }
+  return error;
+}
+
+/** The primary result code of an error of SQLite; null for any other error. */
+export function resultCode(error: unknown): number | null {
+  if (!(error instanceof Error) || !("errcode" in error)) return null;
+  // The low byte is the primary code, the rest says more.
+  return typeof error.errcode === "number" ? error.errcode % 256 : null;
+}
+
+export function isBusy(error: unknown): boolean {
+  return resultCode(error) === busy;
+}

@@ -1,0 +1,66 @@
+import type { ReadTx } from "../../../ports/store.ts";
+import { SqlTx } from "../sql/tx.ts";
+import { translate } from "./errors.ts";
+import { SqliteSession } from "./session.ts";
+import type { SessionDeps } from "./session.ts";
+import { within } from "./transaction-context.ts";
+
+/**
+ * Reads on the connection that cannot write. Reads that overlap share a snapshot as long as nothing was committed since
+ * it was taken; one that comes after a commit waits for them and takes a new one.
+ */
+export class Reader {
+  readonly #deps: SessionDeps;
+  readonly #commits: () => number;
+  #snapshot: {
+    readonly commits: number;
+    users: number;
+    readonly over: Promise<void>;
+    readonly end: () => void;
+  } | null = null;
+
+  constructor(deps: SessionDeps, commits: () => number) {
+    this.#deps = deps;
+    this.#commits = commits;
+  }
+
+  async read<T>(fn: (tx: ReadTx) => Promise<T>): Promise<T> {
+    await this.#enter();
+    const session = new SqliteSession(this.#deps);
+    try {
+      return await within(session, () => fn(new SqlTx(session)));
+    } catch (error) {
+      throw translate(error);
+    } finally {
+      session.close();
+      this.#leave();
+    }
+  }
+
+  /** Resolves when nobody reads. */
+  async idle(): Promise<void> {
+    while (this.#snapshot !== null) await this.#snapshot.over;
+  }
+
+  async #enter(): Promise<void> {
+    while (this.#snapshot !== null && this.#snapshot.commits !== this.#commits()) {
+      await this.#snapshot.over;
+    }
+    if (this.#snapshot === null) {
+      this.#deps.connection.change("begin", []);
+      const { promise, resolve } = Promise.withResolvers<void>();
+      this.#snapshot = { commits: this.#commits(), users: 0, over: promise, end: resolve };
+    }
+    this.#snapshot.users += 1;
+  }
+
+  #leave(): void {
+    const snapshot = this.#snapshot;
+    if (snapshot === null) return;
+    snapshot.users -= 1;
+    if (snapshot.users > 0) return;
+    this.#snapshot = null;
+    if (this.#deps.connection.database.isTransaction) this.#deps.connection.change("commit", []);
+    snapshot.end();
+  }
+}

@@ -1,0 +1,89 @@
+import type { Kysely } from "kysely";
+import { GlasshouseError } from "../../../domain/errors.ts";
+import type { IdKind } from "../../../domain/id.ts";
+import type { Clock } from "../../../ports/clock.ts";
+import type { Topic } from "../../../ports/store.ts";
+import type { Cell, Dialect, Session, Statement } from "../sql/session.ts";
+import type { Tables } from "../sql/tables.ts";
+import type { Connection } from "./connection.ts";
+
+export interface SessionDeps {
+  readonly connection: Connection;
+  readonly db: Kysely<Tables>;
+  readonly dialect: Dialect;
+  readonly clock: Pick<Clock, "id">;
+}
+
+/** One transaction on a connection that it shares with those before and after it. */
+export class SqliteSession implements Session {
+  readonly touched = new Set<Topic>();
+  readonly #deps: SessionDeps;
+  #open = true;
+  /** Statements so far: tells a transaction that works from one that waits for something else. */
+  #steps = 0;
+
+  constructor(deps: SessionDeps) {
+    this.#deps = deps;
+  }
+
+  get open(): boolean {
+    return this.#open;
+  }
+
+  get steps(): number {
+    return this.#steps;
+  }
+
+  get db(): Kysely<Tables> {
+    this.#use();
+    return this.#deps.db;
+  }
+
+  get dialect(): Dialect {
+    return this.#deps.dialect;
+  }
+
+  async all<R>(kept: Statement<R>, ...parameters: readonly Cell[]): Promise<readonly R[]> {
+    this.#use();
+    return this.#deps.connection.all<R>(kept.sql, parameters);
+  }
+
+  async one<R>(kept: Statement<R>, ...parameters: readonly Cell[]): Promise<R | undefined> {
+    this.#use();
+    return this.#deps.connection.all<R>(kept.sql, parameters)[0];
+  }
+
+  async change(kept: Statement<unknown>, ...parameters: readonly Cell[]): Promise<number> {
+    this.#use();
+    return this.#deps.connection.change(kept.sql, parameters);
+  }
+
+  touch(topic: Topic): void {
+    this.touched.add(topic);
+  }
+
+  id(kind: IdKind): string {
+    return this.#deps.clock.id(kind);
+  }
+
+  async pause(): Promise<void> {
+    await new Promise<void>((resolve) => {
+      setImmediate(resolve);
+    });
+    this.#use();
+  }
+
+  /** Ends the use of the connection: whoever still holds the transaction gets an error, not another's transaction. */
+  close(): void {
+    this.#open = false;
+  }
+
+  #use(): void {
+    this.#steps += 1;
+    if (this.#open) return;
+    throw new GlasshouseError(
+      "internal",
+      "A transaction was used after it had ended: something in it was not awaited.",
+    );
+  }
+}

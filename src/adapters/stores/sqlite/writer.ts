@@ -1,0 +1,221 @@
+import { AsyncLocalStorage } from "node:async_hooks";
+import { GlasshouseError } from "../../../domain/errors.ts";
+import type { Topic, Tx } from "../../../ports/store.ts";
+import { SqlTx } from "../sql/tx.ts";
+import { translate } from "./errors.ts";
+import { SqliteSession } from "./session.ts";
+import type { SessionDeps } from "./session.ts";
+import { within } from "./transaction-context.ts";
+
+export interface WriterDeps extends SessionDeps {
+  readonly limits: WriterLimits;
+  /** Called once a commit is on the disk, with what it touched. */
+  readonly committed: (topics: ReadonlySet<Topic>) => void;
+  readonly onCommit: (n: number, phase: "before" | "after") => void;
+}
+
+export interface WriterLimits {
+  /** Transactions that share a commit, at most. */
+  readonly transactions: number;
+  /** No further transaction joins a commit that has been open for so long. */
+  readonly openMs: number;
+  /** A transaction that runs no statement for so long awaits something else than its `tx`; it is ended. */
+  readonly idleMs: number;
+}
+
+interface Job {
+  readonly run: (session: SqliteSession) => Promise<void>;
+  readonly kept: () => void;
+  readonly failed: (error: unknown) => void;
+  /** Set after a shared commit failed: it is tried again by itself, so that one too large takes no others along. */
+  alone: boolean;
+}
+
+interface Done {
+  readonly job: Job;
+  readonly touched: ReadonlySet<Topic>;
+}
+
+/**
+ * Runs transactions one at a time on the one connection that writes. Those that wait share one commit, each in its own
+ * savepoint: one flush to the disk serves them all, and one that throws is undone alone.
+ */
+export class Writer {
+  readonly #deps: WriterDeps;
+  readonly #waiting: Job[] = [];
+  #working: Promise<void> | null = null;
+  #commits = 0;
+  #yieldedAt = 0;
+
+  constructor(deps: WriterDeps) {
+    this.#deps = deps;
+  }
+
+  transact<T>(fn: (tx: Tx) => Promise<T>): Promise<T> {
+    const inCallersContext = AsyncLocalStorage.snapshot();
+    return new Promise<T>((resolve, reject) => {
+      let result: { readonly value: T } | undefined;
+      this.#waiting.push({
+        run: async (session) => {
+          const value = await inCallersContext(() => within(session, () => fn(new SqlTx(session))));
+          result = { value };
+        },
+        kept: () => {
+          if (result !== undefined) resolve(result.value);
+        },
+        failed: reject,
+        alone: false,
+      });
+      this.#working ??= this.#work();
+    });
+  }
+
+  /** Commits so far. */
+  get commits(): number {
+    return this.#commits;
+  }
+
+  /** Resolves when no transaction is under way or waits. */
+  async idle(): Promise<void> {
+    while (this.#working !== null) await this.#working;
+  }
+
+  async #work(): Promise<void> {
+    // The first callers of this turn join the first commit.
+    await Promise.resolve();
+    let last = 1;
+    while (this.#waiting.length > 0) {
+      // Callers woken by the last commit get the chance to come again before the next one, and the event loop its turn.
+      if (last > 1 || performance.now() - this.#yieldedAt > this.#deps.limits.openMs) {
+        await turn();
+        this.#yieldedAt = performance.now();
+      }
+      last = await this.#batch();
+      // Those who were woken run before this decides whether anybody waits.
+      for (let n = 0; n < 4 && this.#waiting.length === 0; n += 1) await Promise.resolve();
+    }
+    this.#working = null;
+  }
+
+  async #batch(): Promise<number> {
+    const { connection, limits } = this.#deps;
+    const done: Done[] = [];
+    try {
+      connection.change("begin immediate", []);
+    } catch (error) {
+      this.#failAll(this.#waiting.splice(0), error);
+      return 0;
+    }
+    const until = performance.now() + limits.openMs;
+    while (this.#waiting.length > 0 && done.length < limits.transactions) {
+      const [job] = this.#waiting;
+      if (job === undefined || (job.alone && done.length > 0)) break;
+      this.#waiting.shift();
+      const outcome = await this.#runOne(job);
+      if (outcome === "lost") {
+        this.#tryAgain(done, job);
+        return 0;
+      }
+      if (outcome !== "undone") done.push({ job, touched: outcome });
+      if (job.alone || performance.now() >= until) break;
+    }
+    this.#commit(done);
+    return done.length;
+  }
+
+  /** `undone`: it threw and is rolled back. `lost`: SQLite has rolled the whole commit back. */
+  async #runOne(job: Job): Promise<ReadonlySet<Topic> | "undone" | "lost"> {
+    const { connection } = this.#deps;
+    const session = new SqliteSession(this.#deps);
+    try {
+      connection.change("savepoint job", []);
+      await this.#limited(job.run(session), session);
+      session.close();
+      connection.change("release job", []);
+      return session.touched;
+    } catch (error) {
+      session.close();
+      if (!connection.database.isTransaction) {
+        // A full disk may undo everything at once. Alone there is nothing to try again.
+        if (job.alone) {
+          job.failed(translate(error));
+          return "undone";
+        }
+        return "lost";
+      }
+      connection.change("rollback to job", []);
+      connection.change("release job", []);
+      job.failed(translate(error));
+      return "undone";
+    }
+  }
+
+  #commit(done: readonly Done[]): void {
+    const { connection, onCommit, committed } = this.#deps;
+    if (!connection.database.isTransaction) return;
+    this.#commits += 1;
+    onCommit(this.#commits, "before");
+    try {
+      connection.change("commit", []);
+    } catch (error) {
+      if (connection.database.isTransaction) connection.change("rollback", []);
+      if (done.length === 1)
+        this.#failAll(
+          done.map((each) => each.job),
+          error,
+        );
+      else this.#tryAgain(done, null);
+      return;
+    }
+    onCommit(this.#commits, "after");
+    const touched = new Set<Topic>();
+    for (const each of done) {
+      each.job.kept();
+      for (const topic of each.touched) touched.add(topic);
+    }
+    committed(touched);
+  }
+
+  #tryAgain(done: readonly Done[], job: Job | null): void {
+    const again = [...done.map((each) => each.job), ...(job === null ? [] : [job])];
+    for (const each of again) each.alone = true;
+    this.#waiting.unshift(...again);
+  }
+
+  #failAll(jobs: readonly Job[], error: unknown): void {
+    for (const job of jobs) job.failed(translate(error));
+  }
+
+  /** Ends the wait for a transaction that awaits something that is not its `tx`; it would hold up the store for ever. */
+  async #limited(work: Promise<void>, session: SqliteSession): Promise<void> {
+    const { idleMs } = this.#deps.limits;
+    let timer: NodeJS.Timeout | undefined;
+    const idle = new Promise<never>((_resolve, reject) => {
+      let seen = session.steps;
+      timer = setInterval(() => {
+        if (session.steps === seen) reject(awaitsElsewhere(idleMs));
+        seen = session.steps;
+      }, idleMs);
+      timer.unref();
+    });
+    try {
+      await Promise.race([work, idle]);
+    } finally {
+      clearInterval(timer);
+    }
+  }
+}
+
+function awaitsElsewhere(idleMs: number): GlasshouseError {
+  return new GlasshouseError(
+    "internal",
+    `A transaction was ended because it ran no statement for ${idleMs} ms: it awaits something else than its tx. ` +
+      "Do that before or after the transaction.",
+  );
+}
+
+function turn(): Promise<void> {
+  return new Promise((resolve) => {
+    setImmediate(resolve);
+  });
+}
