@@ -29,13 +29,19 @@ export interface ActiveAttempt {
   readonly stop: () => void;
 }
 
-type Finish = (fn: (tx: Tx) => Promise<void>) => Promise<void>;
+/** What an attempt asks of those around it. */
+interface Surroundings {
+  /** Runs the recording transaction: once an outcome is known, and again while the store is full or down. */
+  readonly finish: (fn: (tx: Tx) => Promise<void>) => Promise<void>;
+  /** Interrupts the other steps of its run that this process works on. */
+  readonly abortRun: () => void;
+}
 
 /** Why an attempt was asked to stop; it decides what its end means. */
 type Interruption = "cancelled" | "timeout" | "stopping";
 
-/** Begins an attempt. `finish` runs the recording transaction; it is called once an outcome is known, and again while the store is full or down. */
-export function attempt(deps: EngineDeps, claimed: Claimed, finish: Finish): ActiveAttempt {
+/** Begins an attempt. Its outcome is recorded before `done` resolves. */
+export function attempt(deps: EngineDeps, claimed: Claimed, around: Surroundings): ActiveAttempt {
   const gentle = new AbortController();
   const hard = new AbortController();
   let interruption: Interruption | null = null;
@@ -46,7 +52,7 @@ export function attempt(deps: EngineDeps, claimed: Claimed, finish: Finish): Act
   const trial: Trial = {
     deps,
     claimed,
-    finish,
+    around,
     gentle: gentle.signal,
     hard: hard.signal,
     interruption: () => interruption,
@@ -71,7 +77,7 @@ export function attempt(deps: EngineDeps, claimed: Claimed, finish: Finish): Act
 interface Trial {
   readonly deps: EngineDeps;
   readonly claimed: Claimed;
-  readonly finish: Finish;
+  readonly around: Surroundings;
   readonly gentle: AbortSignal;
   readonly hard: AbortSignal;
   readonly interruption: () => Interruption | null;
@@ -115,6 +121,7 @@ async function work(trial: Trial): Promise<void> {
     await deps.settings.failpoint("step.recording");
     await recordOutcome(tx, deps, recording);
   });
+  if (outcome.kind === "failed" && claimed.step.onFailure === "abort") trial.around.abortRun();
 }
 
 async function runCheck(trial: Trial): Promise<void> {
@@ -153,7 +160,7 @@ async function settle(trial: Trial, write: (tx: Tx) => Promise<void>): Promise<v
   const { deps, claimed } = trial;
   for (let tries = 1; ; tries += 1) {
     try {
-      await trial.finish(async (tx) => {
+      await trial.around.finish(async (tx) => {
         await write(tx);
         await advanceRun(tx, deps, { runId: claimed.step.runId, facts: claimed.facts });
       });

@@ -116,7 +116,10 @@ export class Attempts {
 
   #begin(claimed: Claimed): void {
     this.#cache.keep(claimed.facts);
-    const active = attempt(this.#deps, claimed, (fn) => this.#finish(claimed, fn));
+    const active = attempt(this.#deps, claimed, {
+      finish: (fn) => this.#finish(claimed, fn),
+      abortRun: () => this.interrupt(claimed.step.runId, { kill: false }),
+    });
     this.#active.set(claimed.step.id, active);
     if (this.#stopping) active.stop();
     active.done

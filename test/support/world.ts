@@ -1,0 +1,262 @@
+import { mkdtemp, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { FileBlobs } from "../../src/adapters/blobs/files/index.ts";
+import { SystemClock } from "../../src/adapters/clock/system/index.ts";
+import { defaultKeyFile, openEmbeddedSecrets } from "../../src/adapters/secrets/embedded/index.ts";
+import { createSqliteStore } from "../../src/adapters/stores/sqlite/index.ts";
+import { createLog } from "../../src/adapters/telemetry/pino/index.ts";
+import type { Desired, Environment } from "../../src/domain/environment.ts";
+import { defaultParallelism, isEnded, type Run, type RunKind } from "../../src/domain/run.ts";
+import type { Step } from "../../src/domain/step.ts";
+import type { Template, TemplateBody } from "../../src/domain/template.ts";
+import type { Values } from "../../src/domain/value.ts";
+import { engineDefaults, type EngineDeps, type EngineSettings } from "../../src/engine/deps.ts";
+import { Engine } from "../../src/engine/engine.ts";
+import type { Executor } from "../../src/ports/executor.ts";
+import type { Store } from "../../src/ports/store.ts";
+import { timestamp } from "../../src/ports/clock.ts";
+
+/** A real store and engine in a directory of their own, with executors of the test's choice and no services around them. */
+export interface World {
+  readonly directory: string;
+  readonly store: Store;
+  readonly deps: EngineDeps;
+  readonly engine: Engine;
+  /** A registered template. */
+  template(body: TemplateBody): Promise<Template>;
+  /** A new environment with its queued create. */
+  create(template: Template, parameters?: Values): Promise<Run>;
+  /** Changes what is wanted and queues a run of this kind. */
+  queue(
+    environmentId: string,
+    kind: RunKind,
+    more?: Partial<Run> & { readonly wanted?: Desired },
+  ): Promise<Run>;
+  ended(runId: string): Promise<Run>;
+  /** Resolves when the run satisfies the condition. */
+  until(runId: string, condition: (run: Run) => boolean): Promise<Run>;
+  steps(runId: string): Promise<readonly Step[]>;
+  environment(id: string): Promise<Environment>;
+  close(): Promise<void>;
+}
+
+export interface WorldOptions {
+  readonly executors: readonly Executor[];
+  readonly directory?: string;
+  readonly settings?: Partial<EngineSettings>;
+  readonly deps?: Partial<EngineDeps>;
+  /** The engine starts by itself unless this is false. */
+  readonly start?: boolean;
+}
+
+const clock = new SystemClock();
+
+export async function createWorld(options: WorldOptions): Promise<World> {
+  const directory = options.directory ?? (await mkdtemp(join(tmpdir(), "glasshouse-world-")));
+  const deps = await openDeps(directory, options);
+  const engine = new Engine(deps);
+  if (options.start !== false) await engine.start();
+  return {
+    directory,
+    store: deps.store,
+    deps,
+    engine,
+    ...actions(deps),
+    close: () => close({ directory, deps, engine, keep: options.directory !== undefined }),
+  };
+}
+
+async function openDeps(directory: string, options: WorldOptions): Promise<EngineDeps> {
+  const log = createLog({ level: "error", format: "pretty" });
+  const keys = join(directory, "keys");
+  const sealer = await openEmbeddedSecrets({
+    directory: keys,
+    keyFile: defaultKeyFile(keys),
+    mayCreate: true,
+  });
+  return {
+    store: await createSqliteStore({ directory, clock, log }),
+    clock,
+    sealer,
+    blobs: await FileBlobs.open(join(directory, "blobs"), sealer),
+    executors: new Map(options.executors.map((executor) => [executor.name, executor])),
+    checkers: [],
+    processes: { awaitGone: async () => undefined },
+    log,
+    settings: {
+      ...engineDefaults,
+      stopGraceMs: 2_000,
+      placesByExecutor: {},
+      workRoot: join(directory, "work"),
+      failpoint: () => undefined,
+      ...options.settings,
+    },
+    requestDestroy: async () => undefined,
+    ...options.deps,
+  };
+}
+
+async function close(of: {
+  readonly directory: string;
+  readonly deps: EngineDeps;
+  readonly engine: Engine;
+  readonly keep: boolean;
+}): Promise<void> {
+  await of.engine.stop();
+  await of.deps.store.close();
+  if (!of.keep) await rm(of.directory, { recursive: true, force: true });
+}
+
+function actions({
+  store,
+}: EngineDeps): Pick<
+  World,
+  "template" | "create" | "queue" | "ended" | "until" | "steps" | "environment"
+> {
+  const until = (runId: string, condition: (run: Run) => boolean): Promise<Run> =>
+    waitFor(store, runId, condition);
+  return {
+    template: async (body) => {
+      const template = templateOf(body);
+      await store.transact((tx) => tx.templates.insert(template));
+      return template;
+    },
+    create: async (template, parameters = {}) => {
+      const desired = {
+        templates: [
+          { templateId: template.id, name: template.name, version: template.version, parameters },
+        ],
+      };
+      const environment = environmentOf(desired);
+      const run = runOf(environment, "create");
+      await store.transact(async (tx) => {
+        await tx.environments.insert(environment);
+        await tx.runs.insert(run);
+      });
+      return run;
+    },
+    queue: (environmentId, kind, more = {}) => queue(store, environmentId, { kind, ...more }),
+    until,
+    ended: (runId) => until(runId, isEnded),
+    steps: async (runId) =>
+      (await store.read((tx) => tx.steps.list(runId, { limit: 20_000, cursor: null }))).items,
+    environment: async (id) => {
+      const environment = await store.read((tx) => tx.environments.get(id));
+      if (environment === null) throw new Error(`no environment ${id}`);
+      return environment;
+    },
+  };
+}
+
+async function queue(
+  store: Store,
+  environmentId: string,
+  of: Partial<Run> & { readonly kind: RunKind; readonly wanted?: Desired },
+): Promise<Run> {
+  const { wanted, ...more } = of;
+  return store.transact(async (tx) => {
+    const environment = await tx.environments.get(environmentId);
+    if (environment === null) throw new Error(`no environment ${environmentId}`);
+    const changed =
+      wanted === undefined
+        ? environment
+        : { ...environment, desired: wanted, generation: environment.generation + 1 };
+    await tx.environments.update(environmentId, {
+      desired: changed.desired,
+      generation: changed.generation,
+    });
+    const run = { ...runOf(changed, of.kind), ...more };
+    await tx.runs.insert(run);
+    return run;
+  });
+}
+
+/** Looks now and after each commit that touched a run. */
+async function waitFor(
+  store: Store,
+  runId: string,
+  condition: (run: Run) => boolean,
+): Promise<Run> {
+  for (;;) {
+    const changed = Promise.withResolvers<void>();
+    const unwatch = store.watch("queue", changed.resolve);
+    const run = await store.read((tx) => tx.runs.get(runId));
+    if (run !== null && condition(run)) {
+      unwatch();
+      return run;
+    }
+    await changed.promise;
+    unwatch();
+  }
+}
+
+function templateOf(body: TemplateBody): Template {
+  return {
+    id: clock.id("template"),
+    name: body.name,
+    version: body.version,
+    status: "active",
+    description: body.description,
+    tags: body.tags,
+    source: { kind: "upload" },
+    digest: "0".repeat(64),
+    body,
+    files: [],
+    createdAt: timestamp(clock),
+  };
+}
+
+function environmentOf(desired: Desired): Environment {
+  const now = timestamp(clock);
+  const id = clock.id("environment");
+  return {
+    id,
+    name: `e-${id.slice(-10)}`,
+    description: "",
+    tags: {},
+    status: "deploying",
+    reason: null,
+    failure: null,
+    desired,
+    generation: 1,
+    appliedGeneration: 0,
+    activeRun: null,
+    sequence: 0,
+    outputs: {},
+    entrypoints: {},
+    requires: [],
+    outdated: false,
+    drifted: false,
+    createdAt: now,
+    updatedAt: now,
+    plannedDestructionAt: null,
+    destroyedAt: null,
+  };
+}
+
+function runOf(environment: Environment, kind: RunKind): Run {
+  return {
+    id: clock.id("run"),
+    environmentId: environment.id,
+    kind,
+    status: "queued",
+    reason: null,
+    blocker: null,
+    failure: null,
+    desired: environment.desired,
+    generation: environment.generation,
+    planId: null,
+    action: null,
+    options: { deferred: "safe", parallelism: defaultParallelism },
+    formatVersion: 1,
+    attempt: 1,
+    progress: { done: 0, total: 0, failed: 0, skipped: 0 },
+    stage: "steps",
+    cancelRequestedAt: null,
+    killRequested: false,
+    createdAt: timestamp(clock),
+    startedAt: null,
+    finishedAt: null,
+  };
+}
