@@ -1,0 +1,300 @@
+import { z } from "zod";
+import { resourceView, observedView } from "./rest-resource.ts";
+import { planSummaryView } from "./rest-plan.ts";
+import { runView } from "./rest-run.ts";
+import {
+  apiRoot,
+  conditionalCommandHeaders,
+  commandHeaders,
+  emptyBody,
+  flag,
+  pageQuery,
+  readHeaders,
+  searchablePageQuery,
+  segment,
+  type Route,
+} from "./rest-route.ts";
+import { acceptedReply } from "./rest-command.ts";
+import {
+  changeView,
+  description,
+  environmentId,
+  failureView,
+  graphView,
+  jsonValue,
+  listOf,
+  name,
+  requestDuration,
+  requestTags,
+  requestValues,
+  runId,
+  tagsView,
+  templateUse,
+  time,
+  values,
+} from "./schemas.ts";
+
+export const environmentStatus = z.enum([
+  "deploying",
+  "deployed-validating",
+  "deployed-ok",
+  "deployed-failed",
+  "destroying",
+  "destroyed",
+]);
+
+export const environmentView = z
+  .object({
+    id: environmentId,
+    name: z.string(),
+    description: z.string(),
+    tags: tagsView,
+    status: environmentStatus,
+    reason: z.string().nullable().meta({ description: "Why it has this status" }),
+    failure: failureView.nullable(),
+    templates: z.array(templateUse),
+    parameters: values,
+    entrypoints: z.record(z.string(), z.object({ url: z.string(), description: z.string() })),
+    outputs: values,
+    requires: z.array(environmentId).meta({ description: "Environments whose outputs it uses" }),
+    outdated: z.boolean().meta({ description: "What it requires has changed since" }),
+    drifted: z.boolean(),
+    generation: z.int().meta({ description: "Raised with every change of what is wanted" }),
+    appliedGeneration: z.int().meta({ description: "The newest that was made real; 0 for none" }),
+    activeRun: runId.nullable(),
+    sequence: z.int().meta({ description: "Number of its newest event; its ETag names it" }),
+    createdAt: time,
+    updatedAt: time,
+    plannedDestructionAt: time.nullable(),
+    destroyedAt: time.nullable(),
+  })
+  .meta({ id: "Environment" });
+
+export const driftView = z
+  .object({
+    environment: environmentId,
+    environmentName: z.string(),
+    drifted: z.boolean(),
+    run: runId.nullable().meta({ description: "The last run that looked" }),
+    checkedAt: time.nullable(),
+    groups: z.array(
+      z.object({
+        template: z.string(),
+        group: z.string(),
+        executor: z.string(),
+        drift: z.enum(["unknown", "none", "drifted", "missing"]),
+        changes: z.array(changeView),
+      }),
+    ),
+  })
+  .meta({ id: "Drift", description: "What was found to differ from what was made" });
+
+export const checkView = z
+  .object({
+    key: z.string().meta({ examples: ["shop", "web.server.home"] }),
+    status: z.enum(["pending", "passing", "failing"]),
+    detail: z.string(),
+    target: z.string(),
+    checkedAt: time.nullable(),
+  })
+  .meta({ id: "Check", description: "A status endpoint and what was last seen there" });
+
+export const templateReference = z
+  .string()
+  .max(200)
+  .meta({
+    description: "A name (its highest active release), `name@version` or an id",
+    examples: ["web-shop", "web-shop@1.2.0"],
+  });
+
+export const createEnvironmentBody = z
+  .strictObject({
+    name,
+    template: templateReference.optional(),
+    templates: z
+      .array(templateReference)
+      .min(1)
+      .max(20)
+      .optional()
+      .meta({
+        description: "In place of `template`; more than one is not available in this version",
+      }),
+    parameters: requestValues.optional(),
+    description: description.optional(),
+    tags: requestTags.optional(),
+    ttl: requestDuration
+      .optional()
+      .meta({
+        description: "It is destroyed after this time; the template may say how long at most",
+      }),
+  })
+  .refine((body) => (body.template === undefined) !== (body.templates === undefined), {
+    error: "give either template or templates",
+    path: ["template"],
+  })
+  .meta({ id: "CreateEnvironment" });
+
+export const updateEnvironmentBody = z
+  .strictObject({
+    template: templateReference.optional(),
+    templates: z.array(templateReference).min(1).max(20).optional(),
+    parameters: requestValues
+      .optional()
+      .meta({ description: "Those that change; the others stay" }),
+    reset: z
+      .array(z.string().max(200))
+      .max(1_000)
+      .optional()
+      .meta({ description: "Parameters that return to their defaults" }),
+    description: description.optional(),
+    tags: requestTags.optional().meta({ description: "All tags that it then has" }),
+    ttl: requestDuration.nullable().optional(),
+  })
+  .refine((body) => body.template === undefined || body.templates === undefined, {
+    error: "give either template or templates",
+    path: ["template"],
+  })
+  .meta({ id: "UpdateEnvironment" });
+
+const params = z.object({ environment: segment("Id or name of the environment") });
+const actionParams = params.extend({ action: segment("Name of the action") });
+const root = `${apiRoot}/environments`;
+const one = `${root}/{environment}`;
+const about = { tag: "environments", params, errors: ["not-found"] } as const;
+const read = { ...about, method: "GET", headers: readHeaders } as const;
+
+export const listEnvironmentsQuery = searchablePageQuery.extend({
+  status: environmentStatus.optional(),
+  destroyed: flag.meta({ description: "Destroyed ones too" }),
+});
+
+export const destroyQuery = z.strictObject({
+  cascade: flag.meta({ description: "Environments that require it are destroyed first" }),
+  now: flag.meta({ description: "A running run is cancelled instead of waited for" }),
+});
+
+export const environmentRoutes = [
+  {
+    id: "listEnvironments",
+    method: "GET",
+    path: root,
+    tag: "environments",
+    summary: "List environments, newest first",
+    query: listEnvironmentsQuery,
+    headers: readHeaders,
+    replies: { 200: { description: "A page", schema: listOf(environmentView) } },
+  },
+  {
+    id: "createEnvironment",
+    method: "POST",
+    path: root,
+    tag: "environments",
+    summary: "Create an environment from a template",
+    headers: commandHeaders,
+    body: { schema: createEnvironmentBody },
+    replies: { 202: acceptedReply },
+    errors: ["invalid-parameters", "not-found", "already-exists", "requirement-cycle"],
+  },
+  {
+    ...read,
+    id: "getEnvironment",
+    path: one,
+    summary: "Read an environment",
+    replies: { 200: { description: "The environment", schema: environmentView } },
+  },
+  {
+    ...about,
+    id: "updateEnvironment",
+    method: "PATCH",
+    path: one,
+    summary: "Change what is wanted: version, parameters, description, tags, lifetime",
+    headers: conditionalCommandHeaders,
+    body: { schema: updateEnvironmentBody },
+    replies: { 202: acceptedReply },
+    errors: ["not-found", "invalid-parameters", "conflict", "precondition-failed"],
+  },
+  {
+    ...about,
+    id: "destroyEnvironment",
+    method: "DELETE",
+    path: one,
+    summary: "Destroy an environment",
+    headers: conditionalCommandHeaders,
+    query: destroyQuery,
+    body: { schema: emptyBody, optional: true },
+    replies: { 202: acceptedReply },
+    errors: ["not-found", "conflict", "in-use", "precondition-failed"],
+  },
+  {
+    ...about,
+    id: "runEnvironmentAction",
+    method: "POST",
+    path: `${one}/actions/{action}`,
+    params: actionParams,
+    summary: "Run a named action",
+    headers: conditionalCommandHeaders,
+    body: { schema: emptyBody, optional: true },
+    replies: { 202: acceptedReply },
+    errors: ["not-found", "conflict", "precondition-failed"],
+  },
+  {
+    ...read,
+    id: "listEnvironmentResources",
+    path: `${one}/resources`,
+    summary: "List its resources, with what was observed in the real world",
+    replies: {
+      200: {
+        description: "All of them",
+        schema: listOf(resourceView).extend({ observed: z.array(observedView) }),
+      },
+    },
+  },
+  {
+    ...read,
+    id: "getEnvironmentGraph",
+    path: `${one}/graph`,
+    summary: "Its dependency graph with statuses",
+    replies: { 200: { description: "Nodes and edges", schema: graphView } },
+  },
+  {
+    ...read,
+    id: "listEnvironmentRuns",
+    path: `${one}/runs`,
+    summary: "List its runs, newest first",
+    query: pageQuery,
+    replies: { 200: { description: "A page", schema: listOf(runView) } },
+  },
+  {
+    ...read,
+    id: "getEnvironmentDrift",
+    path: `${one}/drift`,
+    summary: "What the last look found to differ",
+    description: "`environment.refresh` looks again.",
+    replies: { 200: { description: "By group", schema: driftView } },
+  },
+  {
+    ...read,
+    id: "listEnvironmentChecks",
+    path: `${one}/checks`,
+    summary: "Its checks and what was last seen",
+    replies: { 200: { description: "All of them", schema: listOf(checkView) } },
+  },
+  {
+    ...read,
+    id: "listEnvironmentPlans",
+    path: `${one}/plans`,
+    summary: "List its saved plans, newest first",
+    query: pageQuery,
+    replies: { 200: { description: "A page", schema: listOf(planSummaryView) } },
+  },
+  {
+    ...about,
+    id: "getEnvironmentImpact",
+    method: "GET",
+    path: `${one}/impact`,
+    tag: "later",
+    summary: "What a change would touch",
+    replies: { 200: { description: "Later", schema: jsonValue } },
+    notAvailable: true,
+  },
+] as const satisfies readonly Route[];
