@@ -1,0 +1,4 @@
+import { testExecutor } from "../../../testing/executor-contract.ts";
+import { subject } from "./subject.fixture.ts";
+
+testExecutor(subject);
