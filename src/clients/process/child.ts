@@ -1,5 +1,5 @@
 import { spawn, type ChildProcess, type StdioOptions } from "node:child_process";
-import { closeSync, constants, openSync, readFileSync } from "node:fs";
+import { closeSync, constants, existsSync, openSync, readFileSync } from "node:fs";
 import { GlasshouseError } from "../../domain/errors.ts";
 import { wardenPath, wrap, type Isolation } from "./isolation.ts";
 import { openMemoryFile } from "./memory-file.ts";
@@ -107,7 +107,9 @@ function openOutput(path: string): number {
 }
 
 function startFault(error: unknown, spec: ChildSpec): GlasshouseError {
-  const reason = error instanceof Error ? error.message : String(error);
+  const told = error instanceof Error ? error.message : String(error);
+  // The system says "no such file" of the program when it means the directory.
+  const reason = existsSync(spec.cwd) ? told : "this directory does not exist";
   const busy = /EAGAIN|ENOMEM|EMFILE|ENFILE/u.test(reason);
   const output = lastOutput(spec.errorFile ?? spec.outputFile);
   return new GlasshouseError(

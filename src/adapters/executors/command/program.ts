@@ -1,4 +1,3 @@
-import { watch, type FSWatcher } from "node:fs";
 import { lstat, mkdir, rm } from "node:fs/promises";
 import { join, posix } from "node:path";
 import { startChild } from "../../../clients/process/child.ts";
@@ -8,14 +7,13 @@ import {
   type Grants,
 } from "../../../clients/process/environment.ts";
 import type { Isolation } from "../../../clients/process/isolation.ts";
-import { tailFile } from "../../../clients/process/tail.ts";
-import type { Child, ChildExit } from "../../../clients/process/warden.ts";
+import type { ChildExit } from "../../../clients/process/warden.ts";
 import { GlasshouseError } from "../../../domain/errors.ts";
 import { maskSecrets, secretsOf } from "../../../domain/value.ts";
 import { Mask } from "../../../lib/mask.ts";
 import type { ExecutorContext } from "../../../ports/executor.ts";
-import { readResult } from "./result.ts";
 import { isTemplateProgram, type CommandSettings, type Operation } from "./settings.ts";
+import { superviseChild, type Place } from "./supervise.ts";
 
 /** What the programs of one server have in common. */
 export interface ProgramHost {
@@ -70,7 +68,12 @@ export async function runProgram(
     stopsWithinMs: host.graceMs,
     leavesProcesses: of.settings.leavesProcesses,
   });
-  const lastLine = await superviseChild(child, ctx, { host, place, mask, operation: of.operation });
+  const lastLine = await superviseChild(child, ctx, {
+    graceMs: host.graceMs,
+    place,
+    mask,
+    operation: of.operation,
+  });
   const exit = await child.exited;
   if (exit.code !== 0 && (ctx.signal.aborted || ctx.kill.aborted))
     throw new GlasshouseError(
@@ -88,15 +91,6 @@ export function endOf({ code, signal, started }: ChildExit): string {
   if (code === 126)
     return "exit code 126: it is not executable, or what its first line names is not";
   return `exit code ${code}`;
-}
-
-interface Place {
-  /** All that the program sees of the server's data. */
-  readonly visible: string;
-  readonly files: string;
-  readonly result: string;
-  /** Out of its sight, so that it cannot be swapped for a link. */
-  readonly output: string;
 }
 
 function checkNotStopped(ctx: ExecutorContext, operation: Operation): void {
@@ -125,6 +119,7 @@ async function preparePlace(ctx: ExecutorContext, program: string): Promise<Plac
   // What an earlier program left in place of the folder must not lead the copy elsewhere.
   const found = await lstat(place.files).catch(() => null);
   if (found !== null && !found.isDirectory()) await rm(place.files, { force: true });
+  await mkdir(place.files, { recursive: true, mode: 0o700 });
   await ctx.files.materialise("", place.files);
   return place;
 }
@@ -166,106 +161,4 @@ async function inputDocument(
     inputs: await ctx.reveal(settings.inputs),
     outputs: maskSecrets(ctx.previous?.outputs ?? {}),
   });
-}
-
-/** From the stored intent to the end of the output. Returns the last line. */
-async function superviseChild(
-  child: Child,
-  ctx: ExecutorContext,
-  of: {
-    readonly host: ProgramHost;
-    readonly place: Place;
-    readonly mask: Mask;
-    readonly operation: Operation;
-  },
-): Promise<string> {
-  let lastLine = "";
-  const output = tailFile(of.place.output, {
-    mask: of.mask,
-    ended: child.exited,
-    onLine: (line) => {
-      if (line.trim() !== "") lastLine = line;
-      ctx.log(line);
-    },
-  });
-  // A tail that fails is seen when it is waited for.
-  output.catch(() => undefined);
-  const progress = watchProgress(of.place, ctx, of.mask);
-  const stops = passStops(child, ctx, of);
-  try {
-    await ctx.childStarted(child.identity);
-    child.go();
-    await output;
-    return lastLine.slice(0, 500);
-  } catch (error) {
-    child.interrupt();
-    await child.exited;
-    await output.catch(() => undefined);
-    throw error;
-  } finally {
-    stops();
-    progress();
-  }
-}
-
-/** Hands the wish to stop on to the child. The returned function forgets it. */
-function passStops(
-  child: Child,
-  ctx: ExecutorContext,
-  { host, operation }: { readonly host: ProgramHost; readonly operation: Operation },
-): () => void {
-  let timer: NodeJS.Timeout | undefined;
-  const interrupt = (): void => {
-    child.interrupt();
-    ctx.log(`[glasshouse] ${operation} was asked to stop`);
-    timer = setTimeout(() => {
-      ctx.log(
-        `[glasshouse] ${operation} still runs ${host.graceMs / 1000} s after it was asked to stop; cancel again to kill it`,
-      );
-    }, host.graceMs);
-  };
-  const kill = (): void => child.kill();
-  if (ctx.signal.aborted) interrupt();
-  else ctx.signal.addEventListener("abort", interrupt, { once: true });
-  if (ctx.kill.aborted) kill();
-  else ctx.kill.addEventListener("abort", kill, { once: true });
-  return () => {
-    clearTimeout(timer);
-    ctx.signal.removeEventListener("abort", interrupt);
-    ctx.kill.removeEventListener("abort", kill);
-  };
-}
-
-/** Shows progress whenever the program writes its result file, at most every 200 ms. */
-function watchProgress(place: Place, ctx: ExecutorContext, mask: Mask): () => void {
-  let timer: NodeJS.Timeout | undefined;
-  const look = async (): Promise<void> => {
-    timer = undefined;
-    // A half-written file is no progress; the next change brings another look.
-    const result = await readResult(place.result).catch(() => null);
-    const progress = result?.progress;
-    if (progress !== undefined)
-      ctx.progress({ ...progress, message: mask.apply(progress.message) });
-  };
-  const change = (_event: string, name: string | null): void => {
-    if (name === "result.json") timer ??= setTimeout(() => void look(), 200);
-  };
-  const watcher = watchOrNull(place.visible, change);
-  return () => {
-    clearTimeout(timer);
-    watcher?.close();
-  };
-}
-
-/** Without it (too many watches on this machine) there is no progress to see, and nothing else is lost. */
-function watchOrNull(
-  path: string,
-  change: (event: string, name: string | null) => void,
-): FSWatcher | null {
-  try {
-    const watcher = watch(path, change);
-    return watcher.on("error", () => watcher.close());
-  } catch {
-    return null;
-  }
 }
