@@ -137,12 +137,13 @@ async function update(
 async function startable(session: Session, limit: number): Promise<readonly Run[]> {
   const rows = await select(session)
     .where("status", "=", "queued")
-    .where(({ eb, exists, selectFrom }) =>
+    .where((eb) =>
       eb.or([
         eb("kind", "not in", exclusiveKinds),
         eb.and([
-          exists(
-            selectFrom("environment")
+          eb.exists(
+            eb
+              .selectFrom("environment")
               .select("environment.id")
               .whereRef("environment.id", "=", "run.environmentId")
               .where("environment.activeRun", "is", null),
@@ -150,7 +151,8 @@ async function startable(session: Session, limit: number): Promise<readonly Run[
           eb(
             "number",
             "=",
-            selectFrom("run as older")
+            eb
+              .selectFrom("run as older")
               .select(({ fn }) => fn.min("older.number").as("first"))
               .whereRef("older.environmentId", "=", "run.environmentId")
               .where("older.status", "=", "queued")

@@ -26,10 +26,14 @@ export async function insertSteps(
   dependsOn: readonly (readonly number[])[],
 ): Promise<void> {
   let written = 0;
-  let running = new Map<string, boolean>();
-  for (const step of steps) {
+  const running = new Map<string, boolean>();
+  for (const [index, given] of steps.entries()) {
+    const step = counted(
+      given,
+      (dependsOn[index] ?? []).map((upstream) => at(steps, upstream)),
+    );
     const open = running.get(step.runId) ?? (await isRunning(session, step.runId));
-    running = running.set(step.runId, open);
+    running.set(step.runId, open);
     await insertOne(session, step, open);
     written += 1;
     if (written % rowsAtOnce === 0) await session.pause();
@@ -78,6 +82,15 @@ async function insertOne(session: Session, step: Step, open: boolean): Promise<v
     step.startedAt,
     step.finishedAt,
   );
+}
+
+/** Upstreams that are inserted as done are not waited for, and one that is named twice is waited for once. */
+function counted(step: Step, upstreams: readonly Step[]): Step {
+  if (upstreams.length === 0) return step;
+  const open = upstreams.filter(({ status }) => status !== "succeeded" && status !== "skipped");
+  const waitingOn = new Set(open).size;
+  const released = waitingOn === 0 && step.status === "blocked";
+  return { ...step, waitingOn, status: released ? "ready" : step.status };
 }
 
 async function isRunning(session: Session, runId: string): Promise<boolean> {

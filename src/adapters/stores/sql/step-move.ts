@@ -55,12 +55,18 @@ export async function reopenSteps(
   runId: string,
   _now: string,
 ): Promise<readonly Step[]> {
+  const gated = await checksMustWait(session, runId);
   const rows = await session.db
     .updateTable("step")
     .set(({ eb }) => ({
       status: eb
         .case()
-        .when("waitingOn", "=", 0)
+        .when(
+          eb.and([
+            eb("waitingOn", "=", 0),
+            ...(gated ? [eb("phase", "<>", "check" as const)] : []),
+          ]),
+        )
         .then("ready" as const)
         .else("blocked" as const)
         .end(),
@@ -78,6 +84,19 @@ export async function reopenSteps(
     .execute();
   await offerAgain(session, runId);
   return inOrder(rows);
+}
+
+/** Checks stay behind their gate while anything that they look at is still to be made. */
+async function checksMustWait(session: Session, runId: string): Promise<boolean> {
+  const unmade = await session.db
+    .selectFrom("step")
+    .select("id")
+    .where("runId", "=", runId)
+    .where("phase", "<>", "check")
+    .where("status", "not in", ["succeeded", "skipped"])
+    .limit(1)
+    .executeTakeFirst();
+  return unmade !== undefined;
 }
 
 export async function openGate(session: Session, runId: string, phase: StepPhase): Promise<number> {

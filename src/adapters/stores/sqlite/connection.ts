@@ -46,6 +46,15 @@ export class Connection {
     return this.#prepare(sql).gives === "rows";
   }
 
+  get inTransaction(): boolean {
+    return this.database.isTransaction;
+  }
+
+  /** Rolls back what is open, if anything is. */
+  undo(): void {
+    if (this.database.isTransaction) this.database.exec("rollback");
+  }
+
   close(): void {
     this.#prepared.clear();
     if (this.database.isOpen) this.database.close();

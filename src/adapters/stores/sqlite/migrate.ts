@@ -1,7 +1,8 @@
 import type { Log } from "../../../ports/telemetry.ts";
 import { GlasshouseError } from "../../../domain/errors.ts";
 import { migrations } from "../sql/migrations.ts";
-import type { Ddl, Migration } from "../sql/migrations.ts";
+import type { Migration } from "../sql/migrations.ts";
+import type { Ddl } from "../sql/migrations/ddl.ts";
 import type { Connection } from "./connection.ts";
 
 const ddl: Ddl = {

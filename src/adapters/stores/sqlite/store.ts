@@ -6,10 +6,15 @@ import type { Clock } from "../../../ports/clock.ts";
 import type { ReadTx, Store, StoreHealth, Topic, Tx } from "../../../ports/store.ts";
 import type { Log } from "../../../ports/telemetry.ts";
 import type { Dialect } from "../sql/session.ts";
+import type { Migration } from "../sql/migrations.ts";
 import { Connection } from "./connection.ts";
+import { translate } from "./errors.ts";
+import { refuseNetworkFileSystem } from "./file-system.ts";
 import { queryBuilder } from "./kysely-dialect.ts";
 import { lockDirectory } from "./lock.ts";
 import type { DirectoryLock } from "./lock.ts";
+import { backUp, backUpBeforeMigration, examine } from "./maintenance.ts";
+import type { Examination } from "./maintenance.ts";
 import { migrate } from "./migrate.ts";
 import { Reader } from "./reader.ts";
 import { Topics } from "./topics.ts";
@@ -25,37 +30,55 @@ export interface SqliteStoreOptions {
   readonly limits?: Partial<WriterLimits>;
   /** Called around the n-th commit, from 1, so that a crash test can end the process there. */
   readonly onCommit?: (n: number, phase: "before" | "after") => void;
+  /** Other than the program's own in tests of migrations. */
+  readonly migrations?: readonly Migration[];
   /** For tests that show what the fence is for. */
   readonly unsafeWithoutFence?: boolean;
 }
 
+const databaseName = "glasshouse.db";
+
 export const sqliteDefaults: WriterLimits = { transactions: 256, openMs: 5, idleMs: 10_000 };
 
+/**
+ * Opens the store of a directory and takes the directory for this process. The file is examined for damage in a thread
+ * after that; damage turns the store read-only. Errors: `conflict` (in use by another process; written by a newer
+ * program), `invalid-configuration` (network file system), `unavailable` (not a database), `storage-full`.
+ */
 export async function createSqliteStore(options: SqliteStoreOptions): Promise<SqliteStore> {
   mkdirSync(options.directory, { recursive: true, mode: 0o700 });
+  await refuseNetworkFileSystem(options.directory);
   const lock = await lockDirectory(options.directory);
   const opened: Connection[] = [];
   try {
-    const file = join(options.directory, "glasshouse.db");
+    const file = join(options.directory, databaseName);
     const writing = new Connection(file, "write");
     opened.push(writing);
+    const now = timestamp(options.clock);
     migrate(writing, {
       log: options.log,
-      now: timestamp(options.clock),
-      backUp: () => {},
+      now,
+      backUp: (version) =>
+        backUpBeforeMigration(
+          writing,
+          options.directory,
+          `${now.replaceAll(":", "-")}-schema-${version}`,
+        ),
+      ...(options.migrations === undefined ? {} : { migrations: options.migrations }),
     });
     const reading = new Connection(file, "read");
     opened.push(reading);
-    return new SqliteStore({ options, lock, writing, reading });
+    return new SqliteStore({ options, file, lock, writing, reading });
   } catch (error) {
     for (const connection of opened) connection.close();
     lock.release();
-    throw error;
+    throw translate(error);
   }
 }
 
 interface Parts {
   readonly options: SqliteStoreOptions;
+  readonly file: string;
   readonly lock: DirectoryLock;
   readonly writing: Connection;
   readonly reading: Connection;
@@ -67,7 +90,12 @@ export class SqliteStore implements Store {
   readonly #topics = new Topics();
   readonly #writer: Writer;
   readonly #reader: Reader;
+  readonly #examination: Examination;
+  #damage: string | null = null;
   #closing: Promise<void> | null = null;
+
+  /** Resolves when the file has been looked through for damage. */
+  readonly examined: Promise<void>;
 
   constructor(parts: Parts) {
     this.#parts = parts;
@@ -91,11 +119,14 @@ export class SqliteStore implements Store {
       { connection: reading, db: queryBuilder(reading), dialect, clock: options.clock },
       () => this.#writer.commits,
     );
+    this.#examination = examine(parts.file);
+    this.examined = this.#examination.result.then((damage) => this.#turnReadOnly(damage));
   }
 
   async transact<T>(fn: (tx: Tx) => Promise<T>): Promise<T> {
     refuseInside("transact");
     this.#refuseClosed();
+    this.#refuseDamaged();
     return this.#writer.transact(fn);
   }
 
@@ -115,11 +146,23 @@ export class SqliteStore implements Store {
     if (this.#closing !== null) return { status: "down", detail: "closed", latencyMs: 0 };
     try {
       this.#parts.reading.all("select 1", []);
+      if (this.#damage !== null) {
+        return { status: "read-only", detail: this.#damage, latencyMs: latencyMs() };
+      }
       return { status: "up", detail: "SQLite", latencyMs: latencyMs() };
     } catch (error) {
       const detail = error instanceof Error ? error.message : String(error);
       return { status: "down", detail, latencyMs: latencyMs() };
     }
+  }
+
+  /**
+   * Writes a checked copy of the database to a new file while work goes on; it holds every transaction that has
+   * resolved. Blobs and keys are not in it. Errors: `internal` with what went wrong.
+   */
+  async backup(file: string): Promise<void> {
+    this.#refuseClosed();
+    await backUp(this.#parts.file, file);
   }
 
   close(): Promise<void> {
@@ -128,12 +171,33 @@ export class SqliteStore implements Store {
   }
 
   async #close(): Promise<void> {
+    await this.#examination.stop();
     await this.#writer.idle();
     await this.#reader.idle();
     this.#topics.clear();
     this.#parts.reading.close();
     this.#parts.writing.close();
     this.#parts.lock.release();
+  }
+
+  #turnReadOnly(damage: string | null): void {
+    if (damage === null) return;
+    this.#damage = `The database file is damaged: ${damage}`;
+    this.#parts.options.log.error(
+      "The database file is damaged; the store is read-only from now on",
+      {
+        file: this.#parts.file,
+        damage,
+      },
+    );
+  }
+
+  #refuseDamaged(): void {
+    if (this.#damage === null) return;
+    throw new GlasshouseError(
+      "unavailable",
+      `${this.#damage}. Nothing is written any more; stop the server and restore a backup with \`glasshouse restore\`.`,
+    );
   }
 
   #refuseClosed(): void {

@@ -135,7 +135,7 @@ export class Writer {
       return session.touched;
     } catch (error) {
       session.close();
-      if (!connection.database.isTransaction) {
+      if (!connection.inTransaction) {
         // A full disk may undo everything at once. Alone there is nothing to try again.
         if (job.alone) {
           job.failed(translate(error));
@@ -152,13 +152,13 @@ export class Writer {
 
   #commit(done: readonly Done[]): void {
     const { connection, onCommit, committed } = this.#deps;
-    if (!connection.database.isTransaction) return;
+    if (done.length === 0) return connection.undo();
     this.#commits += 1;
     onCommit(this.#commits, "before");
     try {
       connection.change("commit", []);
     } catch (error) {
-      if (connection.database.isTransaction) connection.change("rollback", []);
+      connection.undo();
       if (done.length === 1)
         this.#failAll(
           done.map((each) => each.job),

@@ -1,0 +1,9 @@
+/** The words of DDL in which engines differ. */
+export interface Ddl {
+  /** A whole number that the engine gives, rising with every row and never used twice. Primary key. */
+  readonly identity: string;
+  readonly bytes: string;
+  readonly boolean: string;
+  /** Ends a table whose primary key is its only order. */
+  readonly keyOrdered: string;
+}
