@@ -111,10 +111,16 @@ describe("the architecture test", () => {
     assert.deepEqual(breaches({ "domain/b.test.ts": 'import test from "node:test";' }), []);
   });
 
-  test("lets only tests import testing", () => {
+  test("lets only tests and their fixtures import testing", () => {
     const text = 'import { fake } from "../testing/fake.ts";';
-    assert.deepEqual(breaches({ "domain/b.test.ts": text }), []);
+    assert.deepEqual(breaches({ "domain/b.test.ts": text, "domain/b.fixture.ts": text }), []);
     refuses({ "domain/c.ts": text }, /domain\/c\.ts: may not import testing\/fake\.ts/u);
+  });
+
+  test("lets only tests import a fixture", () => {
+    const text = 'import { b } from "./b.fixture.ts";';
+    assert.deepEqual(breaches({ "domain/b.fixture.ts": "", "domain/b.test.ts": text }), []);
+    refuses({ "domain/b.fixture.ts": "", "domain/c.ts": text }, /may not import a fixture/u);
   });
 
   test("refuses a cycle, also one of types alone", () => {

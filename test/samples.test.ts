@@ -3,6 +3,10 @@ import { spawnSync } from "node:child_process";
 import { globSync, readFileSync, statSync } from "node:fs";
 import { join } from "node:path";
 import { describe, test } from "node:test";
+import * as command from "../src/adapters/executors/command/settings.ts";
+import * as terraform from "../src/adapters/executors/terraform/settings.ts";
+import { compileTemplate } from "../src/templates/compile.ts";
+import { fileLookup } from "../src/templates/paths.ts";
 
 const root = join(import.meta.dirname, "..");
 const samples = join(root, "templates");
@@ -25,6 +29,29 @@ describe("the samples", () => {
         .trimEnd()
         .split("\n");
       assert.ok(readme.length <= 15, `${readme.length} lines`);
+    });
+  }
+
+  for (const name of names) {
+    test(`${name} is a template without a mistake, and warns of its daemon at most`, () => {
+      const folder = join(samples, name);
+      const compiled = compileTemplate({
+        file: `templates/${name}/template.yaml`,
+        text: readFileSync(join(folder, "template.yaml"), "utf8"),
+        hasFile: fileLookup(globSync("**/*", { cwd: folder })),
+        executors: [
+          { name: "command", settings: command.settingsShape, validate: command.validateSettings },
+          {
+            name: "terraform",
+            settings: terraform.settingsShape,
+            validate: terraform.validateSettings,
+          },
+        ],
+      });
+      const found = "problems" in compiled ? compiled.problems : compiled.warnings;
+      const expected = name === "web-shop" ? ["/groups/web/with/leavesProcesses"] : [];
+      const pointers = found.map(({ pointer }) => pointer);
+      assert.deepEqual(pointers, expected, JSON.stringify(found, null, 2));
     });
   }
 
