@@ -108,6 +108,16 @@ function testStopping(subject: ExecutorSubject, root: string): void {
     assert.deepEqual(readdirSync(world), []);
   });
 
+  test("a stop while the child's identity is stored starts nothing", async () => {
+    const { world, group, executor } = await begin(subject, root);
+    group.change(subject.thing(world, "one"));
+    const stop = new AbortController();
+    const childStarted = async (): Promise<void> => stop.abort();
+    const ctx = group.context({ signal: stop.signal, childStarted });
+    await assert.rejects(executor.apply(ctx), GlasshouseError);
+    assert.deepEqual(readdirSync(world), []);
+  });
+
   test("a stop ends it in a gentle way and leaves no process", async () => {
     const { world, group, executor } = await begin(subject, root);
     group.change(subject.waiting(world));

@@ -52,7 +52,7 @@ for (const kind of kinds) {
         const child = await start({ cwd, argv: ["touch", "ran"] });
         child[way]();
         child.go();
-        assert.equal((await child.exited).started, false);
+        assert.deepEqual(await child.exited, { code: 130, signal: "SIGINT", started: false });
         assert.ok(!existsSync(join(cwd, "ran")));
       }
     });

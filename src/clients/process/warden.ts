@@ -21,7 +21,7 @@ export interface ChildExit {
   /** As a shell says it: 128 + n when signal n ended it (a program that exits with that number itself looks the same), 126 and 127 when it could not be started. */
   readonly code: number;
   readonly signal: string | null;
-  /** False when it ended before `go`. */
+  /** False when it ended before `go`; then the code is that of an interrupt, never 0. */
   readonly started: boolean;
 }
 
@@ -129,7 +129,8 @@ export class Warden {
     this.#ready.reject(new Error(`its warden ended with ${signal ?? String(code)}`));
     await this.#lastWords();
     const said = /exit (\d+)\n$/u.exec(this.#said)?.[1];
-    const silent = this.#started ? 128 + osConstants.signals.SIGKILL : 0;
+    const { SIGKILL, SIGINT } = osConstants.signals;
+    const silent = 128 + (this.#started ? SIGKILL : SIGINT);
     const status = said === undefined ? silent : Number(said);
     this.#settle({ code: status, signal: signalName(status), started: this.#started });
   }

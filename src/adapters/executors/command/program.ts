@@ -75,7 +75,7 @@ export async function runProgram(
     operation: of.operation,
   });
   const exit = await child.exited;
-  if (exit.code !== 0 && (ctx.signal.aborted || ctx.kill.aborted))
+  if (!exit.started || (exit.code !== 0 && (ctx.signal.aborted || ctx.kill.aborted)))
     throw new GlasshouseError(
       "step-interrupted",
       `${of.operation} of group ${ctx.group} was stopped before it was done (${endOf(exit)}).`,
