@@ -11,7 +11,12 @@ import type { TerraformState } from "./state-file.ts";
 import { runTerraform } from "./terraform-process.ts";
 
 /** What the last `init` of this directory was made for, and what it gave. */
-const initMark = z.object({ fingerprint: z.string(), lockFile: z.string().nullable() });
+const initMark = z.object({
+  fingerprint: z.string(),
+  /** The lock file that it started from, and the one that it left. */
+  startedFrom: z.string().nullable(),
+  lockFile: z.string().nullable(),
+});
 
 /** A shared plug-in cache is not safe for several at once (hashicorp/terraform#31964), so there is one in this process. */
 const initialisation = new Mutex();
@@ -30,11 +35,12 @@ export async function ensureInit(
   const providers = state?.providers ?? [];
   if (!force && !job.configuration.needsInit && providers.length === 0) return null;
   const before = await startingLock(job);
-  const fingerprint = fingerprintOf(job, before.text);
+  const fingerprint = fingerprintOf(job);
   const mark = await readMark(layout.initMark);
   if (
     !force &&
     mark?.fingerprint === fingerprint &&
+    (before.text === mark.startedFrom || before.text === mark.lockFile) &&
     providers.every((provider) => mark.lockFile?.includes(`"${provider}"`)) &&
     (await exists(join(layout.module, ".terraform")))
   ) {
@@ -44,7 +50,10 @@ export async function ensureInit(
   await layLock(job, before.text);
   await initialisation.run(job.ctx.signal, () => init(job, state, before.frozen && !force));
   const lockFile = (await readIfThere(layout.lock))?.toString("utf8") ?? null;
-  await writePrivate(layout.initMark, JSON.stringify({ fingerprint, lockFile }));
+  await writePrivate(
+    layout.initMark,
+    JSON.stringify({ fingerprint, startedFrom: before.text, lockFile }),
+  );
   return lockFile;
 }
 
@@ -70,14 +79,13 @@ async function layLock(job: Job, text: string | null): Promise<void> {
   if (present?.toString("utf8") !== text) await writePrivate(job.layout.lock, text);
 }
 
-function fingerprintOf(job: Job, lockFile: string | null): string {
+function fingerprintOf(job: Job): string {
   const { program, settings, filesDigest, launcher } = job;
   const parts = [
     program.product,
     program.version,
     settings.source,
     filesDigest,
-    lockFile,
     launcher.env["TF_CLI_CONFIG_FILE"],
   ];
   return createHash("sha256").update(JSON.stringify(parts)).digest("hex");
