@@ -30,6 +30,8 @@ export interface RunRepository {
   ): Promise<Page<Run>>;
   /** Queued runs of the environment, oldest first. */
   queue(environmentId: string): Promise<readonly Run[]>;
+  /** How many runs are queued in all. Cheap. */
+  countQueued(): Promise<number>;
   /**
    * Queued runs that may be looked at now: the oldest exclusive one of each environment without an active run, and every
    * plan or refresh. Oldest first.

@@ -45,6 +45,14 @@ export function runs(session: Session): RunRepository {
         .execute();
       return rows.map((row) => runOf(row));
     },
+    async countQueued() {
+      const row = await session.db
+        .selectFrom("run")
+        .select(({ fn }) => fn.countAll<number>().as("count"))
+        .where("status", "=", "queued")
+        .executeTakeFirst();
+      return Number(row?.count ?? 0);
+    },
     startable: (limit) => startable(session, limit),
     async inFlight() {
       const rows = await select(session)
