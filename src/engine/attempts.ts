@@ -12,15 +12,13 @@ export class Attempts {
   readonly #deps: EngineDeps;
   readonly #cache: RunCache;
   readonly #active = new Map<string, ActiveAttempt>();
-  readonly #changed: () => void;
   /** Places promised to claims whose transactions have not resolved yet. */
   #reserved = 0;
   #stopping = false;
 
-  constructor(deps: EngineDeps, cache: RunCache, changed: () => void) {
+  constructor(deps: EngineDeps, cache: RunCache) {
     this.#deps = deps;
     this.#cache = cache;
-    this.#changed = changed;
     this.worker = deps.clock.id("worker");
   }
 
@@ -136,7 +134,6 @@ export class Attempts {
   async #finish(claimed: Claimed, fn: (tx: Tx) => Promise<void>): Promise<void> {
     this.#active.delete(claimed.step.id);
     await this.within(fn);
-    this.#changed();
   }
 }
 

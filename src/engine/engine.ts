@@ -11,6 +11,11 @@ import { startRun } from "./start-run.ts";
 /** Runs taken from their queues at once: they share commits. */
 const startsAtOnce = 16;
 const startableLimit = 500;
+/**
+ * Wake-ups that come closer together than this share one pass. A chain of quick steps commits thousands of times a second,
+ * and each of those transactions has already claimed what it released.
+ */
+const passEveryMs = 10;
 
 /**
  * Drives runs to their end. It owns no truth: everything is in the store, and an engine that starts again goes on from
@@ -29,10 +34,12 @@ export class Engine {
   #state: "new" | "started" | "stopping" = "new";
   #ticking: Promise<void> | null = null;
   #again = false;
+  #passedAtMs = Number.NEGATIVE_INFINITY;
+  #forgetPass: (() => void) | null = null;
 
   constructor(deps: EngineDeps) {
     this.#deps = deps;
-    this.#attempts = new Attempts(deps, this.#cache, () => this.#wake());
+    this.#attempts = new Attempts(deps, this.#cache);
     this.#lifetime = new Lifetime(deps);
   }
 
@@ -62,6 +69,7 @@ export class Engine {
     this.#state = "stopping";
     for (const unwatch of this.#unwatch.splice(0)) unwatch();
     this.#forgetTimer?.();
+    this.#forgetPass?.();
     await this.#ticking;
     await this.#attempts.stop(this.#deps.settings.stopGraceMs);
   }
@@ -77,13 +85,22 @@ export class Engine {
   }
 
   #wake(): void {
-    if (this.#state !== "started") return;
+    if (this.#state !== "started" || this.#forgetPass !== null) return;
     if (this.#ticking !== null) {
       this.#again = true;
       return;
     }
+    const restMs = this.#passedAtMs + passEveryMs - this.#deps.clock.monotonic();
+    if (restMs <= 0) this.#pass();
+    else this.#forgetPass = this.#deps.clock.after(restMs, () => this.#pass());
+  }
+
+  #pass(): void {
+    this.#forgetPass = null;
+    if (this.#state !== "started") return;
     this.#ticking = this.#loop().finally(() => {
       this.#ticking = null;
+      this.#passedAtMs = this.#deps.clock.monotonic();
       if (this.#again) this.#wake();
     });
   }

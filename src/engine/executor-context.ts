@@ -2,6 +2,7 @@ import { mkdir } from "node:fs/promises";
 import { join } from "node:path";
 import { groupKey, type GroupRecord } from "../domain/record.ts";
 import type { Attempt, Step } from "../domain/step.ts";
+import type { Template } from "../domain/template.ts";
 import { isJsonObject, type Json } from "../lib/json.ts";
 import { Mask } from "../lib/mask.ts";
 import { maskSecrets, type Value, type Values } from "../domain/value.ts";
@@ -43,15 +44,8 @@ export async function stepContext(deps: EngineDeps, parts: ContextParts): Promis
   const name = step.group ?? step.key.slice(step.key.indexOf(":") + 1);
   const fence = fenceOf(step);
   const workDirectory = join(deps.settings.workRoot, facts.environment.id, step.template, name);
-  await mkdir(workDirectory, { recursive: true, mode: 0o700 });
-  const { attempts, last, template } = await deps.store.read(async (tx) => ({
-    attempts: await tx.steps.attempts(step.id),
-    last: await tx.logs.last(step.id),
-    template:
-      parts.record === null || parts.record.templateId === facts.template.id
-        ? facts.template
-        : ((await tx.templates.get(parts.record.templateId)) ?? facts.template),
-  }));
+  await makeOnce(workDirectory);
+  const { attempts, last, template } = await earlierOf(deps, parts);
   const mask = new Mask();
   const log = new StepLog(deps, {
     stepId: step.id,
@@ -106,6 +100,37 @@ export async function stepContext(deps: EngineDeps, parts: ContextParts): Promis
     kill: parts.kill,
   };
   return { ctx, close: () => log.close() };
+}
+
+/** Directories that this process has made: making one again costs a trip to the disk for every step. */
+const made = new Set<string>();
+const mostMade = 10_000;
+
+async function makeOnce(directory: string): Promise<void> {
+  if (made.has(directory)) return;
+  await mkdir(directory, { recursive: true, mode: 0o700 });
+  if (made.size >= mostMade) made.clear();
+  made.add(directory);
+}
+
+/** What earlier attempts left, and the template the record was applied with. A first attempt by its own template needs no look. */
+async function earlierOf(
+  deps: EngineDeps,
+  { step, record, facts }: ContextParts,
+): Promise<{
+  readonly attempts: readonly Attempt[];
+  readonly last: number;
+  readonly template: Template;
+}> {
+  const foreign =
+    record !== null && record.templateId !== facts.template.id ? record.templateId : null;
+  if (step.token === 1 && foreign === null)
+    return { attempts: [], last: 0, template: facts.template };
+  return deps.store.read(async (tx) => ({
+    attempts: await tx.steps.attempts(step.id),
+    last: await tx.logs.last(step.id),
+    template: (foreign === null ? null : await tx.templates.get(foreign)) ?? facts.template,
+  }));
 }
 
 export function fenceOf(step: Step): Fence {
