@@ -1,0 +1,65 @@
+import { readFile } from "node:fs/promises";
+import { GlasshouseError } from "../domain/errors.ts";
+
+/** Variables for an executor's children: for all templates, and more for single ones. */
+export interface ExecutorGrants {
+  readonly env: Readonly<Record<string, string>>;
+  readonly templates: Readonly<Record<string, { readonly env: Readonly<Record<string, string>> }>>;
+}
+
+/**
+ * Looks up what the grants refer to, once, and returns the variables by template name. `executor` is the key for messages,
+ * such as `executors.terraform`. Errors: `invalid-configuration` when a reference leads nowhere.
+ */
+export async function resolveGrants(
+  executor: string,
+  { env, templates }: ExecutorGrants,
+  variables: Readonly<Record<string, string | undefined>>,
+): Promise<(template: string) => Readonly<Record<string, string>>> {
+  const shared = await resolveAll(`${executor}.env`, env, variables);
+  const single = new Map<string, Readonly<Record<string, string>>>();
+  for (const [name, granted] of Object.entries(templates)) {
+    const own = await resolveAll(`${executor}.templates.${name}.env`, granted.env, variables);
+    single.set(name, { ...shared, ...own });
+  }
+  return (template) => single.get(template) ?? shared;
+}
+
+async function resolveAll(
+  key: string,
+  values: Readonly<Record<string, string>>,
+  variables: Readonly<Record<string, string | undefined>>,
+): Promise<Readonly<Record<string, string>>> {
+  const resolved: Record<string, string> = {};
+  for (const [name, value] of Object.entries(values))
+    resolved[name] = await resolveReference(`${key}.${name}`, value, variables);
+  return resolved;
+}
+
+/** The value behind `env:NAME` or `file:path` (without its last line end); any other text is itself. */
+export async function resolveReference(
+  key: string,
+  reference: string,
+  variables: Readonly<Record<string, string | undefined>>,
+): Promise<string> {
+  if (reference.startsWith("vault:"))
+    throw new GlasshouseError("not-available", `${key}: vault: is not available in this version.`);
+  if (reference.startsWith("env:")) {
+    const value = variables[reference.slice(4)];
+    if (value !== undefined) return value;
+    throw new GlasshouseError(
+      "invalid-configuration",
+      `${key}: there is no environment variable ${reference.slice(4)}.`,
+    );
+  }
+  return reference.startsWith("file:") ? readReference(key, reference.slice(5)) : reference;
+}
+
+async function readReference(key: string, path: string): Promise<string> {
+  try {
+    return (await readFile(path, "utf8")).replace(/\r?\n$/u, "");
+  } catch (cause) {
+    const reason = cause instanceof Error ? cause.message : String(cause);
+    throw new GlasshouseError("invalid-configuration", `${key}: ${reason}.`, { cause });
+  }
+}

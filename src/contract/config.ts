@@ -1,0 +1,175 @@
+import { z } from "zod";
+import { durationPattern, parseDuration } from "../lib/duration.ts";
+
+/**
+ * The configuration of the server: the one source of its file, variables, flags and documentation. A key such as
+ * `store.url` is also `GLASSHOUSE_STORE_URL` and `--store-url`. Marks in `meta`: `path` (made absolute), `secret` (never
+ * shown), `fileOnly` (no variable, no flag), `later` (refused with "not available in this version").
+ */
+
+const text = (description: string, marks: Marks = {}) =>
+  z
+    .string({ error: "must be text" })
+    .min(1, { error: "must not be empty" })
+    .meta({
+      description,
+      ...marks,
+    });
+
+interface Marks {
+  readonly path?: true;
+  readonly secret?: true;
+  readonly later?: true;
+}
+
+const whole = (description: string, [lowest, highest]: readonly [number, number]) =>
+  z
+    .int({ error: "must be a whole number" })
+    .min(lowest, { error: `must be at least ${lowest}` })
+    .max(highest, { error: `must be at most ${highest}` })
+    .meta({ description });
+
+const durationMs = (description: string) =>
+  z
+    .string({ error: 'must be a duration such as "90d"' })
+    .regex(new RegExp(durationPattern, "u"), { error: 'must be a duration such as "90d"' })
+    .transform((value) => parseDuration(value) ?? 0)
+    .meta({ description });
+
+const variableName = z
+  .string()
+  .regex(/^[A-Za-z_][A-Za-z0-9_]*$/u, { error: "must be the name of an environment variable" });
+
+/** A plain value, or a reference: `env:NAME`, `file:path`. */
+const grants = (executor: string) =>
+  z.record(variableName, z.string({ error: "must be text" })).meta({
+    description: `Environment variables for the ${executor} executor's children: values, or env:NAME, or file:path`,
+    secret: true,
+  });
+
+const grantsByTemplate = (executor: string) =>
+  z.record(z.string(), z.strictObject({ env: grants(executor).default({}) })).meta({
+    description: `As ${executor}.env, for one template by its name`,
+    fileOnly: true,
+    secret: true,
+  });
+
+const listen = z
+  .string({ error: "must be host:port" })
+  .regex(/^(?:\[[0-9A-Fa-f:.]+\]|[^[\]:\s]+):\d{1,5}$/u, {
+    error: "must be host:port, such as 127.0.0.1:8080",
+  })
+  .refine((value) => Number(value.slice(value.lastIndexOf(":") + 1)) <= 65_535, {
+    error: "must have a port of at most 65535",
+  })
+  .meta({ description: "Address to serve on, host:port; port 0 takes a free one" });
+
+export const configSchema = z.strictObject({
+  listen: listen.default("127.0.0.1:8080"),
+  data: text("Directory of the service's data", { path: true }).default(".glasshouse"),
+  store: z
+    .strictObject({
+      url: text("Where state is kept; `sqlite` is a file in the data directory").default("sqlite"),
+    })
+    .prefault({}),
+  bus: z
+    .strictObject({
+      url: text("Message bus", { later: true, secret: true }).optional(),
+    })
+    .prefault({}),
+  consul: z
+    .strictObject({
+      address: text("Consul's address", { later: true }).optional(),
+      token: text("Consul's token, by reference", { later: true, secret: true }).optional(),
+    })
+    .prefault({}),
+  vault: z
+    .strictObject({
+      address: text("Vault's address", { later: true }).optional(),
+      token: text("Vault's token, by reference", { later: true, secret: true }).optional(),
+    })
+    .prefault({}),
+  executors: z
+    .strictObject({
+      terraform: z
+        .strictObject({
+          program: text(
+            "terraform, tofu or a path; the first of the two on PATH when left out",
+          ).optional(),
+          env: grants("terraform").default({}),
+          templates: grantsByTemplate("terraform").default({}),
+        })
+        .prefault({}),
+      command: z
+        .strictObject({
+          env: grants("command").default({}),
+          templates: grantsByTemplate("command").default({}),
+        })
+        .prefault({}),
+    })
+    .prefault({}),
+  security: z
+    .strictObject({
+      key: text("Key file that opens the sealed store; made in the data directory when left out", {
+        path: true,
+      }).optional(),
+      allowedHosts: z
+        .array(
+          z.string().regex(/^[A-Za-z0-9]([A-Za-z0-9.-]*[A-Za-z0-9])?$/u, {
+            error: "must be a host name without port",
+          }),
+          { error: "must be a list" },
+        )
+        .meta({ description: "Names that requests may have in Host and Origin, beside loopback's" })
+        .default([]),
+    })
+    .prefault({}),
+  telemetry: z
+    .strictObject({
+      level: z
+        .enum(["debug", "info", "warn", "error", "silent"])
+        .meta({ description: "The least important log lines that are written" })
+        .default("info"),
+      format: z
+        .enum(["auto", "json", "pretty"])
+        .meta({ description: "Log lines as JSON or for people; auto looks for a terminal" })
+        .default("auto"),
+    })
+    .prefault({}),
+  cluster: z
+    .strictObject({
+      primary: z
+        .boolean()
+        .meta({ description: "This cluster is the primary", later: true })
+        .optional(),
+      primaryClusterName: text("Name of the primary cluster", { later: true }).optional(),
+      location: text("Where this cluster is", { later: true }).optional(),
+    })
+    .prefault({}),
+  engine: z
+    .strictObject({
+      places: whole("Steps that are worked on at once", [1, 1_000]).default(20),
+      placesByExecutor: z
+        .record(z.string(), z.int({ error: "must be a whole number" }).min(1).max(1_000))
+        .meta({ description: "Of those, at most so many of an executor, or of checks (`check`)" })
+        .default({}),
+      parallelism: whole("Steps of one run that are worked on at once", [1, 1_000]).default(10),
+    })
+    .prefault({}),
+  retention: z
+    .strictObject({
+      events: durationMs("How long events are kept").prefault("90d"),
+      commands: durationMs("How long a command's id is remembered").prefault("90d"),
+      logs: durationMs("How long logs of ended runs are kept").prefault("30d"),
+      states: whole("Versions of a group's state that are kept", [1, 1_000]).default(50),
+    })
+    .transform(({ events, commands, logs, states }) => ({
+      eventsMs: events,
+      commandsMs: commands,
+      logsMs: logs,
+      states,
+    }))
+    .prefault({}),
+});
+
+export type Config = z.output<typeof configSchema>;
