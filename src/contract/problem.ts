@@ -16,12 +16,9 @@ export const problemView = z
       .array(
         z.object({
           message: z.string(),
-          pointer: z
-            .string()
-            .optional()
-            .meta({
-              description: "JSON pointer into the body; `query:` and `header:` name others",
-            }),
+          pointer: z.string().optional().meta({
+            description: "JSON pointer into the body; `query:` and `header:` name others",
+          }),
           place: z.string().optional().meta({ description: "file:line:column" }),
         }),
       )
@@ -30,7 +27,7 @@ export const problemView = z
   })
   .meta({ id: "Problem", description: "Problem details (RFC 9457)" });
 
-export type Problem = z.infer<typeof problemView>;
+export type Problem = Readonly<z.infer<typeof problemView>>;
 
 /**
  * The `type` of a problem is a reference relative to the server: it is the same on every server, needs no invented host,

@@ -14,19 +14,15 @@ import {
   segment,
   type Route,
 } from "./rest-route.ts";
+import { commandData } from "./command-data.ts";
 import { acceptedReply } from "./rest-command.ts";
 import {
   changeView,
-  description,
   environmentId,
   failureView,
   graphView,
   jsonValue,
   listOf,
-  name,
-  requestDuration,
-  requestTags,
-  requestValues,
   runId,
   tagsView,
   templateUse,
@@ -99,62 +95,13 @@ export const checkView = z
   })
   .meta({ id: "Check", description: "A status endpoint and what was last seen there" });
 
-export const templateReference = z
-  .string()
-  .max(200)
-  .meta({
-    description: "A name (its highest active release), `name@version` or an id",
-    examples: ["web-shop", "web-shop@1.2.0"],
-  });
-
-export const createEnvironmentBody = z
-  .strictObject({
-    name,
-    template: templateReference.optional(),
-    templates: z
-      .array(templateReference)
-      .min(1)
-      .max(20)
-      .optional()
-      .meta({
-        description: "In place of `template`; more than one is not available in this version",
-      }),
-    parameters: requestValues.optional(),
-    description: description.optional(),
-    tags: requestTags.optional(),
-    ttl: requestDuration
-      .optional()
-      .meta({
-        description: "It is destroyed after this time; the template may say how long at most",
-      }),
-  })
-  .refine((body) => (body.template === undefined) !== (body.templates === undefined), {
-    error: "give either template or templates",
-    path: ["template"],
-  })
-  .meta({ id: "CreateEnvironment" });
-
-export const updateEnvironmentBody = z
-  .strictObject({
-    template: templateReference.optional(),
-    templates: z.array(templateReference).min(1).max(20).optional(),
-    parameters: requestValues
-      .optional()
-      .meta({ description: "Those that change; the others stay" }),
-    reset: z
-      .array(z.string().max(200))
-      .max(1_000)
-      .optional()
-      .meta({ description: "Parameters that return to their defaults" }),
-    description: description.optional(),
-    tags: requestTags.optional().meta({ description: "All tags that it then has" }),
-    ttl: requestDuration.nullable().optional(),
-  })
-  .refine((body) => body.template === undefined || body.templates === undefined, {
-    error: "give either template or templates",
-    path: ["template"],
-  })
-  .meta({ id: "UpdateEnvironment" });
+/** The bodies are the commands' own data, so that every way in takes the same. */
+export const createEnvironmentBody = commandData["environment.create"].meta({
+  id: "CreateEnvironment",
+});
+export const updateEnvironmentBody = commandData["environment.update"].meta({
+  id: "UpdateEnvironment",
+});
 
 const params = z.object({ environment: segment("Id or name of the environment") });
 const actionParams = params.extend({ action: segment("Name of the action") });

@@ -22,14 +22,9 @@ export const eventView = z
   .meta({ id: "Event", description: "A fact of the journal, as a CloudEvent 1.0" });
 
 export const eventsQuery = pageQuery.extend({
-  after: z.coerce
-    .number()
-    .int()
-    .min(0)
-    .optional()
-    .meta({
-      description: "Events after this position; a stream without it begins with what is new",
-    }),
+  after: z.coerce.number().int().min(0).optional().meta({
+    description: "Events after this position; a stream without it begins with what is new",
+  }),
   subject: z
     .string()
     .max(300)

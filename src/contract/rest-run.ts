@@ -1,4 +1,5 @@
 import { z } from "zod";
+import { commandData } from "./command-data.ts";
 import { acceptedReply } from "./rest-command.ts";
 import {
   apiRoot,
@@ -107,15 +108,7 @@ export const logLineView = z
   })
   .meta({ id: "LogLine" });
 
-export const retryBody = z
-  .strictObject({
-    acceptLeaks: z
-      .array(z.string().min(1).max(2_000))
-      .max(1_000)
-      .optional()
-      .meta({ description: "Addresses that were looked for: they may be made again" }),
-  })
-  .meta({ id: "RetryRun" });
+export const retryBody = commandData["run.retry"].meta({ id: "RetryRun" });
 
 export const logQuery = z.strictObject({
   after: z.coerce.number().int().min(0).default(0).meta({ description: "Lines after this number" }),

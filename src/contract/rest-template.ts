@@ -1,4 +1,5 @@
 import { z } from "zod";
+import { commandData } from "./command-data.ts";
 import { acceptedReply } from "./rest-command.ts";
 import {
   apiRoot,
@@ -121,29 +122,9 @@ export const templateView = templateSummaryView
   })
   .meta({ id: "Template", description: "A version of a template with its content" });
 
-export const registerTemplateBody = z
-  .strictObject({
-    repository: z
-      .string()
-      .min(1)
-      .max(2_000)
-      .meta({
-        description: "A git repository over https",
-        examples: ["https://example.com/shop.git"],
-      }),
-    ref: z
-      .string()
-      .min(1)
-      .max(300)
-      .optional()
-      .meta({ description: "Commit, tag or branch; the remote's HEAD when left out" }),
-    path: z.string().max(1_000).optional().meta({ description: "Folder within it" }),
-    draft: z
-      .boolean()
-      .optional()
-      .meta({ description: "Its content may be replaced until it is activated" }),
-  })
-  .meta({ id: "RegisterTemplate" });
+export const registerTemplateBody = commandData["template.register"].meta({
+  id: "RegisterTemplate",
+});
 
 export const registerQuery = z.strictObject({
   draft: flag.meta({ description: "For an archive: as the body's `draft`" }),

@@ -70,9 +70,17 @@ export type SentBodyOf<Id extends RouteId> = Sent<
 export type ReplyOf<Id extends RouteId> =
   RouteOf<Id>["replies"] extends Readonly<Record<number, infer R>>
     ? R extends { readonly schema: infer S extends z.ZodType }
-      ? z.output<S>
+      ? View<S>
       : never
     : never;
+
+/** What a schema of a reply describes, readonly throughout. */
+type View<S extends z.ZodType> = Frozen<z.output<S>>;
+type Frozen<T> = T extends readonly (infer Item)[]
+  ? readonly Frozen<Item>[]
+  : T extends object
+    ? { readonly [Key in keyof T]: Frozen<T[Key]> }
+    : T;
 
 /** The route with this id. */
 export function routeOf<Id extends RouteId>(id: Id): RouteOf<Id> {
@@ -94,27 +102,27 @@ export function pathOf(route: Route, params: Readonly<Record<string, string>>): 
 }
 
 export type { Problem } from "./problem.ts";
-export type EnvironmentView = z.infer<typeof environmentView>;
-export type DriftView = z.infer<typeof driftView>;
-export type CheckView = z.infer<typeof checkView>;
-export type RunView = z.infer<typeof runView>;
-export type StepView = z.infer<typeof stepView>;
-export type LogLineView = z.infer<typeof logLineView>;
-export type TemplateSummaryView = z.infer<typeof templateSummaryView>;
-export type TemplateView = z.infer<typeof templateView>;
-export type ParameterView = z.infer<typeof parameterView>;
-export type CommandView = z.infer<typeof commandView>;
-export type ResourceView = z.infer<typeof resourceView>;
-export type ObservedView = z.infer<typeof observedView>;
-export type EventView = z.infer<typeof eventView>;
-export type PlanView = z.infer<typeof planView>;
-export type PlanSummaryView = z.infer<typeof planSummaryView>;
-export type GraphView = z.infer<typeof graphView>;
-export type ChangeView = z.infer<typeof changeView>;
-export type FailureView = z.infer<typeof failureView>;
-export type HealthView = z.infer<typeof healthView>;
-export type VersionView = z.infer<typeof versionView>;
-export type InfoView = z.infer<typeof infoView>;
+export type EnvironmentView = View<typeof environmentView>;
+export type DriftView = View<typeof driftView>;
+export type CheckView = View<typeof checkView>;
+export type RunView = View<typeof runView>;
+export type StepView = View<typeof stepView>;
+export type LogLineView = View<typeof logLineView>;
+export type TemplateSummaryView = View<typeof templateSummaryView>;
+export type TemplateView = View<typeof templateView>;
+export type ParameterView = View<typeof parameterView>;
+export type CommandView = View<typeof commandView>;
+export type ResourceView = View<typeof resourceView>;
+export type ObservedView = View<typeof observedView>;
+export type EventView = View<typeof eventView>;
+export type PlanView = View<typeof planView>;
+export type PlanSummaryView = View<typeof planSummaryView>;
+export type GraphView = View<typeof graphView>;
+export type ChangeView = View<typeof changeView>;
+export type FailureView = View<typeof failureView>;
+export type HealthView = View<typeof healthView>;
+export type VersionView = View<typeof versionView>;
+export type InfoView = View<typeof infoView>;
 export type CreateEnvironment = z.input<typeof createEnvironmentBody>;
 export type UpdateEnvironment = z.input<typeof updateEnvironmentBody>;
 export type RegisterTemplate = z.input<typeof registerTemplateBody>;

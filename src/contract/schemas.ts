@@ -1,11 +1,13 @@
 import { z } from "zod";
-import { durationPattern, parseDuration } from "../lib/duration.ts";
-import { namePattern } from "../domain/id.ts";
+import type { Json } from "../lib/json.ts";
 import { secretMask } from "../domain/value.ts";
 
 /** Schemas that several nouns share. Replies are plain objects, so that a client of today survives the members of tomorrow. */
 
-export const jsonValue = z.json().meta({ id: "Json", description: "Any JSON value" });
+/** Bodies were JSON before they come here, so nothing is left to check; `z.json()` would walk them all once more. */
+export const jsonValue: z.ZodType<Json> = z
+  .any()
+  .meta({ id: "Json", description: "Any JSON value" });
 
 export const time = z.iso
   .datetime()
@@ -94,33 +96,3 @@ export function listOf<T extends z.ZodType>(
       .meta({ description: "The `cursor` of the next page; null on the last" }),
   });
 }
-
-/** Parts of requests. */
-export const name = z
-  .string({ error: "must be text" })
-  .max(63, { error: "must have at most 63 characters" })
-  .regex(namePattern, {
-    error: "must be small letters, digits and -, neither first nor last a -, at most 63 characters",
-  })
-  .meta({ examples: ["shop-test"] });
-
-export const description = z
-  .string({ error: "must be text" })
-  .max(2_000, { error: "must have at most 2000 characters" });
-
-export const requestTags = z.record(
-  z.string().regex(/^[a-zA-Z0-9][a-zA-Z0-9._/-]{0,62}$/u, {
-    error: "must be letters, digits and . _ / -, at most 63 characters",
-  }),
-  z.string({ error: "must be text" }).max(512, { error: "must have at most 512 characters" }),
-);
-
-export const requestDuration = z
-  .string({ error: 'must be a duration such as "48h"' })
-  .regex(new RegExp(durationPattern, "u"), { error: 'must be a duration such as "48h"' })
-  .refine((text) => parseDuration(text) !== null, { error: "is too long a time" })
-  .meta({ examples: ["48h", "30d"] });
-
-export const requestValues = z
-  .record(z.string().max(200), jsonValue)
-  .meta({ description: "Values by the names of parameters, of the types that the template says" });
