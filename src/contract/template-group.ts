@@ -17,6 +17,8 @@ const command = z
   })
   .min(1, { error: "must name a program" });
 
+const countText = "must be a whole number of at least 0, or an expression that gives one";
+
 const statusCode = z
   .int({ error: "must be an HTTP status such as 200" })
   .min(100, { error: "must be an HTTP status such as 200" })
@@ -75,8 +77,8 @@ export const resourceSchema = z
         .optional()
         .meta({ description: "Names and values; values may hold expressions" }),
       count: z
-        .union([z.int().min(0), expression], {
-          error: "must be a whole number of at least 0, or an expression that gives one",
+        .union([z.int({ error: countText }).min(0, { error: countText }), expression(countText)], {
+          error: countText,
         })
         .optional()
         .meta({ description: "How many of it; 1 when left out" }),

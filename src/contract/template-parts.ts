@@ -36,10 +36,11 @@ export const duration = z
 export const text = z.string({ error: "must be text" });
 
 /** A string that is one expression; what it gives is checked apart. */
-export const expression = z
-  .string()
-  .regex(/^\$\{\{[^]*\}\}$/u, { error: "must be an expression" })
-  .meta({ description: 'An expression, quoted: "${{ … }}"' });
+export const expression = (error: string): z.ZodString =>
+  z
+    .string({ error })
+    .regex(/^\$\{\{[^]*\}\}$/u, { error })
+    .meta({ description: 'An expression, quoted: "${{ … }}"' });
 
 export const scalar = z
   .union([z.string(), z.number(), z.boolean()], { error: "must be text, a number, true or false" })

@@ -14,6 +14,10 @@ export interface TemplateDocument {
 /** 10,000 large groups fit; more is no template. In UTF-16 units. */
 export const maximumText = 16 * 1024 * 1024;
 
+/** YAML allows no control characters but tab and line ends; a byte order mark at the begin is fine. */
+// eslint-disable-next-line no-control-regex
+const controls = /[\u0000-\u0008\u000b\u000c\u000e-\u001f\u007f]/u;
+
 /**
  * Reads YAML 1.2 without aliases, tags, directives or duplicate keys. Syntax errors come alone, as what follows them
  * is guesswork; everything else is found at once.
@@ -25,6 +29,14 @@ export function readDocument(
   if (text.length > maximumText) {
     const message = `the file has ${text.length} characters: at most ${maximumText} are taken`;
     return { problems: [{ file, line: 1, column: 1, message, pointer: "" }] };
+  }
+  const control = controls.exec(text);
+  if (control !== null) {
+    const before = text.slice(0, control.index).split("\n");
+    const code = control[0].charCodeAt(0).toString(16).padStart(2, "0");
+    const message = `the file holds the control character \\x${code}: remove it`;
+    const column = (before.at(-1) ?? "").length + 1;
+    return { problems: [{ file, line: before.length, column, message, pointer: "" }] };
   }
   const lines = new LineCounter();
   const document = parse(text, lines);
@@ -52,7 +64,8 @@ function parse(text: string, lineCounter: LineCounter): Document.Parsed {
     prettyErrors: false,
     merge: false,
     version: "1.2",
-    logLevel: "silent",
+    // Not "silent": that hides a second document.
+    logLevel: "error",
   });
 }
 

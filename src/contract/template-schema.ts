@@ -1,0 +1,167 @@
+import { z } from "zod";
+import { isJsonObject } from "../lib/json.ts";
+import type { Json, JsonObject } from "../lib/json.ts";
+import type { SettingsShape } from "../domain/settings.ts";
+import type { Parameter, TemplateBody } from "../domain/template.ts";
+import { templateSchema } from "./template.ts";
+
+const dialect = "https://json-schema.org/draft/2020-12/schema";
+const expressionSchema = {
+  type: "string",
+  pattern: "^\\$\\{\\{[\\s\\S]*\\}\\}$",
+  description: 'An expression, quoted: "${{ … }}"',
+} as const;
+
+/**
+ * The JSON Schema (draft 2020-12) of template.yaml for editors, with the settings of these executors under `with`. It
+ * is looser than the check at registration, which also follows references, types and files.
+ */
+export function templateJsonSchema(
+  executors: readonly { readonly name: string; readonly settings: SettingsShape }[],
+): JsonObject {
+  const schema = asObject(
+    toJson(
+      z.toJSONSchema(templateSchema, {
+        io: "input",
+        target: "draft-2020-12",
+        unrepresentable: "any",
+      }),
+    ),
+  );
+  const properties = asObject(schema["properties"]);
+  const groups = asObject(properties["groups"]);
+  const group = asObject(groups["additionalProperties"]);
+  const groupProperties = asObject(group["properties"]);
+  const withSettings = {
+    ...group,
+    properties: {
+      ...groupProperties,
+      executor: {
+        ...asObject(groupProperties["executor"]),
+        enum: executors.map((one) => one.name),
+      },
+    },
+    allOf: executors.map((one) => ({
+      if: { properties: { executor: { const: one.name } }, required: ["executor"] },
+      // eslint-disable-next-line unicorn/no-thenable -- the keyword of JSON Schema
+      then: { properties: { with: settingsJsonSchema(one.settings) } },
+    })),
+  };
+  return {
+    ...schema,
+    $schema: dialect,
+    properties: { ...properties, groups: { ...groups, additionalProperties: withSettings } },
+  };
+}
+
+/** The JSON Schema of an executor's settings. */
+export function settingsJsonSchema(shape: SettingsShape): JsonObject {
+  const about = shape.description === undefined ? {} : { description: shape.description };
+  if (shape.notAvailable === true) return { not: {}, description: "Not available in this version" };
+  const own = shapeSchema(shape);
+  const mayBeExpression =
+    shape.literal !== true &&
+    shape.path !== true &&
+    shape.type !== "any" &&
+    shape.type !== "string" &&
+    shape.type !== "scalar";
+  return mayBeExpression ? { anyOf: [own, expressionSchema], ...about } : { ...own, ...about };
+}
+
+function shapeSchema(shape: SettingsShape): JsonObject {
+  if (shape.type === "any") return {};
+  if (shape.type === "object") {
+    const fields = Object.entries(shape.fields);
+    const required = fields.filter(([, field]) => field.required === true).map(([name]) => name);
+    return {
+      type: "object",
+      properties: Object.fromEntries(
+        fields.map(([name, field]) => [name, settingsJsonSchema(field)]),
+      ),
+      additionalProperties: false,
+      ...(required.length > 0 ? { required } : {}),
+    };
+  }
+  if (shape.type === "map") {
+    return {
+      type: "object",
+      additionalProperties: settingsJsonSchema(shape.values),
+      ...(shape.keyPattern === undefined ? {} : { propertyNames: { pattern: shape.keyPattern } }),
+    };
+  }
+  if (shape.type === "list") {
+    return {
+      type: "array",
+      items: settingsJsonSchema(shape.items),
+      ...(shape.minItems === undefined ? {} : { minItems: shape.minItems }),
+    };
+  }
+  const type: Json = shape.type === "scalar" ? ["string", "number", "boolean"] : shape.type;
+  return {
+    type,
+    ...(shape.enum === undefined ? {} : { enum: shape.enum }),
+    ...(shape.pattern === undefined ? {} : { pattern: shape.pattern }),
+  };
+}
+
+/** The JSON Schema of a template's parameters, as a create command takes them. */
+export function parametersJsonSchema(
+  body: Pick<TemplateBody, "name" | "version" | "parameters">,
+): JsonObject {
+  const declared = Object.entries(body.parameters);
+  const required = declared.filter(([, one]) => one.default === undefined).map(([name]) => name);
+  return {
+    $schema: dialect,
+    title: `Parameters of ${body.name} ${body.version}`,
+    type: "object",
+    properties: Object.fromEntries(declared.map(([name, one]) => [name, parameterJsonSchema(one)])),
+    additionalProperties: false,
+    ...(required.length > 0 ? { required } : {}),
+  };
+}
+
+function parameterJsonSchema(parameter: Parameter): JsonObject {
+  const { type, description, secret, immutable, items, minItems, maxItems, ...rules } = parameter;
+  const about = description === "" ? {} : { description };
+  const marks = {
+    ...(secret ? { writeOnly: true, format: "password" } : {}),
+    ...(immutable ? { "x-immutable": true } : {}),
+  };
+  const inner = items === undefined ? {} : { type: items };
+  const least = minItems ?? null;
+  const most = maxItems ?? null;
+  if (type === "list") {
+    return {
+      type: "array",
+      items: inner,
+      ...bounds(["minItems", least], ["maxItems", most]),
+      ...rules,
+      ...about,
+      ...marks,
+    };
+  }
+  if (type === "map") {
+    return {
+      type: "object",
+      additionalProperties: inner,
+      ...bounds(["minProperties", least], ["maxProperties", most]),
+      ...rules,
+      ...about,
+      ...marks,
+    };
+  }
+  return { type, ...rules, ...about, ...marks };
+}
+
+function bounds(...pairs: readonly (readonly [string, number | null])[]): JsonObject {
+  return Object.fromEntries(pairs.filter(([, value]) => value !== null));
+}
+
+function asObject(value: Json | undefined): JsonObject {
+  return isJsonObject(value) ? value : {};
+}
+
+function toJson(value: unknown): Json {
+  const json: Json = JSON.parse(JSON.stringify(value));
+  return json;
+}
