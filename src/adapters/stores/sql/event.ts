@@ -26,7 +26,14 @@ export function events(session: Session): EventRepository {
         .orderBy("position")
         .limit(limit);
       if (environmentId !== undefined) query = query.where("environmentId", "=", environmentId);
-      if (runId !== undefined) query = query.where("runId", "=", runId);
+      if (runId !== undefined) {
+        // By way of the run's environment: an index of its own would cost a page in every commit.
+        query = query
+          .where("runId", "=", runId)
+          .where("environmentId", "=", (inner) =>
+            inner.selectFrom("run").select("run.environmentId").where("run.id", "=", runId),
+          );
+      }
       return (await query.execute()).map((row) => eventOf(row));
     },
     head: () => edge(session, "desc"),

@@ -51,7 +51,7 @@ export function runs(session: Session): RunRepository {
         .select(({ fn }) => fn.countAll<number>().as("count"))
         .where("status", "=", "queued")
         .executeTakeFirst();
-      return Number(row?.count ?? 0);
+      return row?.count ?? 0;
     },
     startable: (limit) => startable(session, limit),
     async inFlight() {

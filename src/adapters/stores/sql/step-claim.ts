@@ -3,7 +3,7 @@ import { toJson } from "./json.ts";
 import { statement } from "./session.ts";
 import type { Session } from "./session.ts";
 import { offerDueSteps } from "./step-offer.ts";
-import { stepOf } from "./step-rows.ts";
+import { indexedStatus, stepOf } from "./step-rows.ts";
 import type { StepRow } from "./step-rows.ts";
 
 interface Candidate {
@@ -22,7 +22,8 @@ const nextUnknown = `select "id", "runId" from "step"
 const nextOffered = `select "id", "runId" from "step"
    where "offered" = 1 and "lane" = ? and "runId" > ? order by "runId", "number" limit 1`;
 const freeOfRun = statement<{ readonly free: number }>(
-  `select "parallelism" - (select count(*) from "step" where "runId" = "run"."id" and "status" = 'running') as "free"
+  `select "parallelism" - (select count(*) from "step" where "runId" = "run"."id"
+     and "status" = 'running' and ${indexedStatus}) as "free"
    from "run" where "id" = ?`,
 );
 const take = statement<StepRow>(

@@ -1,10 +1,11 @@
+import { sql } from "kysely";
 import { isStepEnded } from "../../../domain/step.ts";
 import type { Step, StepPhase } from "../../../domain/step.ts";
 import type { StepRepository } from "../../../ports/work.ts";
 import { toJson } from "./json.ts";
 import type { Session } from "./session.ts";
 import { offerSteps } from "./step-offer.ts";
-import { stepOf } from "./step-rows.ts";
+import { indexedStatus, stepOf } from "./step-rows.ts";
 import type { StepRow } from "./step-rows.ts";
 
 /** As many keys as one statement takes without getting slow to prepare. */
@@ -120,7 +121,12 @@ export async function abandonSteps(
   const rows = await session.db
     .updateTable("step")
     .set({ status: "unknown", availableAt: null, offered: 0 })
+    // By way of the runs in flight: no index of running steps needs to be kept for this rare question.
+    .where("runId", "in", (inner) =>
+      inner.selectFrom("run").select("run.id").where("run.status", "in", ["running", "waiting"]),
+    )
     .where("status", "=", "running")
+    .where(sql<boolean>`${sql.raw(indexedStatus)}`)
     .where("worker", "<>", worker)
     .returningAll()
     .execute();

@@ -1,13 +1,15 @@
 import { statement } from "./session.ts";
+import { indexedStatus } from "./step-rows.ts";
 import type { Session } from "./session.ts";
 
 const offer = statement(
   `update "step" set "offered" = 1
-   where "runId" = ? and "status" in ('ready', 'unknown') and "offered" = 0 and "availableAt" is null`,
+   where "runId" = ? and "status" in ('ready', 'unknown') and ${indexedStatus}
+     and "offered" = 0 and "availableAt" is null`,
 );
 const withdraw = statement(
   `update "step" set "offered" = 0
-   where "runId" = ? and "status" in ('ready', 'unknown') and "offered" = 1`,
+   where "runId" = ? and "status" in ('ready', 'unknown') and ${indexedStatus} and "offered" = 1`,
 );
 const offerDue = statement(
   `update "step" set "offered" = 1

@@ -3,6 +3,12 @@ import type { Attempt, Step } from "../../../domain/step.ts";
 import { fromJson, toJson } from "./json.ts";
 import type { Tables } from "./tables.ts";
 
+/**
+ * The condition of the index of steps that are open, word for word: SQLite uses a partial index only when the question
+ * repeats its condition.
+ */
+export const indexedStatus = `"status" in ('ready', 'running', 'unknown', 'waiting', 'failed')`;
+
 export type StepRow = Selectable<Tables["step"]>;
 
 export function stepOf(row: StepRow): Step {

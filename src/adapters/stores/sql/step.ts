@@ -1,3 +1,4 @@
+import { sql } from "kysely";
 import type { Attempt, Step, StepStatus } from "../../../domain/step.ts";
 import type { Page, PageRequest } from "../../../ports/page.ts";
 import type { StepRepository } from "../../../ports/work.ts";
@@ -8,16 +9,17 @@ import type { Session } from "./session.ts";
 import { claimSteps } from "./step-claim.ts";
 import { insertSteps } from "./step-insert.ts";
 import { abandonSteps, moveSteps, openGate, reopenSteps } from "./step-move.ts";
-import { attemptOf, stepOf } from "./step-rows.ts";
+import { attemptOf, indexedStatus, stepOf } from "./step-rows.ts";
 import type { StepRow } from "./step-rows.ts";
 import { addNotes, checkFence, endStep, parkStep, retryStep, setChild } from "./step-work.ts";
 
 const selectStep = statement<StepRow>(`select * from "step" where "id" = ?`);
 const anyWithStatus = statement(
-  `select 1 from "step" where "runId" = ? and "status" in ('ready', 'running', 'unknown') limit 1`,
+  `select 1 from "step"
+   where "runId" = ? and "status" in ('ready', 'running', 'unknown') and ${indexedStatus} limit 1`,
 );
 const anyWaiting = statement(
-  `select 1 from "step" where "runId" = ? and "status" = 'waiting' limit 1`,
+  `select 1 from "step" where "runId" = ? and "status" = 'waiting' and ${indexedStatus} limit 1`,
 );
 const countByStatus = statement<{ readonly status: StepStatus; readonly count: number }>(
   `select "status", count(*) as "count" from "step" where "runId" = ? group by "status"`,
@@ -126,6 +128,7 @@ async function troubled(session: Session, runId: string, limit: number): Promise
       .selectAll()
       .where("runId", "=", runId)
       .where("status", "=", status)
+      .where(sql<boolean>`${sql.raw(indexedStatus)}`)
       .orderBy("finishedAt")
       .orderBy("number")
       .limit(limit - found.length)

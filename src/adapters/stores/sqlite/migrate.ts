@@ -7,6 +7,7 @@ import type { Connection } from "./connection.ts";
 
 const ddl: Ddl = {
   identity: "integer primary key autoincrement",
+  rising: "integer primary key",
   bytes: "blob",
   boolean: "integer",
   keyOrdered: " without rowid",

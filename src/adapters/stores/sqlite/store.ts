@@ -173,6 +173,7 @@ export class SqliteStore implements Store {
   async #close(): Promise<void> {
     await this.#examination.stop();
     await this.#writer.idle();
+    this.#writer.close();
     await this.#reader.idle();
     this.#topics.clear();
     this.#parts.reading.close();

@@ -47,8 +47,13 @@ export class Writer {
   #commits = 0;
   #yieldedAt = 0;
 
+  #watched: { readonly session: SqliteSession; seen: number; readonly end: () => void } | null =
+    null;
+  readonly #unwatch: () => void;
+
   constructor(deps: WriterDeps) {
     this.#deps = deps;
+    this.#unwatch = this.#watch();
   }
 
   transact<T>(fn: (tx: Tx) => Promise<T>): Promise<T> {
@@ -97,56 +102,67 @@ export class Writer {
     this.#working = null;
   }
 
+  /** One commit. Says how many transactions it kept. */
   async #batch(): Promise<number> {
     const { connection, limits } = this.#deps;
-    const done: Done[] = [];
     try {
       connection.change("begin immediate", []);
     } catch (error) {
       this.#failAll(this.#waiting.splice(0), error);
       return 0;
     }
+    const done: Done[] = [];
+    // One by itself needs no savepoint, which would copy every page that it changes.
+    const single = this.#waiting.length === 1 || this.#waiting[0]?.alone === true;
+    const most = single ? 1 : limits.transactions;
     const until = performance.now() + limits.openMs;
-    while (this.#waiting.length > 0 && done.length < limits.transactions) {
+    for (let n = 0; n < most && performance.now() < until; n += 1) {
       const [job] = this.#waiting;
-      if (job === undefined || (job.alone && done.length > 0)) break;
+      if (job === undefined || (job.alone && !single)) break;
       this.#waiting.shift();
-      const outcome = await this.#runOne(job);
+      const outcome = single ? await this.#runSingle(job) : await this.#runInSavepoint(job);
       if (outcome === "lost") {
         this.#tryAgain(done, job);
         return 0;
       }
       if (outcome !== "undone") done.push({ job, touched: outcome });
-      if (job.alone || performance.now() >= until) break;
     }
     this.#commit(done);
     return done.length;
   }
 
-  /** `undone`: it threw and is rolled back. `lost`: SQLite has rolled the whole commit back. */
-  async #runOne(job: Job): Promise<ReadonlySet<Topic> | "undone" | "lost"> {
+  /** `undone`: it threw, and nothing of it is kept. */
+  async #runSingle(job: Job): Promise<ReadonlySet<Topic> | "undone"> {
+    const session = new SqliteSession(this.#deps);
+    try {
+      await this.#limited(job, session);
+      return session.touched;
+    } catch (error) {
+      this.#deps.connection.undo();
+      job.failed(translate(error));
+      return "undone";
+    } finally {
+      session.close();
+    }
+  }
+
+  /** `undone`: it threw and is rolled back alone. `lost`: SQLite has rolled all of the commit back, as a full disk may. */
+  async #runInSavepoint(job: Job): Promise<ReadonlySet<Topic> | "undone" | "lost"> {
     const { connection } = this.#deps;
     const session = new SqliteSession(this.#deps);
     try {
       connection.change("savepoint job", []);
-      await this.#limited(job.run(session), session);
-      session.close();
+      await this.#limited(job, session);
       connection.change("release job", []);
       return session.touched;
     } catch (error) {
-      session.close();
-      if (!connection.inTransaction) {
-        // A full disk may undo everything at once. Alone there is nothing to try again.
-        if (job.alone) {
-          job.failed(translate(error));
-          return "undone";
-        }
-        return "lost";
-      }
+      if (!connection.inTransaction) return "lost";
       connection.change("rollback to job", []);
       connection.change("release job", []);
       job.failed(translate(error));
       return "undone";
+    } finally {
+      session.close();
     }
   }
 
@@ -187,22 +203,32 @@ export class Writer {
   }
 
   /** Ends the wait for a transaction that awaits something that is not its `tx`; it would hold up the store for ever. */
-  async #limited(work: Promise<void>, session: SqliteSession): Promise<void> {
+  async #limited(job: Job, session: SqliteSession): Promise<void> {
     const { idleMs } = this.#deps.limits;
-    let timer: NodeJS.Timeout | undefined;
-    const idle = new Promise<never>((_resolve, reject) => {
-      let seen = session.steps;
-      timer = setInterval(() => {
-        if (session.steps === seen) reject(awaitsElsewhere(idleMs));
-        seen = session.steps;
-      }, idleMs);
-      timer.unref();
-    });
+    const { promise, reject } = Promise.withResolvers<never>();
+    this.#watched = { session, seen: 0, end: () => reject(awaitsElsewhere(idleMs)) };
     try {
-      await Promise.race([work, idle]);
+      await Promise.race([job.run(session), promise]);
     } finally {
-      clearInterval(timer);
+      this.#watched = null;
     }
+  }
+
+  /** Looks now and then whether the transaction under way has run a statement since. */
+  #watch(): () => void {
+    const timer = setInterval(() => {
+      const watched = this.#watched;
+      if (watched === null) return;
+      if (watched.session.steps === watched.seen) watched.end();
+      else watched.seen = watched.session.steps;
+    }, this.#deps.limits.idleMs);
+    timer.unref();
+    return () => clearInterval(timer);
+  }
+
+  /** Stops looking after transactions. Call it when idle. */
+  close(): void {
+    this.#unwatch();
   }
 }
 

@@ -84,8 +84,8 @@ function steps({ identity, keyOrdered }: Ddl): readonly string[] {
     `create index "stepOfferedUnknown" on "step" ("lane", "runId", "number") where "offered" = 1 and "status" = 'unknown'`,
     `create index "stepLater" on "step" ("availableAt")
       where "offered" = 0 and "availableAt" is not null and "status" in ('ready', 'unknown')`,
-    `create index "stepStatus" on "step" ("runId", "status")`,
-    `create index "stepWorker" on "step" ("worker") where "status" = 'running'`,
+    `create index "stepOpen" on "step" ("runId", "status")
+      where "status" in ('ready', 'running', 'unknown', 'waiting', 'failed')`,
     `create table "stepEdge" (
       "runId" text not null, "upstreamId" text not null references "step" ("id"),
       "stepId" text not null references "step" ("id"), primary key ("upstreamId", "stepId"))${keyOrdered}`,
@@ -136,7 +136,7 @@ function groups({ identity, bytes, keyOrdered }: Ddl): readonly string[] {
   ];
 }
 
-function plansAndJournal({ identity, keyOrdered }: Ddl): readonly string[] {
+function plansAndJournal({ identity, rising, keyOrdered }: Ddl): readonly string[] {
   return [
     `create table "plan" (
       "number" ${identity}, "id" text not null unique, "environmentId" text not null, "runId" text not null,
@@ -145,10 +145,9 @@ function plansAndJournal({ identity, keyOrdered }: Ddl): readonly string[] {
     `create index "planEnvironment" on "plan" ("environmentId", "number")`,
     `create index "planExpires" on "plan" ("expiresAt")`,
     `create table "event" (
-      "position" ${identity}, "id" text not null, "type" text not null, "environmentId" text, "sequence" integer not null,
+      "position" ${rising}, "id" text not null, "type" text not null, "environmentId" text, "sequence" integer not null,
       "subject" text not null, "data" text not null, "commandId" text, "runId" text, "stepId" text, "time" text not null)`,
-    `create unique index "eventSequence" on "event" ("environmentId", "sequence") where "environmentId" is not null`,
-    `create index "eventRun" on "event" ("runId", "position") where "runId" is not null`,
+    `create index "eventEnvironment" on "event" ("environmentId", "position") where "environmentId" is not null`,
     `create table "log" (
       "stepId" text not null, "number" integer not null, "token" integer not null, "time" text not null,
       "text" text not null, primary key ("stepId", "number"))${keyOrdered}`,
