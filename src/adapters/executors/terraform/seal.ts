@@ -42,8 +42,12 @@ export async function concludeState(
   },
 ): Promise<TerraformState> {
   const { ctx, layout } = job;
-  const files = await Promise.all(leftovers(layout).map(readIfThere));
-  const states = files.map((bytes) => bytes && parseState(bytes));
+  const [files, copy] = await Promise.all([
+    Promise.all(leftovers(layout).map(readIfThere)),
+    ctx.state.inProgress(),
+  ]);
+  // A program that was killed may have left half a state; then the last copy from while it ran stands.
+  const states = [copy?.bytes ?? null, ...files].map((bytes) => bytes && parseState(bytes));
   const state = newest([run.before, ...states]) ?? run.before;
   const { events } = run.journal;
   const { before, exit } = run;

@@ -1,17 +1,17 @@
 import { appendFileSync, readFileSync, renameSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { z } from "zod";
-import { detectIsolation } from "../../../clients/process/isolation.ts";
-import type { Json } from "../../../lib/json.ts";
-import type { ExecutorContext, StateCopy, StateSlot } from "../../../ports/executor.ts";
-import { attemptWith, Group } from "./context.fixture.ts";
-import { createTerraformExecutor } from "./index.ts";
+import type { Json } from "../../../src/lib/json.ts";
+import type { ExecutorContext, StateCopy, StateSlot } from "../../../src/ports/executor.ts";
+import { TestGroup } from "../../../src/testing/executor-group.ts";
+import { engines } from "./engines.ts";
 
 /**
  * A server to be killed: one group whose memory lies on the disk, so that another process can go on with it. Run as a
- * program with a directory, it applies the group once.
+ * program with a directory and an engine's name, it applies the group once.
  */
 export const size = 400;
+export const owner = "glasshouse/env_1/web";
 
 const copyRow = z.object({ base64: z.string(), serial: z.number(), lineage: z.string() });
 const noteRow = z.custom<Json>();
@@ -25,10 +25,15 @@ export const childRow = z.object({
 
 export function crashContext(directory: string): ExecutorContext {
   const text = `resource "terraform_data" "x" {\n  count = ${size}\n  input = count.index\n}\n`;
-  const group = new Group(join(directory, "work"), { "main.tf": text }, { source: "." });
+  const group = new TestGroup(join(directory, "work"), {
+    settings: { source: "." },
+    files: { "main.tf": { text } },
+    outputs: [],
+  });
   const notes = readNotes(directory);
   return group.context({
-    attempts: notes.length === 0 ? [] : [attemptWith(notes)],
+    owner,
+    attempts: notes.length === 0 ? [] : [{ ...group.unknownAttempt(), notes }],
     state: diskSlot(directory),
     note: (note) => {
       appendFileSync(join(directory, "notes.jsonl"), `${JSON.stringify(note)}\n`);
@@ -38,19 +43,6 @@ export function crashContext(directory: string): ExecutorContext {
       put(join(directory, "child.json"), JSON.stringify(identity));
       return Promise.resolve();
     },
-  });
-}
-
-export async function crashExecutor(): Promise<ReturnType<typeof createTerraformExecutor>> {
-  const log = { debug() {}, info() {}, warn() {}, error() {} };
-  const isolation = await detectIsolation();
-  return createTerraformExecutor({
-    isolation,
-    log,
-    environment: process.env,
-    grants: () => ({}),
-    hide: [],
-    cliConfigFile: "/dev/null",
   });
 }
 
@@ -102,9 +94,9 @@ function read(path: string): string {
 }
 
 if (process.argv[1] === import.meta.filename) {
-  const executor = await crashExecutor();
-  await executor.program();
+  const [, , directory = "", name] = process.argv;
+  const engine = engines.find((each) => each.name === name);
   process.stdout.write("ready\n");
-  await executor.apply(crashContext(process.argv[2] ?? ""));
+  await engine?.executor.apply(crashContext(directory));
   process.stdout.write("done\n");
 }

@@ -6,39 +6,42 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { test } from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
-import { awaitGone, identityAlive } from "../../../clients/process/identity.ts";
-import { childRow, crashContext, crashExecutor, size } from "./crash.fixture.ts";
-import { emptyState, parseState } from "./state-file.ts";
+import { awaitGone, identityAlive } from "../../../src/clients/process/identity.ts";
+import { childRow, crashContext, owner, size } from "./crash-server.ts";
+import type { Engine } from "./engines.ts";
+import { engines } from "./engines.ts";
+import { emptyState, parseState } from "../../../src/adapters/executors/terraform/state-file.ts";
 
-const executor = await crashExecutor();
-const engine = await executor.program().catch(() => null);
-const missing = engine === null && process.env["CI"] === undefined;
-const options = missing ? { skip: "neither terraform nor tofu is there" } : {};
-/** `GLASSHOUSE_CRASH_ROUNDS=100` makes it long. */
-const rounds = Number(process.env["GLASSHOUSE_CRASH_ROUNDS"] ?? 1);
+/** The full number is for `npm run test:crash`. */
+const rounds = process.env["CRASH_TESTS"] === "full" ? 50 : 1;
 
-for (const victim of ["the server", "the server and all that it started"] as const) {
-  const title = `killing ${victim} with -9 in an apply of ${size} objects loses nothing`;
-  test(title, { ...options, timeout: 60_000 + rounds * 20_000 }, async (t) => {
-    const sizes: number[] = [];
-    for (let round = 0; round < rounds; round += 1) {
-      const directory = await mkdtemp(join(tmpdir(), "glasshouse-crash-"));
-      t.after(() => rm(directory, { recursive: true, force: true }));
-      sizes.push(await crashOnce(directory, victim, 100 + Math.random() * 1600));
-      await rm(directory, { recursive: true, force: true });
-    }
-    t.diagnostic(`objects in the state after the kill: ${sizes.join(" ")}`);
-  });
+for (const engine of engines) {
+  for (const victim of ["the server", "the server and all that it started"] as const) {
+    const title = `killing ${victim} with -9 while ${engine.name} makes ${size} objects loses nothing`;
+    test(title, { skip: engine.skip, timeout: 60_000 + rounds * 30_000 }, async (t) => {
+      const sizes: number[] = [];
+      for (let round = 0; round < rounds; round += 1) {
+        const directory = await mkdtemp(join(tmpdir(), "glasshouse-crash-"));
+        t.after(() => rm(directory, { recursive: true, force: true }));
+        sizes.push(await crashOnce(directory, engine, victim));
+      }
+      t.diagnostic(`objects in the state after the kill: ${sizes.join(" ")}`);
+    });
+  }
 }
 
 /** Returns how many objects were in the state that recovery found. */
-async function crashOnce(directory: string, victim: string, afterMs: number): Promise<number> {
-  const fixture = join(import.meta.dirname, "crash.fixture.ts");
-  const server = spawn(process.execPath, [fixture, directory], {
+async function crashOnce(
+  directory: string,
+  { name, executor }: Engine,
+  victim: string,
+): Promise<number> {
+  const fixture = join(import.meta.dirname, "crash-server.ts");
+  const server = spawn(process.execPath, [fixture, directory, name], {
     stdio: ["ignore", "pipe", "inherit"],
   });
   await once(server.stdout, "data");
-  await sleep(afterMs);
+  await sleep(100 + Math.random() * 1600);
   server.kill("SIGKILL");
   const child = childRow.parse(
     JSON.parse(await readFile(join(directory, "child.json"), "utf8").catch(() => "null")) ?? {
@@ -59,7 +62,7 @@ async function crashOnce(directory: string, victim: string, afterMs: number): Pr
   const state = await stateIn(directory);
   assert.ok(state);
   assert.equal(new Set(state.instances.map(({ address }) => address)).size, size);
-  assert.equal(state.lineage, emptyState("glasshouse/env_1/network", "").lineage);
+  assert.equal(state.lineage, emptyState(owner, "").lineage);
   assert.ok(state.serial >= (found?.serial ?? 0));
   return found?.instances.length ?? 0;
 }
