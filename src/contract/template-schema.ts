@@ -50,6 +50,8 @@ export function templateJsonSchema(
   return {
     ...schema,
     $schema: dialect,
+    // Any JSON: what the library writes for it is a recursive union that says no more.
+    $defs: { JsonValue: { description: "Any value" } },
     properties: { ...properties, groups: { ...groups, additionalProperties: withSettings } },
   };
 }

@@ -10,6 +10,8 @@ const length = whole("must be a whole number of at least 0").min(0, {
 const finite = z.number({ error: "must be a number" });
 const scalarTypes = ["string", "integer", "number", "boolean"] as const;
 
+const jsonValue = z.json({ error: "must be a value" }).meta({ id: "JsonValue" });
+
 export const parameterSchema = z
   .strictObject(
     {
@@ -17,10 +19,7 @@ export const parameterSchema = z
         error: "must be string, integer, number, boolean, list or map",
       }),
       description: description.optional(),
-      default: z
-        .json({ error: "must be a value" })
-        .optional()
-        .meta({ description: "Makes the parameter optional" }),
+      default: jsonValue.optional().meta({ description: "Makes the parameter optional" }),
       secret: z
         .boolean({ error: "must be true or false" })
         .optional()
@@ -30,7 +29,7 @@ export const parameterSchema = z
         .optional()
         .meta({ description: "Cannot change once the environment exists" }),
       enum: z
-        .array(z.json(), { error: "must be a list of values" })
+        .array(jsonValue, { error: "must be a list of values" })
         .min(1, { error: "must hold at least one value" })
         .optional(),
       minimum: finite.optional(),
@@ -100,7 +99,7 @@ export const templateSchema = z
       certificates: later,
       requires: keyed(requirementSchema, "must be a map of requirements").optional(),
       groups: keyed(groupSchema, "must be a map of groups"),
-      outputs: keyed(z.json(), "must be a map of names to values")
+      outputs: keyed(jsonValue, "must be a map of names to values")
         .optional()
         .meta({ description: "What other environments may require" }),
       entrypoints: keyed(
