@@ -121,14 +121,20 @@ describe("a good template", () => {
   });
 
   test("defaults are filled in and durations are milliseconds", () => {
-    const [network, database, settings, web] = Object.values(body.groups);
-    assert.deepEqual(network?.retry, { attempts: 3, backoffMs: 5_000 });
-    assert.deepEqual(database?.retry, { attempts: 5, backoffMs: 5_000 });
+    const groups = Object.values(body.groups);
+    const backoffMs = 5_000;
     assert.deepEqual(
-      [network?.timeoutMs, settings?.timeoutMs, web?.timeoutMs],
-      [3_600_000, 600_000, 60_000],
+      groups.map((group) => group.retry),
+      [3, 5, 3, 3].map((attempts) => ({ attempts, backoffMs })),
     );
-    assert.deepEqual([network?.onFailure, database?.onFailure], ["stop", "abort"]);
+    assert.deepEqual(
+      groups.map((group) => group.timeoutMs),
+      [3_600_000, 3_600_000, 600_000, 60_000],
+    );
+    assert.deepEqual(
+      groups.map((group) => group.onFailure),
+      ["stop", "abort", "stop", "stop"],
+    );
     assert.deepEqual(body.lifetime, { defaultMs: 172_800_000, maximumMs: 2_592_000_000 });
     assert.deepEqual(body.groups["database"]?.resources["primary"], {
       name: "primary",
@@ -175,9 +181,6 @@ describe("a good template", () => {
 });
 
 describe("warnings", () => {
-  const small = (more: string): string =>
-    `apiVersion: glasshouse/v1\nkind: Template\nname: t\nversion: 1.0.0\n${more}`;
-
   test("a missing description and an unused parameter are named", () => {
     const { warnings } = compiled(
       small(
@@ -277,3 +280,7 @@ test("a change of any one character is taken or refused, never a fault", () => {
     { numRuns: 200 },
   );
 });
+
+function small(more: string): string {
+  return `apiVersion: glasshouse/v1\nkind: Template\nname: t\nversion: 1.0.0\n${more}`;
+}
