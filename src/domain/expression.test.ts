@@ -304,6 +304,23 @@ describe("bounds of expressions", () => {
     );
   });
 
+  test("too much work is refused also where CEL swallows the errors of a part", () => {
+    const heavy = `size("aaaaaaaaaa".split("")${'.map(x, "aaaaaaaaaa").join("").split("")'.repeat(9)}) > 0`;
+    assert.match(failure(`\${{ ${heavy} || true }}`), /loops do too much/u);
+    assert.match(failure(`\${{ [1, 2].exists(z, z == 2 || ${heavy}) }}`), /loops do too much/u);
+  });
+
+  test("each evaluation has the whole bound for itself", () => {
+    const list = Array.from({ length: 2_000 }, (_, index) => index);
+    for (let round = 0; round < 400; round += 1) {
+      const value = evaluate("${{ size(parameters.list.map(x, x)) }}", {
+        ...scope,
+        parameters: { list },
+      });
+      assert.equal(value, 2_000);
+    }
+  });
+
   test("loops within the bound work, also when run again", () => {
     for (let round = 0; round < 3; round += 1) {
       assert.deepEqual(run("parameters.list.filter(x, x > 1).map(x, x * 2)"), [4, 6]);
