@@ -72,7 +72,7 @@ suite("a group over its life", () => {
     );
     group.keep(await executor.apply(group.context()));
     const pid = Number(readFileSync(join(group.workDirectory, "run", "template", "pid"), "utf8"));
-    assert.ok(processesWith("tail").includes(pid));
+    await until(() => processesWith("tail").includes(pid));
     await executor.destroy(group.context());
     await until(() => !processesWith("tail").includes(pid));
   });
