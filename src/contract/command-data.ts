@@ -62,6 +62,19 @@ const reset = z
   .optional()
   .meta({ description: "Parameters that return to their default" });
 
+const templates = z
+  .array(templateReference, { error: "must be a list of templates" })
+  .min(1, { error: "must name a template" })
+  .max(20, { error: "must have at most 20 templates" })
+  .optional()
+  .meta({ description: "In place of `template`; more than one is not available in this version" });
+
+const notBoth = (given: {
+  readonly template?: string | undefined;
+  readonly templates?: readonly string[] | undefined;
+}): boolean => given.template === undefined || given.templates === undefined;
+const notBothError = { error: "must not stand beside templates", path: ["template"] };
+
 const later = z.json().optional().meta({ description: "Not available in this version" });
 
 const run = text(64).optional().meta({ description: "Id of the run, unless `subject` names it" });
@@ -99,8 +112,8 @@ const templateVersion = z.strictObject(
 const create = z.strictObject(
   {
     name: environmentName.optional().meta({ description: "Unless `subject` names it" }),
-    template: templateReference,
-    templates: later,
+    template: templateReference.optional(),
+    templates,
     parameters: parameters.optional(),
     description: description.optional(),
     tags: environmentTags.optional(),
@@ -108,12 +121,15 @@ const create = z.strictObject(
     parallelism,
   },
   { error: "must be a map with a template" },
-);
+).refine((given) => (given.template === undefined) !== (given.templates === undefined), {
+  error: "must be given, or templates in its place",
+  path: ["template"],
+});
 
 const update = z.strictObject(
   {
     template: templateReference.optional(),
-    templates: later,
+    templates,
     parameters: parameters.optional(),
     reset,
     description: description.optional(),
@@ -125,7 +141,7 @@ const update = z.strictObject(
     parallelism,
   },
   { error: "must be a map" },
-);
+).refine(notBoth, notBothError);
 
 const destroy = z.strictObject(
   {
@@ -149,13 +165,13 @@ const action = z.strictObject(
 const plan = z.strictObject(
   {
     template: templateReference.optional(),
-    templates: later,
+    templates,
     parameters: parameters.optional(),
     reset,
     parallelism,
   },
   { error: "must be a map" },
-);
+).refine(notBoth, notBothError);
 
 const apply = z.strictObject(
   { plan: text(64).meta({ description: "Id of a plan that is ready" }), deferred, parallelism },

@@ -1,0 +1,252 @@
+import { parseCommand, type ParsedCommand } from "../contract/commands.ts";
+import { laterCommandTypes, type Command } from "../domain/command.ts";
+import { failureOf, GlasshouseError, type ErrorCode } from "../domain/errors.ts";
+import { commandEventData } from "../domain/event-data.ts";
+import type { EventType, NewEvent } from "../domain/event.ts";
+import { timestamp } from "../ports/clock.ts";
+import type { Page, PageRequest } from "../ports/page.ts";
+import type { Tx } from "../ports/store.ts";
+import { bodyHmac, keptData } from "./command-body.ts";
+import type { Services } from "./deps.ts";
+import { Moved, type CommandRequest, type Effect, type Effected } from "./effect.ts";
+import { prepare } from "./prepare.ts";
+
+export type { CommandRequest } from "./effect.ts";
+
+/**
+ * The one way in for every command. Resolves when the command is committed: with its run queued, or done when it needs
+ * none. Safe to repeat: the same source and id with the same body gives the same command back, whatever became of it, and
+ * a refusal by state the same refusal. Errors: `invalid-request` with pointers into `data`, `command-reused` (same id,
+ * another body), `not-available`, `precondition-failed`, `too-many`, and those of each command.
+ */
+export async function accept(deps: Services, request: CommandRequest): Promise<Command> {
+  const parsed = parseCommand(request.type, request.data);
+  if (laterCommandTypes.includes(parsed.type)) {
+    throw new GlasshouseError("not-available", `${parsed.type} is not available in this version.`);
+  }
+  const asked: Incoming = {
+    request,
+    parsed,
+    commandId: deps.clock.id("command"),
+    hmac: bodyHmac(deps.sealer, request),
+  };
+  const known = await deps.store.read((tx) => tx.commands.bySource(request.source, request.id));
+  if (known !== null) return sameAgain(known, asked);
+  try {
+    refuseLate(deps, request);
+    return await takeIn(deps, asked);
+  } catch (error) {
+    if (!isKept(error) || request.keepRefusal === false) throw error;
+    return keepRefusal(deps, asked, error);
+  }
+}
+
+export async function getCommand(deps: Pick<Services, "store">, id: string): Promise<Command> {
+  const command = await deps.store.read((tx) => tx.commands.get(id));
+  if (command !== null) return command;
+  throw new GlasshouseError(
+    "not-found",
+    `There is no command ${id}: check the id; commands are kept 90 days.`,
+  );
+}
+
+/** Newest first. */
+export async function listCommands(
+  deps: Pick<Services, "store">,
+  page: PageRequest,
+): Promise<Page<Command>> {
+  return deps.store.read((tx) => tx.commands.list(page));
+}
+
+interface Incoming {
+  readonly request: CommandRequest;
+  readonly parsed: ParsedCommand;
+  readonly commandId: string;
+  readonly hmac: string;
+}
+
+/** What is prepared may be overtaken by other commands; more often than this it is not bad luck. */
+const mostPreparations = 8;
+
+async function takeIn(deps: Services, asked: Incoming): Promise<Command> {
+  for (let preparations = 1; ; preparations += 1) {
+    const effect = await prepare(deps, asked);
+    try {
+      return await deps.store.transact((tx) => commit(tx, deps, { ...asked, effect }));
+    } catch (error) {
+      if (!(error instanceof Moved)) throw error;
+      if (preparations < mostPreparations) continue;
+      throw new GlasshouseError(
+        "unavailable",
+        `${asked.parsed.type} was overtaken by other commands ${preparations} times; send it again.`,
+      );
+    }
+  }
+}
+
+async function commit(
+  tx: Tx,
+  deps: Services,
+  asked: Incoming & { readonly effect: Effect },
+): Promise<Command> {
+  const { request } = asked;
+  const known = await tx.commands.bySource(request.source, request.id);
+  if (known !== null) return sameAgain(known, asked);
+  const now = timestamp(deps.clock);
+  const effected = await asked.effect(tx, now);
+  const command = commandRow(asked, effected, now);
+  await tx.commands.insert(command);
+  const subject = subjectOf(effected, command, await nameOf(tx, effected.environmentId));
+  const about = { environmentId: command.environmentId, subject, commandId: command.id };
+  const accepted: NewEvent = {
+    ...about,
+    type: "command.accepted",
+    data: commandEventData({ ...command, status: "accepted", finishedAt: null }),
+  };
+  const caused = effected.events.map((event) => ({ ...event, commandId: command.id }));
+  const completed: NewEvent = {
+    ...about,
+    type: "command.completed",
+    data: commandEventData(command),
+  };
+  const events = [accepted, ...caused, ...(effected.status === "completed" ? [completed] : [])];
+  await tx.events.append(events, now);
+  await audit(tx, deps, { command, subject, now });
+  return command;
+}
+
+async function nameOf(tx: Tx, environmentId: string | null | undefined): Promise<string | null> {
+  if (environmentId === null || environmentId === undefined) return null;
+  return (await tx.environments.get(environmentId))?.name ?? null;
+}
+
+function subjectOf(effected: Effected, command: Command, name: string | null): string {
+  if (name !== null) return `environments/${name}`;
+  return effected.events[0]?.subject ?? `commands/${command.id}`;
+}
+
+function commandRow(asked: Incoming, effected: Effected, now: string): Command {
+  const { request } = asked;
+  return {
+    id: asked.commandId,
+    source: request.source,
+    sourceId: request.id,
+    type: asked.parsed.type,
+    subject: request.subject,
+    bodyHmac: asked.hmac,
+    data: effected.data,
+    status: effected.status,
+    failure: null,
+    environmentId: effected.environmentId ?? null,
+    templateId: effected.templateId ?? null,
+    runId: effected.runId ?? null,
+    planId: effected.planId ?? null,
+    actor: request.actor,
+    correlationId: request.correlationId ?? null,
+    traceparent: request.traceparent ?? null,
+    createdAt: now,
+    finishedAt: effected.status === "completed" ? now : null,
+  };
+}
+
+async function audit(
+  tx: Tx,
+  deps: Services,
+  of: { readonly command: Command; readonly subject: string; readonly now: string },
+): Promise<void> {
+  const { command, subject, now } = of;
+  await tx.audits.append({
+    id: deps.clock.id("event"),
+    time: now,
+    actor: command.actor,
+    action: command.type,
+    subject,
+    commandId: command.id,
+    detail: {
+      status: command.status,
+      ...(command.failure === null ? {} : { code: command.failure.code }),
+      ...(command.runId === null ? {} : { run: command.runId }),
+    },
+  });
+}
+
+/** The same command again: what it became. Another body under its id: refused. A refused one: refused in the same words. */
+function sameAgain(known: Command, asked: Incoming): Command {
+  if (known.bodyHmac !== asked.hmac) {
+    throw new GlasshouseError(
+      "command-reused",
+      `The command id ${known.sourceId} of ${known.source} was used for another ${known.type} on ${known.createdAt}: use a new id for a new command.`,
+    );
+  }
+  if (known.status !== "refused" || known.failure === null) return known;
+  const { code, message, details } = known.failure;
+  throw new GlasshouseError(code, message, details === undefined ? {} : { details });
+}
+
+function refuseLate(deps: Services, { deadline, type }: CommandRequest): void {
+  if (deadline === null || deadline === undefined) return;
+  const at = Date.parse(deadline);
+  if (Number.isNaN(at)) {
+    throw new GlasshouseError(
+      "invalid-request",
+      `The deadline "${deadline}" of ${type} is no RFC 3339 time.`,
+    );
+  }
+  if (at >= deps.clock.now()) return;
+  throw new GlasshouseError(
+    "conflict",
+    `${type} came after its deadline ${deadline}: send it again with a later one if it is still wanted.`,
+  );
+}
+
+/** Refusals by the present state; the others (form, limits, things that are down) may be asked again with the same id. */
+const keptCodes: readonly ErrorCode[] = [
+  "invalid-parameters",
+  "not-found",
+  "conflict",
+  "already-exists",
+  "in-use",
+  "requirement-cycle",
+  "plan-stale",
+  "plan-expired",
+  "precondition-failed",
+];
+
+function isKept(error: unknown): error is GlasshouseError {
+  return error instanceof GlasshouseError && keptCodes.includes(error.code);
+}
+
+/** Remembers the refusal, then refuses. When the same command was accepted meanwhile, that one counts. */
+async function keepRefusal(
+  deps: Services,
+  asked: Incoming,
+  error: GlasshouseError,
+): Promise<Command> {
+  const { request } = asked;
+  const known = await deps.store.transact(async (tx) => {
+    const earlier = await tx.commands.bySource(request.source, request.id);
+    if (earlier !== null) return earlier;
+    const now = timestamp(deps.clock);
+    const data = keptData(asked.parsed.data);
+    const row = commandRow(asked, { status: "completed", data, events: [] }, now);
+    const environment =
+      request.subject === null || !request.type.startsWith("environment.")
+        ? null
+        : await tx.environments.find(request.subject);
+    const command: Command = {
+      ...row,
+      status: "refused",
+      failure: failureOf(error),
+      environmentId: environment?.id ?? null,
+    };
+    await tx.commands.insert(command);
+    const type: EventType = "command.refused";
+    const subject =
+      environment === null ? `commands/${command.id}` : `environments/${environment.name}`;
+    const about = { environmentId: command.environmentId, subject, commandId: command.id };
+    await tx.events.append([{ ...about, type, data: commandEventData(command) }], now);
+    await audit(tx, deps, { command, subject, now });
+    return command;
+  });
+  return sameAgain(known, asked);
+}

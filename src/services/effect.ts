@@ -1,0 +1,56 @@
+import type { ParsedCommand, DataOf } from "../contract/commands.ts";
+import type { NewEvent } from "../domain/event.ts";
+import type { Json } from "../lib/json.ts";
+import type { Tx } from "../ports/store.ts";
+
+/** A command as it comes in, from whichever way. (`source`, `id`) is its idempotency key. */
+export interface CommandRequest {
+  readonly source: string;
+  readonly id: string;
+  readonly type: string;
+  /** Environment, template or run: name or id. */
+  readonly subject: string | null;
+  readonly data: unknown;
+  /** Recorded as a claim. */
+  readonly actor: string;
+  /** A template's folder as a tar.gz, for `template.register`, in place of `data.archive`. */
+  readonly archive?: Uint8Array;
+  readonly correlationId?: string | null;
+  readonly traceparent?: string | null;
+  /** The environment's sequence that the sender has read; another one is `precondition-failed`. */
+  readonly ifSequence?: number | null;
+  /** RFC 3339; a command that comes later is refused. */
+  readonly deadline?: string | null;
+  /** False for senders that ask again with the same id until it is possible: their refusals are not kept. */
+  readonly keepRefusal?: boolean;
+}
+
+/** What preparing a command is given. */
+export interface Asked<T extends ParsedCommand["type"]> {
+  readonly request: CommandRequest;
+  readonly data: DataOf<T>;
+  /** The command's id, also when it is prepared again. */
+  readonly commandId: string;
+}
+
+/**
+ * What a command does, in the one transaction that accepts it. It may run again, so it has no effects but those on `tx`.
+ * Throws a `GlasshouseError` to refuse, or `Moved` when what was prepared no longer holds.
+ */
+export type Effect = (tx: Tx, now: string) => Promise<Effected>;
+
+export interface Effected {
+  /** `accepted`: a run ends it. `completed`: it is done. */
+  readonly status: "accepted" | "completed";
+  readonly environmentId?: string | null;
+  readonly templateId?: string | null;
+  readonly runId?: string | null;
+  readonly planId?: string | null;
+  /** The command's body as it is kept: secrets as references. */
+  readonly data: Json;
+  /** Changes of status, queue and so on, after the command's own event. */
+  readonly events: readonly NewEvent[];
+}
+
+/** What was prepared no longer fits what the store holds: prepare again. Never leaves `accept`. */
+export class Moved extends Error {}
