@@ -52,7 +52,7 @@ export const infoView = z
   })
   .meta({ id: "Info" });
 
-const text = (id: string, path: string, more: { summary: string; type: string }) =>
+const text = <Id extends string>(id: Id, path: string, more: { summary: string; type: string }) =>
   ({
     id,
     method: "GET",
