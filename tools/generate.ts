@@ -1,6 +1,21 @@
-import { writeFileSync } from "node:fs";
-import { join } from "node:path";
+import { mkdirSync, writeFileSync } from "node:fs";
+import { dirname, join } from "node:path";
+import * as command from "../src/adapters/executors/command/settings.ts";
+import * as terraform from "../src/adapters/executors/terraform/settings.ts";
+import { templateJsonSchema } from "../src/contract/template-schema.ts";
 import { errorsPage } from "./errors-page.ts";
 
 /** `npm run generate`: writes the pages that are made from the source. Tests fail while they differ. */
-writeFileSync(join(import.meta.dirname, "../docs/errors.md"), errorsPage());
+function write(path: string, text: string): void {
+  const file = join(import.meta.dirname, "..", path);
+  mkdirSync(dirname(file), { recursive: true });
+  writeFileSync(file, text);
+}
+
+const templateSchema = templateJsonSchema([
+  { name: "command", settings: command.settingsShape },
+  { name: "terraform", settings: terraform.settingsShape },
+]);
+
+write("docs/errors.md", errorsPage());
+write("docs/reference/template.schema.json", `${JSON.stringify(templateSchema, null, 2)}\n`);
