@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
-import { existsSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { execFileSync } from "node:child_process";
+import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, suite, test } from "node:test";
@@ -97,6 +98,27 @@ for (const { name, executor, skip } of engines) {
         made.observed.map(({ address }) => address),
         ["module.m.local_file.it", "module.m.time_static.now"],
       );
+    });
+
+    test("a module from elsewhere is part of the record: destroy works when its repository is gone", async () => {
+      const { group, file } = begin();
+      const repository = mkdtempSync(join(root, "r-"));
+      writeFileSync(join(repository, "main.tf"), place(file, "").files["main.tf"]?.text ?? "");
+      const git = (...args: readonly string[]): unknown =>
+        execFileSync("git", ["-c", "user.name=t", "-c", "user.email=t@example.com", ...args], {
+          cwd: repository,
+        });
+      git("init", "--quiet");
+      git("add", ".");
+      git("commit", "--quiet", "--message", "a module");
+      const text = `module "m" {\n  source = "git::file://${repository}"\n}\n`;
+      group.change({ settings: { source: "." }, files: { "main.tf": { text } }, outputs: [] });
+      group.keep(await executor.apply(group.context()));
+      assert.ok(existsSync(file));
+      rmSync(repository, { recursive: true });
+      group.loseWorkDirectory();
+      await executor.destroy(group.context());
+      assert.ok(!existsSync(file));
     });
 
     test("a provider that is nowhere to be had is named", async () => {

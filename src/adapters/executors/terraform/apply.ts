@@ -6,6 +6,7 @@ import { checkFreeSpace, removeAll, withDirectory, writePrivate } from "./direct
 import { EventJournal } from "./event-journal.ts";
 import { leakError } from "./leaks.ts";
 import { harvest } from "./harvest.ts";
+import type { Initialised } from "./init.ts";
 import { ensureInit } from "./init.ts";
 import type { Job, Means } from "./job.ts";
 import { prepareJob } from "./job.ts";
@@ -22,8 +23,8 @@ export async function applyGroup(ctx: ExecutorContext, means: Means): Promise<Ex
     const job = await prepareJob(ctx, means);
     const before = await startingState(job);
     const operation = ctx.sealedPlan === null ? "apply" : "saved plan";
-    const { state, journal, lockFile } = await change(job, before, operation);
-    return await resultOf(job, { state, lockFile, changes: journal.changes });
+    const { state, journal, initialised } = await change(job, before, operation);
+    return await resultOf(job, { state, initialised, changes: journal.changes });
   });
 }
 
@@ -53,7 +54,7 @@ export async function destroyGroup(ctx: ExecutorContext, means: Means): Promise<
 export interface Ended {
   readonly state: TerraformState;
   readonly journal: EventJournal;
-  readonly lockFile: string | null;
+  readonly initialised: Initialised;
 }
 
 type Operation = "apply" | "saved plan" | "destroy";
@@ -104,7 +105,7 @@ async function changeOnce(
   how: { readonly operation: Operation; readonly forceInit: boolean },
 ): Promise<Once> {
   const { ctx, layout, launcher, variables, redact, means } = job;
-  const lockFile = await ensureInit(job, before, how.forceInit);
+  const initialised = await ensureInit(job, before, how.forceInit);
   await writePrivate(layout.state, before.bytes);
   const saved = how.operation === "saved plan" ? ctx.sealedPlan : null;
   if (saved !== null) await writePrivate(layout.plan, saved);
@@ -126,7 +127,7 @@ async function changeOnce(
   await removeAll([layout.plan]);
   journal.close();
   const state = await concludeState(job, { before, journal, exit });
-  return { exit, ended: { state, journal, lockFile } };
+  return { exit, ended: { state, journal, initialised } };
 }
 
 function argumentsFor(operation: Operation, plan: string): readonly string[] {

@@ -5,6 +5,8 @@ import { z } from "zod";
 import { GlasshouseError } from "../../../domain/errors.ts";
 import { errorFrom } from "./diagnostics.ts";
 import { exists, readIfThere, removeAll, writePrivate } from "./directory.ts";
+import type { Layout } from "./directory.ts";
+import { packModules, unpackModules } from "./frozen-modules.ts";
 import type { Job } from "./job.ts";
 import { Mutex } from "./mutex.ts";
 import type { TerraformState } from "./state-file.ts";
@@ -16,61 +18,86 @@ const initMark = z.object({
   /** The lock file that it started from, and the one that it left. */
   startedFrom: z.string().nullable(),
   lockFile: z.string().nullable(),
+  modules: z.string().nullable(),
 });
+
+/** What an `init` gave and a later one has to give again. */
+export interface Initialised {
+  readonly lockFile: string | null;
+  /** Modules from elsewhere, packed; null when there are none, or too much of them. */
+  readonly modules: string | null;
+}
+
+const nothing: Initialised = { lockFile: null, modules: null };
 
 /** A shared plug-in cache is not safe for several at once (hashicorp/terraform#31964), so there is one in this process. */
 const initialisation = new Mutex();
 
 /**
  * Sees to it that modules and providers are there: not at all when everything is built in, and only anew when the
- * configuration, its lock file or the engine changed, or `force` says that Terraform asked for it. Returns the lock file
- * that the work then uses, null when there is none.
+ * configuration, its lock file or the engine changed, or `force` says that Terraform asked for it. Returns what the work
+ * then uses.
  */
 export async function ensureInit(
   job: Job,
   state: TerraformState | null,
   force = false,
-): Promise<string | null> {
-  const { layout } = job;
+): Promise<Initialised> {
+  const { layout, ctx } = job;
   const providers = state?.providers ?? [];
-  if (!force && !job.configuration.needsInit && providers.length === 0) return null;
-  const before = await startingLock(job);
+  if (!force && !job.configuration.needsInit && providers.length === 0) return nothing;
+  const start = await startingPoint(job);
   const fingerprint = fingerprintOf(job);
   const mark = await readMark(layout.initMark);
   if (
     !force &&
     mark?.fingerprint === fingerprint &&
-    (before.text === mark.startedFrom || before.text === mark.lockFile) &&
+    (start.lockFile === mark.startedFrom || start.lockFile === mark.lockFile) &&
     providers.every((provider) => mark.lockFile?.includes(`"${provider}"`)) &&
     (await exists(join(layout.module, ".terraform")))
   ) {
     await layLock(job, mark.lockFile);
-    return mark.lockFile;
+    return mark;
   }
-  await layLock(job, before.text);
-  await initialisation.run(job.ctx.signal, () => init(job, state, before.frozen && !force));
-  const lockFile = (await readIfThere(layout.lock))?.toString("utf8") ?? null;
-  await writePrivate(
-    layout.initMark,
-    JSON.stringify({ fingerprint, startedFrom: before.text, lockFile }),
-  );
-  return lockFile;
+  await layLock(job, start.lockFile);
+  await initialisation.run(ctx.signal, () => init(job, state, force ? nothing : start.frozen));
+  const done = {
+    lockFile: (await readIfThere(layout.lock))?.toString("utf8") ?? null,
+    modules: await foreignModules(job),
+  };
+  const text = JSON.stringify({ fingerprint, startedFrom: start.lockFile, ...done });
+  await writePrivate(layout.initMark, text);
+  return done;
+}
+
+/** What the last `init` here gave, for a result that was lost. */
+export async function lastInit(layout: Layout): Promise<Initialised> {
+  return (await readMark(layout.initMark)) ?? nothing;
+}
+
+/** Modules of the template itself are kept with it. */
+async function foreignModules({ configuration, layout }: Job): Promise<string | null> {
+  const foreign = configuration.moduleSources.some((source) => !/^\.\.?\//u.test(source));
+  return foreign ? await packModules(join(layout.module, ".terraform", "modules")) : null;
 }
 
 /**
  * The template's own lock file counts first. Otherwise it is the one of the last apply: unchangeable while the files are
- * the same, a starting point when they have changed.
+ * the same, as the modules are, and a starting point when they have changed.
  */
-async function startingLock(
+async function startingPoint(
   job: Job,
-): Promise<{ readonly text: string | null; readonly frozen: boolean }> {
+): Promise<{ readonly lockFile: string | null; readonly frozen: Initialised }> {
   const { ctx, settings, memory, layout, filesDigest } = job;
   const own = `${settings.source === "" ? "" : `${settings.source}/`}.terraform.lock.hcl`;
+  const same = memory !== null && memory.filesDigest === filesDigest;
+  const modules = same ? memory.modules : null;
   if (ctx.files.paths.includes(own)) {
-    return { text: await readFile(layout.lock, "utf8"), frozen: false };
+    const lockFile = await readFile(layout.lock, "utf8");
+    return { lockFile, frozen: { lockFile: null, modules } };
   }
-  const text = memory?.lockFile ?? null;
-  return { text, frozen: text !== null && memory?.filesDigest === filesDigest };
+  const lockFile = memory?.lockFile ?? null;
+  return { lockFile, frozen: { lockFile: same ? lockFile : null, modules } };
 }
 
 async function layLock(job: Job, text: string | null): Promise<void> {
@@ -100,16 +127,23 @@ async function readMark(path: string): Promise<z.infer<typeof initMark> | null> 
   }
 }
 
-async function init(job: Job, state: TerraformState | null, frozen: boolean): Promise<void> {
+async function init(job: Job, state: TerraformState | null, frozen: Initialised): Promise<void> {
   const { ctx, layout, launcher, redact, program } = job;
   await removeAll([layout.initMark]);
+  if (frozen.modules !== null) {
+    await unpackModules(frozen.modules, join(layout.module, ".terraform", "modules"));
+  }
+  const options = [
+    ...(frozen.lockFile === null ? [] : ["-lockfile=readonly"]),
+    ...(frozen.modules === null ? [] : ["-get=false"]),
+  ];
   // The state says which providers are needed for objects that the configuration no longer names.
   const borrowed = state !== null && !(await exists(layout.state));
   if (borrowed) await writePrivate(layout.state, state.bytes);
   const lines: string[] = [];
   try {
     const exit = await runTerraform(launcher, ctx, {
-      args: ["init", "-input=false", "-no-color", ...(frozen ? ["-lockfile=readonly"] : [])],
+      args: ["init", "-input=false", "-no-color", ...options],
       outputFile: layout.initOutput,
       onLine: (line) => {
         if (line.trim() === "") return;

@@ -5,6 +5,8 @@ import type { Json } from "../../../lib/json.ts";
 const memory = z.object({
   /** The dependency lock file after the first `init`; null when none was needed. */
   lockFile: z.string().nullable(),
+  /** Modules from elsewhere, packed; null when there are none, or too much of them. */
+  modules: z.string().nullable().default(null),
   /** Digest of the files it belongs to. */
   filesDigest: z.string(),
   engine: z.object({ product: z.string(), version: z.string() }),

@@ -1,6 +1,7 @@
 import type { Change } from "../../../domain/resource.ts";
 import type { ExecutorResult } from "../../../ports/executor.ts";
 import type { Mask } from "../../../lib/mask.ts";
+import type { Initialised } from "./init.ts";
 import type { Job } from "./job.ts";
 import { secretTexts } from "./mask.ts";
 import type { Memory } from "./memory.ts";
@@ -12,12 +13,12 @@ export async function resultOf(
   job: Job,
   ended: {
     readonly state: TerraformState;
-    readonly lockFile: string | null;
+    readonly initialised: Initialised;
     readonly changes: readonly Change[];
   },
 ): Promise<ExecutorResult> {
   const { ctx, program, filesDigest, redact } = job;
-  const { state, lockFile, changes } = ended;
+  const { state, initialised, changes } = ended;
   addSecretsOf(state, job.mask);
   const outputs = await collectOutputs({
     outputs: state.outputs,
@@ -26,7 +27,8 @@ export async function resultOf(
     seal: (name, plain) => ctx.seal(name, plain),
   });
   const memory = {
-    lockFile,
+    lockFile: initialised.lockFile,
+    modules: initialised.modules,
     filesDigest,
     engine: { product: program.product, version: program.version },
     serial: state.serial,

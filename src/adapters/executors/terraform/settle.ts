@@ -1,7 +1,8 @@
 import type { ExecutorContext, ExecutorResult, Settlement } from "../../../ports/executor.ts";
-import { layoutOf, readIfThere, withDirectory } from "./directory.ts";
+import { layoutOf, withDirectory } from "./directory.ts";
 import type { Harvest } from "./harvest.ts";
 import { harvest } from "./harvest.ts";
+import { lastInit } from "./init.ts";
 import type { Means } from "./job.ts";
 import { prepareJob } from "./job.ts";
 import { leakText } from "./leaks.ts";
@@ -20,7 +21,6 @@ export async function settleGroup(
   return await withDirectory(ctx.workDirectory, ctx.signal, async () => {
     const layout = layoutOf(ctx.workDirectory, parseSettings(ctx.settings).source);
     const left = await harvest(ctx, layout);
-    const lockFile = await readIfThere(layout.lock);
     await sealHarvest(ctx, layout, left);
     if (left.leaks.length > 0) {
       return {
@@ -30,8 +30,7 @@ export async function settleGroup(
         addresses: left.leaks.map(({ address }) => address),
       };
     }
-    const text = lockFile?.toString("utf8") ?? null;
-    const result = left.finished ? await lostResult(ctx, means, { left, lockFile: text }) : null;
+    const result = left.finished ? await lostResult(ctx, means, left) : null;
     return result === null ? { kind: "again" } : { kind: "done", result };
   });
 }
@@ -40,14 +39,14 @@ export async function settleGroup(
 async function lostResult(
   ctx: ExecutorContext & { readonly operation: "apply" | "destroy" },
   means: Means,
-  { left, lockFile }: { readonly left: Harvest; readonly lockFile: string | null },
+  left: Harvest,
 ): Promise<ExecutorResult | null> {
   const { state, changes } = left;
   if (state === null || (ctx.operation === "destroy" && state.instances.length > 0)) return null;
   try {
     const job = await prepareJob(ctx, means);
-    const used = job.configuration.needsInit ? lockFile : null;
-    return await resultOf(job, { state, changes, lockFile: used });
+    const initialised = await lastInit(job.layout);
+    return await resultOf(job, { state, changes, initialised });
   } catch {
     // Doing it again says what is in the way.
     return null;
