@@ -20,13 +20,17 @@ interface Suite {
 const suites: Readonly<Record<string, Suite>> = {
   unit: {
     patterns: ["src/**/*.test.ts", "test/*.test.ts", "tools/**/*.test.ts"],
-    except: ["src/**/crash.test.ts"],
     isolation: "none",
     timeoutMs: 60_000,
   },
-  system: { patterns: ["test/system/**/*.test.ts"], isolation: "process", timeoutMs: 600_000 },
+  system: {
+    patterns: ["test/system/**/*.test.ts"],
+    except: ["test/system/**/crash.test.ts"],
+    isolation: "process",
+    timeoutMs: 600_000,
+  },
   crash: {
-    patterns: ["test/crash/**/*.test.ts", "src/**/crash.test.ts"],
+    patterns: ["test/crash/**/*.test.ts", "test/system/**/crash.test.ts"],
     isolation: "process",
     timeoutMs: 3_600_000,
   },
