@@ -45,7 +45,7 @@ async function create(tx: Tx, deps: Services, of: Creation): Promise<Effected> {
     given: data.parameters ?? {},
     now,
   });
-  const facts = { id: ids.environment, name, tags: data.tags ?? template.tags };
+  const facts = { id: ids.environment, name, tags: data.tags ?? {} };
   const requires = await resolveRequirements(tx, {
     environment: facts,
     body: template.body,
@@ -84,7 +84,7 @@ function environmentRow(
     id: ids.environment,
     name,
     tags: of.tags,
-    description: description ?? template.description,
+    description: description ?? "",
     status: "deploying",
     reason: "its creation is queued",
     failure: null,

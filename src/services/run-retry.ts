@@ -11,6 +11,7 @@ import { Moved, type Asked, type Effect, type Effected } from "./effect.ts";
 import { environmentEvent } from "./environment-update.ts";
 import { runEvent } from "./queue.ts";
 import { subjectRun } from "./run-find.ts";
+import { allSteps } from "./step.ts";
 
 /**
  * The same run once more: what failed, was cancelled or waits is tried again, what succeeded stays. Errors: `conflict`
@@ -156,22 +157,11 @@ function changed(run: Run): boolean {
   return changes && (run.startedAt !== null || run.status === "queued");
 }
 
-const pageSize = 500;
-
 async function troubledSteps(tx: ReadTx, run: Run): Promise<readonly Step[]> {
-  const found: Step[] = [];
-  let cursor: string | null = null;
-  do {
-    const page: { readonly items: readonly Step[]; readonly next: string | null } =
-      await tx.steps.list(run.id, { limit: pageSize, cursor });
-    found.push(
-      ...page.items.filter(
-        ({ status }) => status === "failed" || status === "cancelled" || status === "waiting",
-      ),
-    );
-    cursor = page.next;
-  } while (cursor !== null);
-  return found;
+  const steps = await allSteps(tx, run.id);
+  return steps.filter(
+    ({ status }) => status === "failed" || status === "cancelled" || status === "waiting",
+  );
 }
 
 /** The addresses lie in the steps' input, where their executor finds them. */

@@ -1,0 +1,115 @@
+import { effectiveParameters } from "../domain/desired.ts";
+import type { CheckState } from "../domain/check.ts";
+import type { Environment, EnvironmentStatus } from "../domain/environment.ts";
+import type { ObservedResource, Resource } from "../domain/resource.ts";
+import type { Parameter } from "../domain/template.ts";
+import type { Values } from "../domain/value.ts";
+import type { Page, PageRequest } from "../ports/page.ts";
+import type { GroupPlace } from "../ports/repositories.ts";
+import type { ReadTx } from "../ports/store.ts";
+import type { Reads } from "./deps.ts";
+import { presentTemplateId } from "./desired-change.ts";
+import { findEnvironment } from "./environment-find.ts";
+import type { PlanRead } from "./plan.ts";
+import { readRuns, type RunRead } from "./run.ts";
+
+export interface EnvironmentRead {
+  readonly environment: Environment;
+  /** Those in effect: defaults filled in, secrets as references. */
+  readonly parameters: Values;
+}
+
+/** Errors: `not-found`. */
+export async function getEnvironment(deps: Reads, idOrName: string): Promise<EnvironmentRead> {
+  return deps.store.read(async (tx) => {
+    const environment = await findEnvironment(tx, idOrName);
+    return withParameters(tx, environment, new Map());
+  });
+}
+
+/** Newest first; destroyed ones only when they are asked for. */
+export async function listEnvironments(
+  deps: Reads,
+  filter: { readonly status?: EnvironmentStatus; readonly includeDestroyed?: boolean },
+  page: PageRequest,
+): Promise<Page<EnvironmentRead>> {
+  return deps.store.read(async (tx) => {
+    const { items, next } = await tx.environments.list(filter, page);
+    const known: Declarations = new Map();
+    const reads: EnvironmentRead[] = [];
+    for (const environment of items) reads.push(await withParameters(tx, environment, known));
+    return { items: reads, next };
+  });
+}
+
+type Declarations = Map<string, Readonly<Record<string, Parameter>>>;
+
+async function withParameters(
+  tx: ReadTx,
+  environment: Environment,
+  known: Declarations,
+): Promise<EnvironmentRead> {
+  const id = presentTemplateId(environment);
+  const declared = known.get(id) ?? (await tx.templates.get(id))?.body.parameters ?? {};
+  known.set(id, declared);
+  const given = environment.desired.templates[0]?.parameters ?? {};
+  return { environment, parameters: effectiveParameters(declared, given) };
+}
+
+export interface EnvironmentResources {
+  readonly environment: Environment;
+  readonly resources: readonly Resource[];
+  readonly observed: readonly (ObservedResource & GroupPlace & { readonly observedAt: string })[];
+}
+
+/** What its template declares of resources, and what executors found. Errors: `not-found`. */
+export async function listEnvironmentResources(
+  deps: Reads,
+  idOrName: string,
+): Promise<EnvironmentResources> {
+  return deps.store.read(async (tx) => {
+    const environment = await findEnvironment(tx, idOrName);
+    return {
+      environment,
+      resources: await tx.resources.ofEnvironment(environment.id),
+      observed: await tx.resources.observedOf(environment.id),
+    };
+  });
+}
+
+/** Newest first. Errors: `not-found`. */
+export async function listEnvironmentRuns(
+  deps: Reads,
+  idOrName: string,
+  page: PageRequest,
+): Promise<Page<RunRead>> {
+  return deps.store.read(async (tx) => {
+    const { id } = await findEnvironment(tx, idOrName);
+    const { items, next } = await tx.runs.list({ environmentId: id }, page);
+    return { items: await readRuns(tx, items), next };
+  });
+}
+
+/** Newest first. Errors: `not-found`. */
+export async function listEnvironmentPlans(
+  deps: Reads,
+  idOrName: string,
+  page: PageRequest,
+): Promise<Page<PlanRead>> {
+  return deps.store.read(async (tx) => {
+    const { id, name } = await findEnvironment(tx, idOrName);
+    const { items, next } = await tx.plans.list(id, page);
+    return { items: items.map((plan) => ({ plan, environmentName: name })), next };
+  });
+}
+
+/** Its checks and what was last seen. Errors: `not-found`. */
+export async function listEnvironmentChecks(
+  deps: Reads,
+  idOrName: string,
+): Promise<readonly CheckState[]> {
+  return deps.store.read(async (tx) => {
+    const { id } = await findEnvironment(tx, idOrName);
+    return tx.checks.list(id);
+  });
+}
