@@ -2,7 +2,7 @@ import { GlasshouseError } from "../../../domain/errors.ts";
 import type { ExecutorContext, ExecutorResult } from "../../../ports/executor.ts";
 import type { ChildExit } from "../../../clients/process/warden.ts";
 import { asksForInit, errorFrom } from "./diagnostics.ts";
-import { checkFreeSpace, removeAll, withDirectory, writePrivate } from "./directory.ts";
+import { checkFreeSpace, layoutOf, removeAll, withDirectory, writePrivate } from "./directory.ts";
 import { EventJournal } from "./event-journal.ts";
 import { leakError } from "./leaks.ts";
 import { harvest } from "./harvest.ts";
@@ -10,9 +10,11 @@ import type { Initialised } from "./init.ts";
 import { ensureInit } from "./init.ts";
 import type { Job, Means } from "./job.ts";
 import { prepareJob } from "./job.ts";
+import { parseMemory } from "./memory.ts";
 import { resultOf } from "./result.ts";
 import { concludeState, sealHarvest } from "./seal.ts";
 import { saveStateAlongside } from "./state-saver.ts";
+import { parseSettings } from "./settings.ts";
 import type { TerraformState } from "./state-file.ts";
 import { emptyState } from "./state-file.ts";
 import { endedByItself, runTerraform } from "./terraform-process.ts";
@@ -21,7 +23,7 @@ import { endedByItself, runTerraform } from "./terraform-process.ts";
 export async function applyGroup(ctx: ExecutorContext, means: Means): Promise<ExecutorResult> {
   return await withDirectory(ctx.workDirectory, ctx.signal, async () => {
     const job = await prepareJob(ctx, means);
-    const before = await startingState(job);
+    const before = (await startingState(ctx)) ?? emptyState(ctx.owner, job.program.version);
     const operation = ctx.sealedPlan === null ? "apply" : "saved plan";
     const { state, journal, initialised } = await change(job, before, operation);
     return await resultOf(job, { state, initialised, changes: journal.changes });
@@ -34,12 +36,16 @@ export async function applyGroup(ctx: ExecutorContext, means: Means): Promise<Ex
  */
 export async function destroyGroup(ctx: ExecutorContext, means: Means): Promise<void> {
   return await withDirectory(ctx.workDirectory, ctx.signal, async () => {
-    const job = await prepareJob(ctx, means);
-    const before = await startingState(job);
-    if (before.instances.length === 0) {
-      ctx.log(`The state (serial ${before.serial}) holds no objects: nothing is to be destroyed.`);
+    const before = await startingState(ctx);
+    if (before === null || before.instances.length === 0) {
+      const known =
+        before === null
+          ? "Nothing was ever begun"
+          : `The state (serial ${before.serial}) holds no objects`;
+      ctx.log(`${known}: nothing is to be destroyed.`);
       return;
     }
+    const job = await prepareJob(ctx, means);
     const { state } = await change(job, before, "destroy");
     const [left] = state.instances;
     if (left === undefined) return;
@@ -60,22 +66,23 @@ export interface Ended {
 type Operation = "apply" | "saved plan" | "destroy";
 
 /**
- * The state to start from, with whatever an earlier attempt left sealed first. Errors: `state-missing`; `suspected-leak`
- * while something may exist that nobody has accepted or found.
+ * The state to start from, with whatever an earlier attempt left sealed first. Null when there is none and nothing was
+ * ever begun: a first copy is stored before Terraform starts. Errors: `state-missing` when something was applied;
+ * `suspected-leak` while something may exist that nobody has accepted or found.
  */
-async function startingState(job: Job): Promise<TerraformState> {
-  const { ctx, layout, program } = job;
+async function startingState(ctx: ExecutorContext): Promise<TerraformState | null> {
+  const layout = layoutOf(ctx.workDirectory, parseSettings(ctx.settings).source);
+  const memory = parseMemory(ctx.previous?.memory);
   const left = await harvest(ctx, layout);
-  await sealHarvest(job.ctx, layout, left);
+  await sealHarvest(ctx, layout, left);
   if (left.leaks.length > 0) throw leakError(ctx.group, left.leaks);
-  if (left.state !== null) return left.state;
-  if (job.memory !== null) {
+  if (left.state === null && memory !== null) {
     throw new GlasshouseError(
       "state-missing",
-      `The state of group ${ctx.group} (serial ${job.memory.serial}, lineage ${job.memory.lineage}) is not in the store. Nothing is changed without it: restore it from a backup.`,
+      `The state of group ${ctx.group} (serial ${memory.serial}, lineage ${memory.lineage}) is not in the store. Nothing is changed without it: restore it from a backup.`,
     );
   }
-  return emptyState(ctx.owner, program.version);
+  return left.state;
 }
 
 async function change(job: Job, before: TerraformState, operation: Operation): Promise<Ended> {

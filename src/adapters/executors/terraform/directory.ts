@@ -54,9 +54,9 @@ export async function cleanAfterApply(layout: Layout): Promise<void> {
     `${layout.state}.backup`,
     join(layout.module, ".terraform.tfstate.lock.info"),
     layout.output,
-    layout.plan,
   ];
   await removeAll(files);
+  await cleanAfterLook(layout);
 }
 
 /** Removes what a plan or a look left. Never touches an apply's files. */

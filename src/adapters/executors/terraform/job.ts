@@ -94,13 +94,9 @@ function launcherFor(
 ): Launcher {
   const { isolation, environment: server, cliConfigFile, hide, expose } = means;
   const grants = means.grants(ctx.template.name);
-  return {
-    ...where,
-    isolation,
-    env: childEnvironment({ server, grants, cliConfigFile, ctx }),
-    hide,
-    expose: [ctx.workDirectory, ...expose],
-  };
+  const env = childEnvironment({ server, grants, cliConfigFile, ctx });
+  const named = ["TF_CLI_CONFIG_FILE", "TF_PLUGIN_CACHE_DIR"].flatMap((name) => env[name] ?? []);
+  return { ...where, isolation, env, hide, expose: [ctx.workDirectory, ...expose, ...named] };
 }
 
 async function checkConfiguration(

@@ -1,4 +1,5 @@
 import { randomUUID } from "node:crypto";
+import { closeSync, openSync, readFileSync, unlinkSync } from "node:fs";
 import { access, constants, readFile, rm } from "node:fs/promises";
 import { join } from "node:path";
 import { GlasshouseError } from "../../../domain/errors.ts";
@@ -139,22 +140,31 @@ function planError({ ctx, program, redact }: Job, journal: EventJournal): Glassh
   return errorFrom({ diagnostics, doing, text, redact });
 }
 
-/** `show -json` prints every secret, so its output goes to memory and is masked at once. */
+/**
+ * `show -json` prints every secret, so its output goes to memory, to a file that has lost its name before the first byte is
+ * written, and is masked at once.
+ */
 async function showPlan(job: Job): Promise<unknown> {
   const { ctx, layout, launcher, program, redact } = job;
   const outputFile = join(await memoryDirectory(layout.root), `glasshouse-${randomUUID()}`);
+  const opened: number[] = [];
   try {
     const { code } = await runTerraform(launcher, ctx, {
       args: ["show", "-json", layout.plan],
       outputFile,
       errorFile: layout.lookOutput,
+      opened: () => {
+        opened.push(openSync(outputFile, "r"));
+        unlinkSync(outputFile);
+      },
     });
-    const text = await readFile(outputFile, "utf8");
+    const text = opened[0] === undefined ? "" : readFileSync(opened[0], "utf8");
     if (code === 0) return JSON.parse(text.slice(text.indexOf("{"))) satisfies unknown;
     const words = await readFile(layout.lookOutput, "utf8");
     const doing = `${program.product} show of group ${ctx.group}`;
     throw errorFrom({ diagnostics: [], doing, text: words, redact });
   } finally {
+    for (const file of opened) closeSync(file);
     await rm(outputFile, { force: true });
   }
 }

@@ -26,6 +26,8 @@ export interface Call {
   readonly outputFile: string;
   readonly errorFile?: string;
   readonly onLine?: (line: string) => void;
+  /** Called when its files are open and it has not begun. */
+  readonly opened?: () => void;
   /** Called once it runs; what is returned is called when it has ended. */
   readonly alongside?: (stop: (reason: unknown) => void) => () => Promise<void>;
 }
@@ -82,6 +84,7 @@ async function follow(child: Child, ctx: ExecutorContext, call: Call): Promise<C
     ctx.signal.addEventListener("abort", interrupt);
     ctx.kill.addEventListener("abort", kill);
     if (ctx.signal.aborted) interrupt();
+    call.opened?.();
     child.go();
     const finish = call.alongside?.(stop);
     await followOutput(child, call, stop);

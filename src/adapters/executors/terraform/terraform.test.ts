@@ -1,10 +1,12 @@
 import assert from "node:assert/strict";
-import { readdirSync } from "node:fs";
+import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { test } from "node:test";
 import { detectIsolation } from "../../../clients/process/isolation.ts";
 import { GlasshouseError } from "../../../domain/errors.ts";
 import { until } from "../../../testing/processes.ts";
-import { caseOf, makeGroup } from "./context.fixture.ts";
+import { caseOf, Group, makeGroup } from "./context.fixture.ts";
 import { createTerraformExecutor } from "./index.ts";
 import { skip, subject } from "./subject.fixture.ts";
 
@@ -233,6 +235,32 @@ test("nothing but the template's files stays in the work directory", options, as
   assert.deepEqual(names.toSorted(), ["tree", "tree/main.tf"]);
 });
 
+const bwrap = host.isolation.kind === "bwrap";
+test(
+  "children see nothing of the data directory but their own place",
+  { skip: skip || !bwrap },
+  async (t) => {
+    const directory = mkdtempSync(join(tmpdir(), "glasshouse-data-"));
+    t.after(() => rmSync(directory, { recursive: true, force: true }));
+    const text = `resource "terraform_data" "x" {
+  provisioner "local-exec" {
+    command = "find ${directory} > found"
+  }
+}`;
+    const group = new Group(join(directory, "work"), caseOf({ "main.tf": text }));
+    writeFileSync(join(directory, "store.db"), "");
+    const hiding = createTerraformExecutor({
+      ...host,
+      hide: [directory],
+      cliConfigFile: "/dev/null",
+    });
+    await hiding.apply(group.context());
+    const found = readFileSync(join(group.workDirectory, "tree", "found"), "utf8");
+    assert.match(found, /work\/tree\/main\.tf/u);
+    assert.doesNotMatch(found, /store\.db/u);
+  },
+);
+
 test("a full disk holds the outcome until there is room", options, async (t) => {
   const group = makeGroup(t, caseOf({ "main.tf": 'resource "terraform_data" "x" {}' }));
   const save = group.slot.saveVersion.bind(group.slot);
@@ -255,6 +283,8 @@ test("without an engine the message says what to do", async (t) => {
     none.apply(group.context()),
     /Neither terraform nor tofu is on PATH.*doctor/u,
   );
+  await none.destroy(group.context());
+  assert.ok(group.lines.at(-1)?.includes("Nothing was ever begun"));
   const named = createTerraformExecutor({ ...host, program: "/nowhere/tofu" });
   await assert.rejects(named.apply(group.context()), /"\/nowhere\/tofu".*is not there/u);
 });
