@@ -15,20 +15,22 @@ export interface Examination {
   stop(): Promise<void>;
 }
 
-/** Starts `PRAGMA quick_check` in a thread. It does not keep the process alive. */
-export function examine(file: string): Examination {
-  const worker = start({ file });
-  worker.unref();
-  let stopped = false;
-  const result = answerOf(worker).then(
-    (answer) => (stopped ? null : answer),
-    (error: unknown) => (stopped ? null : String(error)),
-  );
+/** Runs `PRAGMA quick_check` in a thread, after a while. It does not keep the process alive. */
+export function examine(file: string, afterMs: number): Examination {
+  const { promise, resolve } = Promise.withResolvers<string | null>();
+  let worker: Worker | null = null;
+  const timer = setTimeout(() => {
+    worker = start({ file });
+    worker.unref();
+    answerOf(worker).then(resolve, (error: unknown) => resolve(String(error)));
+  }, afterMs);
+  timer.unref();
   return {
-    result,
+    result: promise,
     async stop() {
-      stopped = true;
-      await worker.terminate();
+      clearTimeout(timer);
+      resolve(null);
+      await worker?.terminate();
     },
   };
 }

@@ -30,6 +30,8 @@ export interface SqliteStoreOptions {
   readonly limits?: Partial<WriterLimits>;
   /** Called around the n-th commit, from 1, so that a crash test can end the process there. */
   readonly onCommit?: (n: number, phase: "before" | "after") => void;
+  /** When the file is examined for damage, so that it does not slow the start. A second unless given. */
+  readonly examineAfterMs?: number;
   /** Other than the program's own in tests of migrations. */
   readonly migrations?: readonly Migration[];
   /** For tests that show what the fence is for. */
@@ -119,7 +121,7 @@ export class SqliteStore implements Store {
       { connection: reading, db: queryBuilder(reading), dialect, clock: options.clock },
       () => this.#writer.commits,
     );
-    this.#examination = examine(parts.file);
+    this.#examination = examine(parts.file, options.examineAfterMs ?? 1_000);
     this.examined = this.#examination.result.then((damage) => this.#turnReadOnly(damage));
   }
 

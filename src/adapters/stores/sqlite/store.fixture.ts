@@ -1,0 +1,9 @@
+import type { Log } from "../../../ports/telemetry.ts";
+
+/** A log that keeps nothing. */
+export const silentLog: Log = {
+  debug() {},
+  info() {},
+  warn() {},
+  error() {},
+};

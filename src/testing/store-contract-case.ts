@@ -1,0 +1,16 @@
+import type { Store } from "../ports/store.ts";
+import type { FakeClock } from "./fake-clock.ts";
+
+export interface OpenStore {
+  readonly store: Store;
+  readonly clock: FakeClock;
+  /** Closes the store and removes what it left. */
+  end(): Promise<void>;
+}
+
+/** One promise of the store port. */
+export interface ContractCase {
+  readonly title: string;
+  readonly unsafeWithoutFence?: boolean;
+  run(open: Pick<OpenStore, "store" | "clock">): Promise<void>;
+}

@@ -1,0 +1,230 @@
+import assert from "node:assert/strict";
+import type { Environment } from "../domain/environment.ts";
+import { GlasshouseError } from "../domain/errors.ts";
+import type { ErrorCode } from "../domain/errors.ts";
+import type { NewEvent } from "../domain/event.ts";
+import type { Run } from "../domain/run.ts";
+import type { Step } from "../domain/step.ts";
+import { timestamp } from "../ports/clock.ts";
+import type { Page, PageRequest } from "../ports/page.ts";
+import type { Store } from "../ports/store.ts";
+import type { Claim, ClaimRequest, Fence } from "../ports/work.ts";
+import type { FakeClock } from "./fake-clock.ts";
+
+export function anEnvironment(clock: FakeClock, over: Partial<Environment> = {}): Environment {
+  const id = over.id ?? clock.id("environment");
+  return {
+    id,
+    name: `e${id.slice(-12)}`,
+    description: "",
+    tags: {},
+    status: "deploying",
+    reason: null,
+    failure: null,
+    desired: { templates: [] },
+    generation: 1,
+    appliedGeneration: 0,
+    activeRun: null,
+    sequence: 0,
+    outputs: {},
+    entrypoints: {},
+    requires: [],
+    outdated: false,
+    drifted: false,
+    createdAt: timestamp(clock),
+    updatedAt: timestamp(clock),
+    plannedDestructionAt: null,
+    destroyedAt: null,
+    ...over,
+  };
+}
+
+export function aRun(clock: FakeClock, environmentId: string, over: Partial<Run> = {}): Run {
+  return {
+    id: clock.id("run"),
+    environmentId,
+    kind: "create",
+    status: "running",
+    reason: null,
+    blocker: null,
+    failure: null,
+    desired: { templates: [] },
+    generation: 1,
+    planId: null,
+    action: null,
+    options: { deferred: "safe", parallelism: 10 },
+    formatVersion: 1,
+    attempt: 1,
+    progress: { done: 0, total: 0, failed: 0, skipped: 0 },
+    stage: "steps",
+    cancelRequestedAt: null,
+    killRequested: false,
+    createdAt: timestamp(clock),
+    startedAt: null,
+    finishedAt: null,
+    ...over,
+  };
+}
+
+export function aStep(
+  clock: FakeClock,
+  run: Pick<Run, "id" | "environmentId">,
+  over: Partial<Step> = {},
+): Step {
+  const id = over.id ?? clock.id("step");
+  return {
+    id,
+    runId: run.id,
+    environmentId: run.environmentId,
+    key: `apply:shop/${id}`,
+    phase: "apply",
+    template: "shop",
+    group: id,
+    executor: "command",
+    status: "ready",
+    reason: "new group",
+    failure: null,
+    waitingOn: 0,
+    token: 0,
+    worker: null,
+    attempts: 0,
+    retry: { attempts: 3, backoffMs: 1_000 },
+    timeoutMs: 60_000,
+    onFailure: "stop",
+    availableAt: null,
+    mark: "exact",
+    changes: [],
+    input: null,
+    createdAt: timestamp(clock),
+    startedAt: null,
+    finishedAt: null,
+    ...over,
+  };
+}
+
+export function anEvent(environmentId: string | null, over: Partial<NewEvent> = {}): NewEvent {
+  return {
+    type: "environment.updated",
+    environmentId,
+    subject: "environments/shop",
+    data: { of: environmentId },
+    ...over,
+  };
+}
+
+export interface Work {
+  readonly environment: Environment;
+  readonly run: Run;
+  readonly steps: readonly Step[];
+}
+
+/** Stores an environment whose active run has these steps. `upstreams` by index. */
+export async function insertWork(
+  { store, clock }: { readonly store: Store; readonly clock: FakeClock },
+  of: {
+    readonly steps?: readonly Partial<Step>[];
+    readonly upstreams?: readonly (readonly number[])[];
+    readonly run?: Partial<Run>;
+  } = {},
+): Promise<Work> {
+  const runId = of.run?.id ?? clock.id("run");
+  const environment = anEnvironment(clock, { activeRun: runId });
+  const run = aRun(clock, environment.id, { ...of.run, id: runId });
+  const upstreams = of.upstreams ?? [];
+  const steps = (of.steps ?? [{}]).map((over, index) => {
+    const waitingOn = upstreams[index]?.length ?? 0;
+    return aStep(clock, run, { waitingOn, status: waitingOn > 0 ? "blocked" : "ready", ...over });
+  });
+  await store.transact(async (tx) => {
+    await tx.environments.insert(environment);
+    await tx.runs.insert(run);
+    await tx.steps.insert(
+      steps,
+      steps.map((_step, index) => upstreams[index] ?? []),
+    );
+  });
+  return { environment, run, steps };
+}
+
+export function claim(
+  { store, clock }: { readonly store: Store; readonly clock: FakeClock },
+  over: Partial<ClaimRequest> = {},
+): Promise<readonly Claim[]> {
+  const request = { worker: "wrk_1", now: timestamp(clock), limit: 100, places: {}, ...over };
+  return store.transact((tx) => tx.steps.claim(request));
+}
+
+export async function claimOne(
+  open: { readonly store: Store; readonly clock: FakeClock },
+  over: Partial<ClaimRequest> = {},
+): Promise<Claim> {
+  const [first] = await claim(open, { ...over, limit: 1 });
+  assert.ok(first, "there was nothing to claim");
+  return first;
+}
+
+export function fenceOf({ step }: Claim): Fence {
+  return {
+    stepId: step.id,
+    runId: step.runId,
+    environmentId: step.environmentId,
+    token: step.token,
+  };
+}
+
+export function ids(claims: readonly Claim[]): readonly string[] {
+  return claims.map(({ step }) => step.id);
+}
+
+export function stepAt(work: Pick<Work, "steps">, index: number): Step {
+  const step = work.steps[index];
+  assert.ok(step, `there is no step ${index}`);
+  return step;
+}
+
+/** For `assert.rejects`: the product's error with this code. */
+export function withCode(code: ErrorCode): (error: unknown) => boolean {
+  return (error) => {
+    assert.ok(error instanceof GlasshouseError, `a foreign error: ${String(error)}`);
+    assert.equal(error.code, code);
+    return true;
+  };
+}
+
+export const succeeded = { status: "succeeded", reason: null, failure: null, changes: [] } as const;
+
+/** Ends a claimed step well. */
+export function end(
+  { store, clock }: { readonly store: Store; readonly clock: FakeClock },
+  claimed: Claim,
+): Promise<void> {
+  return store.transact((tx) =>
+    tx.steps.end(fenceOf(claimed), { ...succeeded, now: timestamp(clock) }),
+  );
+}
+
+/** Lets the event loop turn until the store has called its watchers. */
+export async function turns(count = 5): Promise<void> {
+  for (let n = 0; n < count; n += 1) {
+    await new Promise<void>((resolve) => {
+      setImmediate(resolve);
+    });
+  }
+}
+
+/** Everything of a list, read page by page; `between` runs after each page. */
+export async function allPages<T>(
+  list: (page: PageRequest) => Promise<Page<T>>,
+  between: () => Promise<void> = async () => {},
+): Promise<readonly T[]> {
+  const read: T[] = [];
+  let cursor: string | null = null;
+  do {
+    const page: Page<T> = await list({ limit: 2, cursor });
+    assert.ok(page.items.length <= 2);
+    read.push(...page.items);
+    await between();
+    cursor = page.next;
+  } while (cursor !== null);
+  return read;
+}
