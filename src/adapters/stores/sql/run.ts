@@ -136,6 +136,8 @@ async function update(
       desired: toJsonIfGiven(patch.desired),
       options: toJsonIfGiven(patch.options),
       parallelism: patch.options?.parallelism,
+      // A run that goes on writes logs again.
+      logsPruned: patch.status === "running" ? 0 : undefined,
     })
     .where("id", "=", id)
     .execute();

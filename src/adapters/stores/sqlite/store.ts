@@ -5,7 +5,10 @@ import { timestamp } from "../../../ports/clock.ts";
 import type { Clock } from "../../../ports/clock.ts";
 import type { ReadTx, Store, StoreHealth, Topic, Tx } from "../../../ports/store.ts";
 import type { Log } from "../../../ports/telemetry.ts";
+import { pruneSome } from "../sql/prune.ts";
+import type { Retention } from "../sql/prune.ts";
 import type { Dialect } from "../sql/session.ts";
+import { SqlTx } from "../sql/tx.ts";
 import type { Migration } from "../sql/migrations.ts";
 import { Connection } from "./connection.ts";
 import { translate } from "./errors.ts";
@@ -129,7 +132,7 @@ export class SqliteStore implements Store {
     refuseInside("transact");
     this.#refuseClosed();
     this.#refuseDamaged();
-    return this.#writer.transact(fn);
+    return this.#writer.run((session) => fn(new SqlTx(session)));
   }
 
   async read<T>(fn: (tx: ReadTx) => Promise<T>): Promise<T> {
@@ -155,6 +158,20 @@ export class SqliteStore implements Store {
     } catch (error) {
       const detail = error instanceof Error ? error.message : String(error);
       return { status: "down", detail, latencyMs: latencyMs() };
+    }
+  }
+
+  /**
+   * Removes what has outlived its retention, in short transactions with turns for others between. Safe to repeat and to
+   * give up half-way.
+   */
+  async prune(retention: Retention): Promise<void> {
+    let more = true;
+    while (more) {
+      refuseInside("transact");
+      this.#refuseClosed();
+      this.#refuseDamaged();
+      more = await this.#writer.run((session) => pruneSome(session, retention));
     }
   }
 

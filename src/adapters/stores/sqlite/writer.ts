@@ -1,7 +1,6 @@
 import { AsyncLocalStorage } from "node:async_hooks";
 import { GlasshouseError } from "../../../domain/errors.ts";
-import type { Topic, Tx } from "../../../ports/store.ts";
-import { SqlTx } from "../sql/tx.ts";
+import type { Topic } from "../../../ports/store.ts";
 import { translate } from "./errors.ts";
 import { SqliteSession } from "./session.ts";
 import type { SessionDeps } from "./session.ts";
@@ -56,13 +55,14 @@ export class Writer {
     this.#unwatch = this.#watch();
   }
 
-  transact<T>(fn: (tx: Tx) => Promise<T>): Promise<T> {
+  /** Runs `fn` in a transaction of its own and resolves after the commit. */
+  run<T>(fn: (session: SqliteSession) => Promise<T>): Promise<T> {
     const inCallersContext = AsyncLocalStorage.snapshot();
     return new Promise<T>((resolve, reject) => {
       let result: { readonly value: T } | undefined;
       this.#waiting.push({
         run: async (session) => {
-          const value = await inCallersContext(() => within(session, () => fn(new SqlTx(session))));
+          const value = await inCallersContext(() => within(session, () => fn(session)));
           result = { value };
         },
         kept: () => {
