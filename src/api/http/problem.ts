@@ -55,6 +55,10 @@ const codeByForeign: Readonly<Record<string, readonly [ErrorCode, string]>> = {
     "invalid-request",
     "The body is not as long as Content-Length says.",
   ],
+  FST_ERR_MAX_PARAM_LENGTH: [
+    "not-found",
+    "A part of the path is longer than any id or name; lists show what exists.",
+  ],
   FST_ERR_BAD_URL: [
     "invalid-request",
     "The path is not a valid URL; escape it with percent signs.",
