@@ -1,4 +1,5 @@
 import { readFile } from "node:fs/promises";
+import { GlasshouseError } from "../../../domain/errors.ts";
 import type { Change } from "../../../domain/resource.ts";
 import type { ExecutorContext, StateCopy, StateSlot } from "../../../ports/executor.ts";
 import { actionOf } from "./changes.ts";
@@ -73,8 +74,15 @@ async function copiesOf(slot: StateSlot): Promise<{
   return { sealed: parseCopy(latest), progress: parseCopy(inProgress) };
 }
 
-function parseCopy(copy: StateCopy | null): TerraformState | null {
-  return copy === null ? null : parseState(copy.bytes);
+/** A copy in the store was whole when it was put there. Errors: `state-missing` when it is not any more. */
+export function parseCopy(copy: StateCopy | null): TerraformState | null {
+  if (copy === null) return null;
+  const state = parseState(copy.bytes);
+  if (state !== null) return state;
+  throw new GlasshouseError(
+    "state-missing",
+    `The stored state (serial ${copy.serial}, lineage ${copy.lineage}) cannot be read. Nothing is changed without it: restore it from a backup.`,
+  );
 }
 
 interface Output {

@@ -9,14 +9,14 @@ import { changesOf } from "./changes.ts";
 import { asksForInit, errorFrom } from "./diagnostics.ts";
 import { checkFreeSpace, cleanAfterLook, withDirectory, writePrivate } from "./directory.ts";
 import { EventJournal } from "./event-journal.ts";
-import { newest } from "./harvest.ts";
+import { newest, parseCopy } from "./harvest.ts";
 import { ensureInit } from "./init.ts";
 import type { Job, Means } from "./job.ts";
 import { prepareJob } from "./job.ts";
 import { collectOutputs, observedResources } from "./observed.ts";
 import { addSecretsOf } from "./result.ts";
 import type { TerraformState } from "./state-file.ts";
-import { emptyState, parseState } from "./state-file.ts";
+import { emptyState } from "./state-file.ts";
 import { runTerraform } from "./terraform-process.ts";
 
 /** What an apply would do. Works on a copy of the state, so it may be made while nobody owns the group. */
@@ -85,7 +85,7 @@ async function looking<T>(
 async function copyOfState(job: Job): Promise<TerraformState> {
   const { ctx, memory, program } = job;
   const [sealed, progress] = await Promise.all([ctx.state.latest(), ctx.state.inProgress()]);
-  const state = newest([sealed, progress].map((copy) => copy && parseState(copy.bytes)));
+  const state = newest([parseCopy(sealed), parseCopy(progress)]);
   if (state !== null) return state;
   if (memory !== null) {
     throw new GlasshouseError(

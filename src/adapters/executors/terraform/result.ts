@@ -42,7 +42,8 @@ export async function resultOf(
   };
 }
 
-const mostSecrets = 1000;
+/** Each costs time for every text that is shown; sensitive outputs come first. */
+const mostSecrets = 200;
 
 /** Values that only the state knows to be secret must not show up in another attribute of it. */
 export function addSecretsOf(state: TerraformState, mask: Mask): void {

@@ -100,6 +100,21 @@ test("a state of another lineage, or an older one, does not count", async (t) =>
   assert.ok(!existsSync(join(group.workDirectory, "tree", "terraform.tfstate")));
 });
 
+test("a stored state that cannot be read is missing, not empty", async (t) => {
+  const group = begin(t);
+  await group.slot.saveVersion({ ...copyOf(5, ["x"]), bytes: Buffer.from("{") });
+  await assert.rejects(settle(group), { code: "state-missing" });
+  await assert.rejects(executor.destroy(group.context()), { code: "state-missing" });
+});
+
+test("a leak stands in the way of the next apply", async (t) => {
+  const group = begin(t);
+  await group.slot.saveProgress(copyOf(1, []));
+  await group.context().note(eventsNote(made("x")));
+  await assert.rejects(executor.destroy(group.later()), { code: "suspected-leak" });
+  await executor.destroy(group.later({ acceptedLeaks: ["a_b.x"] }));
+});
+
 test("what Terraform could not write back is harvested", async (t) => {
   const group = begin(t);
   await group.slot.saveProgress(copyOf(1, []));
