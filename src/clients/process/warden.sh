@@ -38,7 +38,7 @@ interrupt() {
   [ -z "$warden_asked" ] || return 0
   warden_asked=yes
   [ -n "$warden_env" ] || kill -TERM "$warden_child" 2>/dev/null
-  warden_tries=50
+  warden_tries=100
   while [ "$warden_tries" -gt 0 ] && ignores_interrupt 2>/dev/null; do
     "$warden_sleep" 0.02 9<&-
     warden_tries=$((warden_tries - 1))
@@ -46,7 +46,7 @@ interrupt() {
   kill -INT "$warden_child" 2>/dev/null
 }
 
-# Until `env` has reset it SIGINT is ignored: a signal sent in that moment would be lost.
+# SIGINT is ignored from the child's first moment until `env` has reset it: a signal sent meanwhile would be lost.
 ignores_interrupt() {
   while read -r warden_key warden_value; do
     case $warden_key$warden_value in
@@ -60,6 +60,7 @@ ignores_interrupt() {
 printf 'ready\n' >&9
 IFS= read -r warden_word <&9 && [ "$warden_word" = go ] || exit 0
 
+trap '' INT QUIT
 ${warden_env:+"$warden_env" --default-signal=INT,QUIT} "$@" <&8 8<&- 9<&- &
 warden_child=$!
 exec 8<&-

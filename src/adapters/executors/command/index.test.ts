@@ -12,7 +12,7 @@ suite("a group over its life", () => {
 
   test("is created until that succeeded once, then updated", async () => {
     const group = groupOf(commands, say);
-    await executor.apply(group.context());
+    group.keep({ ...(await executor.apply(group.context())), memory: null });
     const created = group.keep(await executor.apply(group.context()));
     assert.deepEqual(created.changes, [{ address: "web", action: "create" }]);
     const updated = group.keep(await executor.apply(group.context()));
@@ -55,6 +55,9 @@ suite("a group over its life", () => {
   });
 
   test("with an unknown outcome is looked at, repeated if that is harmless, or asked about", async () => {
+    const unborn = groupOf({ create: ["true"] }, {});
+    const ctx = unborn.context({ attempts: [unborn.unknownAttempt()] });
+    assert.equal((await executor.settle({ ...ctx, operation: "apply" })).kind, "again");
     assert.equal(await settle({ create: ["true"] }), "ask");
     assert.equal(await settle({ create: ["true"], repeatable: true }), "again");
     assert.equal(await settle({ create: ["true"], observe: ["true"] }), "done");
