@@ -48,6 +48,8 @@ export interface WorldOptions {
   readonly deps?: Partial<EngineDeps>;
   /** The engine starts by itself unless this is false. */
   readonly start?: boolean;
+  /** Called around each commit of the store. */
+  readonly onCommit?: (n: number, phase: "before" | "after") => void;
 }
 
 const clock = new SystemClock();
@@ -76,7 +78,12 @@ async function openDeps(directory: string, options: WorldOptions): Promise<Engin
     mayCreate: true,
   });
   return {
-    store: await createSqliteStore({ directory, clock, log }),
+    store: await createSqliteStore({
+      directory,
+      clock,
+      log,
+      ...(options.onCommit === undefined ? {} : { onCommit: options.onCommit }),
+    }),
     clock,
     sealer,
     blobs: await FileBlobs.open(join(directory, "blobs"), sealer),

@@ -1,0 +1,45 @@
+import { cpus, totalmem } from "node:os";
+import { durableChain } from "./bare-loop.ts";
+import { graphOverhead } from "./graph-overhead.ts";
+import { manyRuns } from "./many-runs.ts";
+import type { Row } from "./measure.ts";
+
+const suites: Readonly<Record<string, () => Promise<readonly Row[]>>> = {
+  graph: graphOverhead,
+  chain: durableChain,
+  runs: manyRuns,
+};
+
+/** `npm run bench [-- suite …]`: measures every suite (or those named) and prints one table. Exit 1 when a target is missed. */
+async function main(names: readonly string[]): Promise<number> {
+  const unknown = names.filter((name) => suites[name] === undefined);
+  if (unknown.length > 0) {
+    print(`There is no suite ${unknown.join(", ")}. There are: ${Object.keys(suites).join(", ")}.`);
+    return 2;
+  }
+  const cpu = cpus();
+  print(
+    `Node ${process.version}, ${cpu.length} × ${cpu[0]?.model ?? "unknown"}, ${Math.round(totalmem() / 1024 ** 3)} GiB`,
+  );
+  let missed = 0;
+  for (const [name, suite] of Object.entries(suites)) {
+    if (names.length > 0 && !names.includes(name)) continue;
+    for (const row of await suite()) {
+      missed += row.ok ? 0 : 1;
+      print(
+        `${row.ok ? "✔" : "✖"} ${row.name.padEnd(64)} ${format(row.value).padStart(9)} ${row.unit.padEnd(34)} ${row.target}`,
+      );
+    }
+  }
+  return missed === 0 ? 0 : 1;
+}
+
+function format(value: number): string {
+  return value >= 100 ? value.toFixed(0) : value.toPrecision(3);
+}
+
+function print(line: string): void {
+  process.stdout.write(`${line}\n`);
+}
+
+process.exitCode = await main(process.argv.slice(2));

@@ -1,0 +1,47 @@
+import type { ApiServices } from "../api/http/services.ts";
+import { accept, getCommand } from "../services/command.ts";
+import type { Services } from "../services/deps.ts";
+import { getEnvironmentDrift } from "../services/environment-drift.ts";
+import { getEnvironmentGraph } from "../services/environment-graph.ts";
+import {
+  getEnvironment,
+  listEnvironmentChecks,
+  listEnvironmentPlans,
+  listEnvironmentResources,
+  listEnvironmentRuns,
+  listEnvironments,
+} from "../services/environment.ts";
+import { journalEdges, listEvents } from "../services/event.ts";
+import { getPlan } from "../services/plan.ts";
+import { getResource, listResources } from "../services/resource.ts";
+import { getRun } from "../services/run.ts";
+import { getStep, listSteps, readStepLog } from "../services/step.ts";
+import { getTemplate, listTemplates, listTemplateVersions } from "../services/template.ts";
+
+/** The use cases that the REST API stands on, with what they need already in place. */
+export function apiServices(deps: Services): ApiServices {
+  return {
+    accept: (request) => accept(deps, request),
+    getCommand: (id) => getCommand(deps, id),
+    getEnvironment: (name) => getEnvironment(deps, name),
+    listEnvironments: (filter, page) => listEnvironments(deps, filter, page),
+    listEnvironmentResources: (name) => listEnvironmentResources(deps, name),
+    getEnvironmentGraph: (name) => getEnvironmentGraph(deps, name),
+    listEnvironmentRuns: (name, page) => listEnvironmentRuns(deps, name, page),
+    listEnvironmentPlans: (name, page) => listEnvironmentPlans(deps, name, page),
+    listEnvironmentChecks: (name) => listEnvironmentChecks(deps, name),
+    getEnvironmentDrift: (name) => getEnvironmentDrift(deps, name),
+    listTemplates: (page) => listTemplates(deps, page),
+    listTemplateVersions: (name) => listTemplateVersions(deps, name),
+    getTemplate: (name, version) => getTemplate(deps, name, version),
+    listResources: (page) => listResources(deps, page),
+    getResource: (id) => getResource(deps, id),
+    getRun: (id) => getRun(deps, id),
+    listSteps: (runId, page) => listSteps(deps, runId, page),
+    getStep: (id) => getStep(deps, id),
+    readStepLog: (stepId, after, limit) => readStepLog(deps, stepId, { after, limit }),
+    getPlan: (id) => getPlan(deps, id),
+    listEvents: (after, filter) => listEvents(deps, after, filter),
+    journalEdges: () => journalEdges(deps),
+  };
+}

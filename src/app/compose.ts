@@ -1,0 +1,166 @@
+import { mkdir, readdir } from "node:fs/promises";
+import { join } from "node:path";
+import { FileBlobs } from "../adapters/blobs/files/index.ts";
+import { commandChecker } from "../adapters/checks/command/index.ts";
+import { httpChecker } from "../adapters/checks/http/index.ts";
+import { tcpChecker } from "../adapters/checks/tcp/index.ts";
+import { SystemClock } from "../adapters/clock/system/index.ts";
+import { commandExecutor } from "../adapters/executors/command/index.ts";
+import {
+  createTerraformExecutor,
+  type TerraformExecutor,
+} from "../adapters/executors/terraform/index.ts";
+import { defaultKeyFile, openEmbeddedSecrets } from "../adapters/secrets/embedded/index.ts";
+import { unpack } from "../adapters/sources/archive/index.ts";
+import { gitSource } from "../adapters/sources/git/index.ts";
+import { createSqliteStore, type SqliteStore } from "../adapters/stores/sqlite/index.ts";
+import { detectIsolation, type Isolation } from "../clients/process/isolation.ts";
+import { localProcesses } from "../clients/process/processes.ts";
+import type { Config } from "../contract/config.ts";
+import { engineDefaults, type EngineDeps } from "../engine/deps.ts";
+import type { BlobStore } from "../ports/blob.ts";
+import type { Checker } from "../ports/check.ts";
+import { timestamp, type Clock } from "../ports/clock.ts";
+import type { Executor } from "../ports/executor.ts";
+import type { Log } from "../ports/telemetry.ts";
+import type { Services } from "../services/deps.ts";
+import { serviceLimits } from "../services/deps.ts";
+import { resolveGrants } from "./config-grants.ts";
+import { crashHooks } from "./crash-hooks.ts";
+
+/** The parts that a server is made of. This file alone names concrete adapters. */
+export interface Composition {
+  readonly store: SqliteStore;
+  readonly blobs: BlobStore;
+  readonly clock: Clock;
+  readonly executors: readonly Executor[];
+  readonly terraform: TerraformExecutor;
+  readonly isolation: Isolation;
+  /** The data directory. */
+  readonly data: string;
+  readonly services: Services;
+  /** Removes what retention no longer keeps. */
+  readonly prune: () => Promise<void>;
+  /** What the engine needs beside what the server itself gives it. */
+  readonly engine: Omit<EngineDeps, "requestDestroy">;
+}
+
+const commandGraceMs = 60_000;
+
+/**
+ * Opens everything that lies in the data directory and joins it. Errors: those of the store (in use, newer, damaged), of the
+ * key files, and `invalid-configuration`.
+ */
+export async function compose(config: Config, log: Log): Promise<Composition> {
+  const clock = new SystemClock();
+  await mkdir(config.data, { recursive: true, mode: 0o700 });
+  const fresh = !(await readdir(config.data)).includes("glasshouse.db");
+  const crash = crashHooks(process.env);
+  const store = await createSqliteStore({
+    directory: config.data,
+    clock,
+    log,
+    ...(crash.onCommit === null ? {} : { onCommit: crash.onCommit }),
+  });
+  try {
+    const keys = join(config.data, "keys");
+    const sealer = await openEmbeddedSecrets({
+      directory: keys,
+      keyFile: config.security.key ?? defaultKeyFile(keys),
+      mayCreate: fresh,
+    });
+    const blobs = await FileBlobs.open(join(config.data, "blobs"), sealer);
+    const isolation = await detectIsolation();
+    const { terraform, command } = await createExecutors(config, { isolation, log });
+    const executors: readonly Executor[] = [terraform, command];
+    const services: Services = {
+      store,
+      clock,
+      sealer,
+      blobs,
+      git: gitSource({ env: process.env }),
+      archive: { unpack },
+      executors,
+      log,
+      limits: serviceLimits,
+    };
+    const engine = {
+      store,
+      clock,
+      sealer,
+      blobs,
+      executors: new Map(executors.map((executor) => [executor.name, executor])),
+      checkers: createCheckers(config, isolation),
+      processes: localProcesses(),
+      log,
+      settings: {
+        ...engineDefaults,
+        places: config.engine.places,
+        placesByExecutor: config.engine.placesByExecutor,
+        stateVersions: config.retention.states,
+        workRoot: join(config.data, "work"),
+        failpoint: crash.failpoint,
+      },
+    };
+    return {
+      store,
+      blobs,
+      clock,
+      executors,
+      terraform,
+      isolation,
+      data: config.data,
+      services,
+      engine,
+      prune: () => store.prune(retentionOf(config, clock)),
+    };
+  } catch (error) {
+    await store.close();
+    throw error;
+  }
+}
+
+async function createExecutors(
+  config: Config,
+  of: { readonly isolation: Isolation; readonly log: Log },
+): Promise<{ readonly terraform: TerraformExecutor; readonly command: Executor }> {
+  const { terraform, command } = config.executors;
+  const shared = { isolation: of.isolation, environment: process.env, hide: [config.data] };
+  return {
+    terraform: createTerraformExecutor({
+      ...shared,
+      grants: await resolveGrants("executors.terraform", terraform, process.env),
+      log: of.log,
+      ...(terraform.program === undefined ? {} : { program: terraform.program }),
+    }),
+    command: commandExecutor({
+      ...shared,
+      grants: await resolveGrants("executors.command", command, process.env),
+      graceMs: commandGraceMs,
+    }),
+  };
+}
+
+/** Saved plans may be applied for a day; a week later nobody asks for them. */
+const plansKeptMs = 8 * 86_400_000;
+
+function retentionOf({ retention }: Config, clock: Clock): Parameters<SqliteStore["prune"]>[0] {
+  return {
+    journalBefore: timestamp(clock, -retention.eventsMs),
+    commandsBefore: timestamp(clock, -retention.commandsMs),
+    logsBefore: timestamp(clock, -retention.logsMs),
+    plansBefore: timestamp(clock, -plansKeptMs),
+  };
+}
+
+function createCheckers(config: Config, isolation: Isolation): readonly Checker[] {
+  return [
+    httpChecker,
+    tcpChecker,
+    commandChecker({
+      isolation,
+      outputs: join(config.data, "work", "checks"),
+      hide: [config.data],
+    }),
+  ];
+}

@@ -1,0 +1,67 @@
+import { appendFile, readFile, writeFile, chmod, mkdir } from "node:fs/promises";
+import { join } from "node:path";
+import { pack } from "../../src/adapters/sources/archive/index.ts";
+import { readDirectory } from "../../src/adapters/sources/directory/index.ts";
+
+/**
+ * The outside judge of crash tests: a file that only the template's own commands append to. A group whose creation stands
+ * there twice was created twice, whatever the service says.
+ */
+export class Ledger {
+  readonly file: string;
+
+  constructor(directory: string) {
+    this.file = join(directory, "ledger");
+  }
+
+  async open(): Promise<void> {
+    await appendFile(this.file, "");
+  }
+
+  /** How often each group was created. */
+  async created(): Promise<ReadonlyMap<string, number>> {
+    const counts = new Map<string, number>();
+    for (const line of (await readFile(this.file, "utf8")).split("\n")) {
+      const [what, group = ""] = line.split(" ");
+      if (what === "created") counts.set(group, (counts.get(group) ?? 0) + 1);
+    }
+    return counts;
+  }
+}
+
+export interface LedgerTemplate {
+  readonly groups: number;
+  /** Each group waits for the one so many before it. */
+  readonly width: number;
+  readonly ledger: Ledger;
+  /** Seconds between looking and writing. */
+  readonly holdSeconds?: number;
+}
+
+/** Writes a template of commands that keep the ledger, and packs it for upload. */
+export async function ledgerTemplate(
+  directory: string,
+  of: LedgerTemplate,
+): Promise<Uint8Array<ArrayBuffer>> {
+  await mkdir(directory, { recursive: true });
+  const hold = of.holdSeconds === undefined ? "" : `sleep ${of.holdSeconds}`;
+  await script(join(directory, "create"), `${hold}\necho "created $GLASSHOUSE_GROUP" >> "$1"\n`);
+  await script(join(directory, "observe"), `grep -qx "created $GLASSHOUSE_GROUP" "$1" || exit 3\n`);
+  await script(join(directory, "destroy"), `echo "destroyed $GLASSHOUSE_GROUP" >> "$1"\n`);
+  const groups = Array.from({ length: of.groups }, (_, index) => {
+    const needs = index < of.width ? "" : `\n    dependsOn: [g${index - of.width}]`;
+    const arguments_ = (name: string): string => `[./${name}, ${JSON.stringify(of.ledger.file)}]`;
+    return `  g${index}:\n    executor: command${needs}\n    with:\n      create: ${arguments_("create")}\n      observe: ${arguments_("observe")}\n      destroy: ${arguments_("destroy")}\n`;
+  });
+  await writeFile(
+    join(directory, "template.yaml"),
+    `apiVersion: glasshouse/v1\nkind: Template\nname: ledger\nversion: 1.0.0\ngroups:\n${groups.join("")}`,
+  );
+  const { files } = await readDirectory(directory);
+  return new Uint8Array(await pack(files));
+}
+
+async function script(path: string, body: string): Promise<void> {
+  await writeFile(path, `#!/bin/sh\nset -eu\n${body}`);
+  await chmod(path, 0o755);
+}

@@ -1,0 +1,143 @@
+import { spawn, type ChildProcess } from "node:child_process";
+import { mkdtemp, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { z } from "zod";
+
+const program = join(import.meta.dirname, "..", "..", "bin", "glasshouse");
+const readyPattern = /ready at (http:\/\/\S+)/u;
+
+export interface ServerOptions {
+  readonly data: string;
+  /** More environment variables, for example `GLASSHOUSE_CRASH_AT`. */
+  readonly env?: Readonly<Record<string, string>>;
+  readonly args?: readonly string[];
+}
+
+/** A real `glasshouse server` in a process of its own. */
+export class TestServer {
+  readonly url: string;
+  readonly pid: number;
+  /** Resolves when the process has ended. */
+  readonly ended: Promise<{ readonly code: number | null; readonly signal: NodeJS.Signals | null }>;
+  readonly #child: ChildProcess;
+  readonly #output: string[];
+
+  private constructor(
+    child: ChildProcess,
+    at: { readonly url: string; readonly output: string[]; readonly ended: TestServer["ended"] },
+  ) {
+    this.#child = child;
+    this.#output = at.output;
+    this.url = at.url;
+    this.ended = at.ended;
+    this.pid = child.pid ?? 0;
+  }
+
+  /** Starts it and waits until it says that it is ready. A server that ends before (a crash test at start) rejects. */
+  static async start(options: ServerOptions): Promise<TestServer> {
+    const child = spawn(
+      program,
+      ["server", "--listen", "127.0.0.1:0", "--data", options.data, ...(options.args ?? [])],
+      {
+        env: { ...process.env, GLASSHOUSE_TELEMETRY_LEVEL: "warn", ...options.env },
+        stdio: ["ignore", "pipe", "pipe"],
+      },
+    );
+    const output: string[] = [];
+    const ended = new Promise<{ code: number | null; signal: NodeJS.Signals | null }>((resolve) => {
+      child.once("exit", (code, signal) => resolve({ code, signal }));
+    });
+    const ready = new Promise<string>((resolve) => {
+      const read = (chunk: Buffer): void => {
+        output.push(chunk.toString("utf8"));
+        const url = readyPattern.exec(output.join(""))?.[1];
+        if (url !== undefined) resolve(url);
+      };
+      child.stdout.on("data", read);
+      child.stderr.on("data", read);
+    });
+    const url = await Promise.race([
+      ready,
+      ended.then(({ code, signal }) => `ended:${code ?? signal}`),
+    ]);
+    if (url.startsWith("ended:"))
+      throw new Error(`the server ended before it was ready (${url}):\n${output.join("")}`);
+    return new TestServer(child, { url, output, ended });
+  }
+
+  /** What it has written so far. */
+  get output(): string {
+    return this.#output.join("");
+  }
+
+  kill(): void {
+    this.#child.kill("SIGKILL");
+  }
+
+  async stop(): Promise<void> {
+    this.#child.kill("SIGTERM");
+    await this.ended;
+  }
+
+  /** One request; throws with the problem's text when the status is 400 or more. */
+  async request(method: string, path: string, body?: unknown): Promise<unknown> {
+    const raw = body instanceof Uint8Array;
+    const response = await fetch(`${this.url}${path}`, {
+      method,
+      ...(body === undefined
+        ? {}
+        : {
+            body: raw ? body : JSON.stringify(body),
+            headers: { "content-type": raw ? "application/gzip" : "application/json" },
+          }),
+    });
+    const text = await response.text();
+    if (response.status >= 400) throw new Error(`${method} ${path}: ${response.status} ${text}`);
+    return text === "" ? null : JSON.parse(text);
+  }
+
+  async run(id: string): Promise<z.output<typeof runSchema>> {
+    return runSchema.parse(await this.request("GET", `/api/v1/runs/${id}`));
+  }
+
+  /** Waits until the run has ended or waits for a person. */
+  async settled(id: string, limitMs = 60_000): Promise<z.output<typeof runSchema>> {
+    const deadline = Date.now() + limitMs;
+    for (;;) {
+      const run = await this.run(id);
+      if (!["queued", "running"].includes(run.status)) return run;
+      if (Date.now() > deadline)
+        throw new Error(
+          `run ${id} is still ${run.status} after ${limitMs} ms: ${JSON.stringify(run)}`,
+        );
+      await new Promise((resolve) => {
+        setTimeout(resolve, 50);
+      });
+    }
+  }
+}
+
+const runSchema = z.object({
+  id: z.string(),
+  kind: z.string(),
+  status: z.string(),
+  reason: z.string().nullable(),
+  progress: z.object({ done: z.number(), total: z.number() }),
+});
+
+export const commandSchema = z.object({
+  id: z.string(),
+  status: z.string(),
+  run: z.string().nullable(),
+  environment: z.string().nullable(),
+});
+
+/** A directory of the test's own, removed by `remove`. */
+export async function testDirectory(): Promise<{
+  readonly path: string;
+  readonly remove: () => Promise<void>;
+}> {
+  const path = await mkdtemp(join(tmpdir(), "glasshouse-test-"));
+  return { path, remove: () => rm(path, { recursive: true, force: true, maxRetries: 5 }) };
+}
