@@ -36,7 +36,7 @@ const environmentTags = tags.refine((given) => Object.keys(given).length <= 64, 
 });
 
 const lifetime = duration
-  .refine((given) => (parseDuration(given) ?? 0) > 0, { error: "must be longer than nothing" })
+  .refine((given) => (parseDuration(given) ?? 1) > 0, { error: "must be longer than nothing" })
   .refine((given) => (parseDuration(given) ?? 0) <= 3_650 * 86_400_000, {
     error: "must be at most 3650d",
   })
@@ -81,12 +81,9 @@ const run = text(64).optional().meta({ description: "Id of the run, unless `subj
 
 const register = z.strictObject(
   {
-    repository: text(2_000)
-      .optional()
-      .meta({
-        description:
-          "URL of a git repository (https, or file while the server listens on loopback)",
-      }),
+    repository: text(2_000).optional().meta({
+      description: "URL of a git repository (https, or file while the server listens on loopback)",
+    }),
     ref: text(500)
       .optional()
       .meta({ description: "Commit, tag or branch; the repository's HEAD when left out" }),
@@ -109,39 +106,43 @@ const templateVersion = z.strictObject(
   { error: "must be a map" },
 );
 
-const create = z.strictObject(
-  {
-    name: environmentName.optional().meta({ description: "Unless `subject` names it" }),
-    template: templateReference.optional(),
-    templates,
-    parameters: parameters.optional(),
-    description: description.optional(),
-    tags: environmentTags.optional(),
-    ttl: lifetime.optional(),
-    parallelism,
-  },
-  { error: "must be a map with a template" },
-).refine((given) => (given.template === undefined) !== (given.templates === undefined), {
-  error: "must be given, or templates in its place",
-  path: ["template"],
-});
+const create = z
+  .strictObject(
+    {
+      name: environmentName.optional().meta({ description: "Unless `subject` names it" }),
+      template: templateReference.optional(),
+      templates,
+      parameters: parameters.optional(),
+      description: description.optional(),
+      tags: environmentTags.optional(),
+      ttl: lifetime.optional(),
+      parallelism,
+    },
+    { error: "must be a map with a template" },
+  )
+  .refine((given) => (given.template === undefined) !== (given.templates === undefined), {
+    error: "must be given, or templates in its place",
+    path: ["template"],
+  });
 
-const update = z.strictObject(
-  {
-    template: templateReference.optional(),
-    templates,
-    parameters: parameters.optional(),
-    reset,
-    description: description.optional(),
-    tags: environmentTags.optional(),
-    ttl: lifetime
-      .nullable()
-      .optional()
-      .meta({ description: "Destroyed so long after now; null: never" }),
-    parallelism,
-  },
-  { error: "must be a map" },
-).refine(notBoth, notBothError);
+const update = z
+  .strictObject(
+    {
+      template: templateReference.optional(),
+      templates,
+      parameters: parameters.optional(),
+      reset,
+      description: description.optional(),
+      tags: environmentTags.optional(),
+      ttl: lifetime
+        .nullable()
+        .optional()
+        .meta({ description: "Destroyed so long after now; null: never" }),
+      parallelism,
+    },
+    { error: "must be a map" },
+  )
+  .refine(notBoth, notBothError);
 
 const destroy = z.strictObject(
   {
@@ -162,16 +163,18 @@ const action = z.strictObject(
   { error: "must be a map with an action" },
 );
 
-const plan = z.strictObject(
-  {
-    template: templateReference.optional(),
-    templates,
-    parameters: parameters.optional(),
-    reset,
-    parallelism,
-  },
-  { error: "must be a map" },
-).refine(notBoth, notBothError);
+const plan = z
+  .strictObject(
+    {
+      template: templateReference.optional(),
+      templates,
+      parameters: parameters.optional(),
+      reset,
+      parallelism,
+    },
+    { error: "must be a map" },
+  )
+  .refine(notBoth, notBothError);
 
 const apply = z.strictObject(
   { plan: text(64).meta({ description: "Id of a plan that is ready" }), deferred, parallelism },
