@@ -36,7 +36,7 @@ suite("commands over HTTP", () => {
     assert.deepEqual(again.json(), body);
   });
 
-  const asked: readonly (readonly [InjectOptions, object])[] = [
+  const asked: readonly (readonly [InjectOptions & { readonly url: string }, object])[] = [
     [create, { type: "environment.create", subject: "shop", data: create.payload }],
     [
       {
@@ -75,7 +75,7 @@ suite("commands over HTTP", () => {
   ];
   for (const [options, expected] of asked) {
     const { method = "POST" } = options;
-    test(`${method} ${String(options.url)} asks for what its name says`, async () => {
+    test(`${method} ${options.url} asks for what its name says`, async () => {
       const subject = testServer();
       const { status } = await send(subject, options);
       assert.equal(status, 202);
@@ -96,8 +96,8 @@ suite("commands over HTTP", () => {
       headers: { "content-type": "application/gzip" },
     });
     assert.equal(status, 202);
-    assert.deepEqual(subject.services.requests[0]?.archive, payload);
-    assert.deepEqual(subject.services.requests[0]?.data, { draft: true });
+    const [request] = subject.services.requests;
+    assert.deepEqual([request?.archive, request?.data], [payload, { draft: true }]);
   });
 
   test("the same key with the same body takes effect once and gets the same answer", async () => {

@@ -12,6 +12,8 @@ export interface Sink {
   write(chunk: string): boolean;
   end(chunk?: string): unknown;
   readonly writableLength: number;
+  /** True when a `drain` will tell that what waits was taken. */
+  readonly writableNeedDrain: boolean;
   readonly destroyed: boolean;
   once(event: "drain" | "close", fn: () => void): unknown;
 }
@@ -154,11 +156,11 @@ export class LiveEvents {
 
   /** Waits until the client has taken what was written. */
   async #drained(client: Client): Promise<void> {
-    if (client.gone || client.sink.writableLength === 0) return;
+    if (client.gone || !client.sink.writableNeedDrain) return;
     await new Promise<void>((resolve) => {
       client.sink.once("drain", resolve);
       client.sink.once("close", resolve);
-      if (client.sink.writableLength === 0 || client.sink.destroyed) resolve();
+      if (client.sink.destroyed) resolve();
     });
   }
 

@@ -39,6 +39,8 @@ async function* follow(
   reply.raw.once("close", () => gone.abort());
   const signal = AbortSignal.any([gone.signal, api.stopping]);
   let { after } = query;
+  // The client learns at once that it is served, also while there is no line yet.
+  reply.raw.flushHeaders();
   while (!signal.aborted && !request.raw.destroyed) {
     // The wake-up is armed and the step read before the lines: nothing that ends it can come after its last line unseen.
     const changed = nextChange(api, signal);
