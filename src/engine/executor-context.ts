@@ -1,4 +1,4 @@
-import { mkdir } from "node:fs/promises";
+import { mkdirSync } from "node:fs";
 import { join } from "node:path";
 import { groupKey, type GroupRecord } from "../domain/record.ts";
 import type { Attempt, Step } from "../domain/step.ts";
@@ -44,7 +44,7 @@ export async function stepContext(deps: EngineDeps, parts: ContextParts): Promis
   const name = step.group ?? step.key.slice(step.key.indexOf(":") + 1);
   const fence = fenceOf(step);
   const workDirectory = join(deps.settings.workRoot, facts.environment.id, step.template, name);
-  await makeOnce(workDirectory);
+  makeOnce(workDirectory);
   const { attempts, last, template } = await earlierOf(deps, parts);
   const mask = new Mask();
   const log = new StepLog(deps, {
@@ -102,13 +102,14 @@ export async function stepContext(deps: EngineDeps, parts: ContextParts): Promis
   return { ctx, close: () => log.close() };
 }
 
-/** Directories that this process has made: making one again costs a trip to the disk for every step. */
+/** Directories that this process has made: making one again costs system calls for every step. */
 const made = new Set<string>();
 const mostMade = 10_000;
 
-async function makeOnce(directory: string): Promise<void> {
+/** Synchronous: a few system calls, less than handing them to a thread and coming back. */
+function makeOnce(directory: string): void {
   if (made.has(directory)) return;
-  await mkdir(directory, { recursive: true, mode: 0o700 });
+  mkdirSync(directory, { recursive: true, mode: 0o700 });
   if (made.size >= mostMade) made.clear();
   made.add(directory);
 }
