@@ -1,0 +1,74 @@
+import assert from "node:assert/strict";
+import { after, before, describe, test } from "node:test";
+import { getPlan } from "../src/services/plan.ts";
+import { createServiceWorld, plainYaml, type ServiceWorld } from "./support/services.ts";
+
+describe("plans", () => {
+  let w: ServiceWorld;
+  before(async () => {
+    w = await createServiceWorld({ start: true });
+    await w.register(plainYaml());
+  });
+  after(() => w.close());
+
+  const made = async (name: string): Promise<void> => {
+    const { runId } = await w.send("environment.create", name, { template: "plain" });
+    await w.ended(runId ?? "");
+  };
+  const planned = async (name: string, size: number): Promise<string> => {
+    const command = await w.send("environment.plan", name, { parameters: { size } });
+    await w.ended(command.runId ?? "");
+    return command.planId ?? "";
+  };
+
+  test("change nothing that is wanted, and are applied exactly once", async () => {
+    await made("once");
+    const plan = await planned("once", 5);
+    const before = await w.named("once");
+    assert.deepEqual([before.status, before.generation], ["deployed-ok", 1]);
+    assert.equal((await getPlan(w.services, plan)).plan.status, "ready");
+    const apply = await w.send("environment.apply", null, { plan });
+    assert.equal((await w.ended(apply.runId ?? "")).status, "succeeded");
+    const after = await w.named("once");
+    assert.equal(after.desired.templates[0]?.parameters["size"], 5);
+    assert.deepEqual([after.generation, after.appliedGeneration], [2, 2]);
+    assert.equal((await w.refused("environment.apply", "once", { plan })).code, "conflict");
+  });
+
+  test("are stale when what is wanted has moved", async () => {
+    await made("stale");
+    const plan = await planned("stale", 5);
+    const { runId } = await w.send("environment.update", "stale", { parameters: { size: 3 } });
+    await w.ended(runId ?? "");
+    const { code, message } = await w.refused("environment.apply", "stale", { plan });
+    assert.equal(code, "plan-stale");
+    assert.match(message, /generation 1, now 2/u);
+  });
+
+  test("expire", async () => {
+    await made("expires");
+    const plan = await planned("expires", 5);
+    w.later(25 * 3_600_000);
+    assert.equal((await w.refused("environment.apply", null, { plan })).code, "plan-expired");
+    w.later(-25 * 3_600_000);
+  });
+
+  test("belong to their environment, and are not applied before they are ready", async () => {
+    await made("own");
+    await made("other");
+    const plan = await planned("own", 5);
+    assert.equal((await w.refused("environment.apply", "other", { plan })).code, "conflict");
+    const none = await w.refused("environment.apply", "own", { plan: "pln_none" });
+    assert.equal(none.code, "not-found");
+  });
+
+  test("let one of two applies at once win", async () => {
+    await made("raced");
+    const plan = await planned("raced", 5);
+    const both = await Promise.allSettled([
+      w.send("environment.apply", null, { plan }),
+      w.send("environment.apply", null, { plan }),
+    ]);
+    assert.deepEqual(both.map(({ status }) => status).toSorted(), ["fulfilled", "rejected"]);
+  });
+});
