@@ -1,0 +1,195 @@
+import { randomUUID } from "node:crypto";
+import { z } from "zod";
+import { pathOf } from "../contract/rest.ts";
+import type { Route } from "../contract/rest-route.ts";
+import { problemView } from "../contract/problem.ts";
+import { GlasshouseError } from "../domain/errors.ts";
+import { ServerError, UnreachableError, UsageError } from "./failure.ts";
+
+export interface ApiOptions {
+  readonly server: string;
+  readonly token: string | undefined;
+}
+
+export interface ApiRequest {
+  readonly params?: Readonly<Record<string, string>>;
+  readonly query?: Readonly<Record<string, string | number | boolean | undefined>>;
+  readonly body?: unknown;
+  /** Goes up as it is, in place of `body`. */
+  readonly archive?: Uint8Array;
+  readonly accept?: string;
+  readonly headers?: Readonly<Record<string, string>>;
+  readonly signal?: AbortSignal;
+}
+
+type Answering<Status extends number, S extends z.ZodType> = Route & {
+  readonly replies: Readonly<Record<Status, { readonly schema: S }>>;
+};
+
+const timeoutMs = 60_000;
+
+/** The REST API as functions. Errors: `ServerError` for what the server refuses, `unavailable` when none answers. */
+export class Api {
+  readonly #server: string;
+  readonly #token: string | undefined;
+
+  constructor({ server, token }: ApiOptions) {
+    const url = URL.parse(server);
+    if (url === null || !/^https?:$/u.test(url.protocol))
+      throw new UsageError(`"${server}" is no address of a server, such as http://127.0.0.1:8080.`);
+    this.#server = url.href.replace(/\/+$/u, "");
+    this.#token = token;
+  }
+
+  get server(): string {
+    return this.#server;
+  }
+
+  /** Reads. */
+  async get<S extends z.ZodType>(
+    route: Answering<200, S>,
+    request: ApiRequest = {},
+  ): Promise<z.output<S>> {
+    const response = await this.send(route, request);
+    return this.#parse(route.replies[200].schema, await response.json());
+  }
+
+  /** Asks for a change; the answer is the command. */
+  async ask<S extends z.ZodType>(
+    route: Answering<202, S>,
+    request: ApiRequest,
+  ): Promise<z.output<S>> {
+    const headers = { "idempotency-key": randomUUID(), ...request.headers };
+    const response = await this.send(route, { ...request, headers });
+    return this.#parse(route.replies[202].schema, await response.json());
+  }
+
+  /** All items of a list, at most so many. */
+  async all<S extends z.ZodType<ListPage>>(
+    route: Answering<200, S>,
+    { limit, ...request }: ApiRequest & { readonly limit: number },
+  ): Promise<{ readonly items: z.output<S>["items"][number][]; readonly more: boolean }> {
+    const items: z.output<S>["items"][number][] = [];
+    let cursor: string | null = null;
+    do {
+      const page: z.output<S> = await this.get(route, {
+        ...request,
+        query: {
+          ...request.query,
+          limit: Math.min(500, limit - items.length),
+          ...(cursor === null ? {} : { cursor }),
+        },
+      });
+      items.push(...page.items);
+      cursor = page.next;
+    } while (cursor !== null && items.length < limit);
+    return { items, more: cursor !== null };
+  }
+
+  /** Sends and returns the answer when it is a success. */
+  async send(route: Route, request: ApiRequest): Promise<Response> {
+    const url = new URL(this.#server + pathOf(route, request.params ?? {}));
+    for (const [name, value] of Object.entries(request.query ?? {}))
+      if (value !== undefined) url.searchParams.set(name, String(value));
+    const response = await this.#fetch(url, {
+      method: route.method,
+      headers: this.#headers(request),
+      ...bodyOf(request),
+      signal: request.signal ?? AbortSignal.timeout(timeoutMs),
+      redirect: "error",
+    });
+    if (response.ok) return response;
+    throw await this.#problem(response);
+  }
+
+  async #fetch(url: URL, init: RequestInit): Promise<Response> {
+    try {
+      return await fetch(url, init);
+    } catch (cause) {
+      if (init.signal?.aborted === true && !isTimeout(cause)) throw cause;
+      throw new UnreachableError(
+        `No Glasshouse server answers at ${this.#server} (${reasonOf(cause)}). Start one with \`glasshouse server\`, or name another with --server or GLASSHOUSE_SERVER.`,
+        cause,
+      );
+    }
+  }
+
+  #headers({ accept, headers, archive, body }: ApiRequest): Record<string, string> {
+    return {
+      accept: accept ?? "application/json",
+      ...(archive === undefined ? {} : { "content-type": "application/gzip" }),
+      ...(body === undefined ? {} : { "content-type": "application/json" }),
+      ...(this.#token === undefined ? {} : { authorization: `Bearer ${this.#token}` }),
+      ...headers,
+    };
+  }
+
+  #parse<S extends z.ZodType>(schema: S, body: unknown): z.output<S> {
+    const parsed = schema.safeParse(body);
+    if (parsed.success) return parsed.data;
+    throw new GlasshouseError(
+      "internal",
+      `${this.#server} answers in a form that is not known here: is it a Glasshouse of another version? (${z.prettifyError(parsed.error).split("\n")[0]})`,
+    );
+  }
+
+  async #problem(response: Response): Promise<Error> {
+    const text = await response.text().catch(() => "");
+    const parsed = problemView.safeParse(jsonOrNull(text));
+    if (parsed.success)
+      return new ServerError({
+        ...parsed.data,
+        errors: parsed.data.errors?.map(plainDetail) ?? [],
+      });
+    return new GlasshouseError(
+      response.status === 404 ? "not-found" : "unavailable",
+      `${this.#server} answers ${response.status} ${response.statusText}, and not as Glasshouse does. Does another program listen there?`,
+    );
+  }
+}
+
+interface ListPage {
+  readonly items: unknown[];
+  readonly next: string | null;
+}
+
+function bodyOf({ body, archive }: ApiRequest): RequestInit {
+  if (archive !== undefined) return { body: Buffer.from(archive) };
+  if (body !== undefined) return { body: JSON.stringify(body) };
+  return {};
+}
+
+function plainDetail(detail: {
+  readonly message: string;
+  readonly pointer?: string | undefined;
+  readonly place?: string | undefined;
+}): { readonly message: string; readonly pointer?: string; readonly place?: string } {
+  return {
+    message: detail.message,
+    ...(detail.pointer === undefined ? {} : { pointer: detail.pointer }),
+    ...(detail.place === undefined ? {} : { place: detail.place }),
+  };
+}
+
+function jsonOrNull(text: string): unknown {
+  try {
+    const value: unknown = JSON.parse(text);
+    return value;
+  } catch {
+    return null;
+  }
+}
+
+function isTimeout(error: unknown): boolean {
+  return error instanceof Error && error.name === "TimeoutError";
+}
+
+function reasonOf(error: unknown): string {
+  if (isTimeout(error)) return "no answer within 60 s";
+  const inner = error instanceof Error && error.cause instanceof Error ? error.cause : error;
+  if (!(inner instanceof Error)) return String(inner);
+  const code: unknown = "code" in inner ? inner.code : undefined;
+  if (code === "ECONNREFUSED") return "connection refused";
+  if (code === "ENOTFOUND") return "the host name is not known";
+  return typeof code === "string" ? code : inner.message;
+}

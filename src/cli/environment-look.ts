@@ -1,0 +1,211 @@
+import type { Command } from "commander";
+import { routeOf, type ChangeView, type CheckView, type PlanView } from "../contract/rest.ts";
+import type { Api } from "./api.ts";
+import { leaf, listOption, option, type Call, type Context } from "./call.ts";
+import { getEnvironment, parametersOf, templateOf } from "./environment-change.ts";
+import { statusStyle } from "./environment-print.ts";
+import { followRun, reportEnd, runOfCommand, waitChoice } from "./follow.ts";
+import { printData, printList } from "./output.ts";
+import { readParameters } from "./parameters.ts";
+import type { Column } from "./table.ts";
+import { painter, safe, type Style } from "./text.ts";
+import { finishCommand, parameterOptions, sendCommand, waitOptions } from "./wait-options.ts";
+
+const timeout = option("--timeout <duration>", "how long to wait, such as 5m");
+
+export function addLooks(at: { readonly parent: Command; readonly context: Context }): void {
+  leaf(
+    at,
+    {
+      usage: "plan <name>",
+      summary: "say what an update would do, and keep the plan",
+      description:
+        "Say what an update would do, and keep the plan: `env apply` does exactly that. Exit code 6 when there are changes.",
+      examples: [
+        "env plan shop --param title=Trees",
+        "env plan shop --template web-shop@1.1.0 -o json",
+      ],
+      options: [
+        listOption("--template <name[@version]>", "the version to plan for"),
+        ...parameterOptions,
+        listOption("--reset <name>", "a parameter that returns to its default"),
+        timeout,
+      ],
+    },
+    plan,
+  );
+  leaf(
+    at,
+    {
+      usage: "drift <name>",
+      summary: "look whether the real world is still as it was made",
+      description:
+        "Look whether the real world is still as it was made. Exit code 6 when it is not. Nothing is changed.",
+      examples: ["env drift shop", "env drift shop -o json"],
+      options: [timeout],
+    },
+    drift,
+  );
+  leaf(
+    at,
+    {
+      usage: "refresh <name>",
+      summary: "look at the real world, without printing what was found",
+      examples: ["env refresh shop"],
+      options: [timeout],
+      plain: true,
+    },
+    async (call) => lookNow(call, await call.api()),
+  );
+  leaf(
+    at,
+    {
+      usage: "validate <name>",
+      summary: "run the environment's checks again",
+      examples: ["env validate shop"],
+      options: waitOptions,
+    },
+    validate,
+  );
+}
+
+/** Sends a look at the environment and waits for its end. */
+async function lookNow(call: Call, api: Api): Promise<number> {
+  const name = call.args[0] ?? "";
+  const command = await sendCommand(api, { type: "environment.refresh", subject: name });
+  const run = await runOfCommand(api, command);
+  if (run === null) return 0;
+  const { timeoutMs } = waitChoice(call);
+  return reportEnd(
+    call,
+    run,
+    await followRun(call, api, { run, title: `look at ${name}`, timeoutMs }),
+  );
+}
+
+async function drift(call: Call): Promise<number> {
+  const api = await call.api();
+  const code = await lookNow(call, api);
+  if (code !== 0) return code;
+  const params = { environment: call.args[0] ?? "" };
+  const found = await api.get(routeOf("getEnvironmentDrift"), { params });
+  if (!printData(call, found)) {
+    const drifted = found.groups.filter((group) => group.drift !== "none");
+    for (const group of drifted) {
+      call.terminal.out(`${safe(group.group)}  ${styled(call, group.drift)}\n`);
+      printChanges(call, group.changes);
+    }
+    if (drifted.length === 0) call.terminal.out("No drift.\n");
+  }
+  return found.drifted ? 6 : 0;
+}
+
+function styled(call: Call, status: string): string {
+  const style = statusStyle(status);
+  return style === null ? status : painter(call.terminal, "out")(style, status);
+}
+
+const actions: Readonly<Record<ChangeView["action"], readonly [string, Style]>> = {
+  create: ["+", "green"],
+  update: ["~", "yellow"],
+  replace: ["±", "yellow"],
+  destroy: ["-", "red"],
+  none: [" ", "dim"],
+};
+
+function printChanges(call: Call, changes: readonly ChangeView[]): void {
+  const paint = painter(call.terminal, "out");
+  for (const change of changes) {
+    const [sign, style] = actions[change.action];
+    if (change.action !== "none")
+      call.terminal.out(`    ${paint(style, `${sign} ${safe(change.address)}`)}\n`);
+  }
+}
+
+async function plan(call: Call): Promise<number> {
+  const name = call.args[0] ?? "";
+  const api = await call.api();
+  const command = await sendCommand(api, {
+    type: "environment.plan",
+    subject: name,
+    data: await planData(call, api),
+  });
+  const run = await runOfCommand(api, command);
+  const { timeoutMs } = waitChoice(call);
+  if (run !== null) {
+    const followed = await followRun(call, api, { run, title: `plan ${name}`, timeoutMs });
+    const code = reportEnd(call, run, followed);
+    if (code !== 0) return code;
+  }
+  const done = await api.get(routeOf("getCommand"), { params: { command: command.id } });
+  const made = await api.get(routeOf("getPlan"), { params: { plan: done.plan ?? "" } });
+  if (call.format === "name") call.terminal.out(`${made.id}\n`);
+  else if (!printData(call, made)) printPlan(call, made);
+  return made.steps.some((step) => step.mark !== "unchanged" && isWork(step)) ? 6 : 0;
+}
+
+async function planData(call: Call, api: Api): Promise<object> {
+  const templates = call.options.list("template");
+  const reset = call.options.list("reset");
+  const needsTypes = call.options.list("param").length > 0;
+  const template = async (): Promise<string> =>
+    templates[0] ?? templateOf(await getEnvironment(api, call.args[0] ?? ""));
+  const parameters = await readParameters(
+    call,
+    needsTypes ? await parametersOf(api, await template()) : {},
+  );
+  return {
+    ...(templates[0] === undefined ? {} : { template: templates[0] }),
+    ...(Object.keys(parameters).length === 0 ? {} : { parameters }),
+    ...(reset.length === 0 ? {} : { reset }),
+  };
+}
+
+function isWork({ phase }: PlanView["steps"][number]): boolean {
+  return phase === "apply" || phase === "destroy";
+}
+
+const marks: Readonly<Record<PlanView["steps"][number]["mark"], Style>> = {
+  exact: "yellow",
+  deferred: "cyan",
+  unchanged: "dim",
+  destroy: "red",
+};
+
+function printPlan(call: Call, made: PlanView): void {
+  const paint = painter(call.terminal, "out");
+  for (const step of made.steps.filter((one) => isWork(one))) {
+    const mark = paint(marks[step.mark], step.mark);
+    call.terminal.out(`${safe(step.group ?? step.key)}  ${mark}  ${safe(step.reason)}\n`);
+    printChanges(call, step.changes);
+  }
+  const counts = Object.entries(made.summary ?? {}).filter(([, count]) => count > 0);
+  const summary = counts.map(([mark, count]) => `${count} ${mark}`).join(", ");
+  call.terminal.out(`\nPlan ${made.id}: ${summary === "" ? "nothing to do" : summary}\n`);
+  call.terminal.err(
+    `\`glasshouse env apply ${made.id}\` does exactly this, until ${made.expiresAt}.\n`,
+  );
+}
+
+const checkColumns: readonly Column<CheckView>[] = [
+  { title: "CHECK", value: ({ key }) => key },
+  { title: "STATUS", value: ({ status }) => status, style: ({ status }) => statusStyle(status) },
+  { title: "TARGET", value: ({ target }) => target },
+  { title: "SEEN", value: ({ detail }) => detail },
+  { title: "AT", value: ({ checkedAt }) => checkedAt ?? "", wide: true },
+];
+
+async function validate(call: Call): Promise<number> {
+  const name = call.args[0] ?? "";
+  const api = await call.api();
+  const command = await sendCommand(api, { type: "environment.validate", subject: name });
+  const done = async (): Promise<number> => {
+    const { items } = await api.get(routeOf("listEnvironmentChecks"), {
+      params: { environment: name },
+    });
+    const empty = `${name} has no checks.`;
+    printList(call, items, { columns: checkColumns, name: ({ key }) => key, empty });
+    return items.some(({ status }) => status === "failing") ? 1 : 0;
+  };
+  return finishCommand(call, api, { command, title: `validate ${name}`, name, done });
+}

@@ -1,0 +1,64 @@
+import type { EnvironmentView } from "../contract/rest.ts";
+import type { Call } from "./call.ts";
+import { heading, joined, oneLine, printData, printFacts } from "./output.ts";
+import { painter, safe, type Style } from "./text.ts";
+
+/** The colour of a status of an environment, run, step or resource. */
+export function statusStyle(status: string): Style | null {
+  if (/^(?:deployed-ok|succeeded|present|passing|active|ok|up|ready)$/u.test(status))
+    return "green";
+  if (/failed|failing|down|missing/u.test(status)) return "red";
+  if (/ing$|waiting|queued|unknown|drifted|degraded|draft/u.test(status)) return "yellow";
+  if (/^(?:destroyed|skipped|cancelled|superseded|deprecated|removed)$/u.test(status)) return "dim";
+  return null;
+}
+
+/** Prints one environment: the answer of the API, its name, or what people want to know of it. */
+export function printEnvironment(call: Call, environment: EnvironmentView): void {
+  if (printData(call, environment)) return;
+  if (call.format === "name") {
+    call.terminal.out(`${environment.name}\n`);
+    return;
+  }
+  const paint = painter(call.terminal, "out");
+  const style = statusStyle(environment.status);
+  const status = style === null ? environment.status : paint(style, environment.status);
+  const reason = environment.reason === null ? "" : `  ${safe(environment.reason)}`;
+  call.terminal.out(`${paint("bold", environment.name)}  ${status}${reason}\n`);
+  printFacts(call, [
+    ["id", environment.id],
+    ["description", environment.description],
+    ["template", environment.templates.map((use) => `${use.name}@${use.version}`).join(", ")],
+    ["parameters", joined(environment.parameters)],
+    ["tags", joined(environment.tags)],
+    ["created", environment.createdAt],
+    ["destruction", environment.plannedDestructionAt],
+    ["destroyed", environment.destroyedAt],
+    ["running", environment.activeRun],
+    ["outdated", environment.outdated ? "what it requires has changed since" : null],
+    ["drifted", environment.drifted ? "yes; `env drift` says what" : null],
+  ]);
+  printNamed(
+    call,
+    "Outputs",
+    Object.entries(environment.outputs).map(([name, value]) => [name, oneLine(value)]),
+  );
+  printNamed(
+    call,
+    "Entrypoints",
+    Object.entries(environment.entrypoints).map(([name, { url, description }]) => [
+      name,
+      description === "" ? url : `${url}  ${description}`,
+    ]),
+  );
+}
+
+function printNamed(
+  call: Call,
+  title: string,
+  facts: readonly (readonly [string, string])[],
+): void {
+  if (facts.length === 0) return;
+  heading(call, title);
+  printFacts(call, facts);
+}

@@ -1,0 +1,66 @@
+import type { Command } from "commander";
+import type { Context } from "./call.ts";
+
+/** A command of the first level. Its file is read only when it is asked for, so that help stays fast. */
+export interface CommandGroup {
+  readonly name: string;
+  readonly alias?: string;
+  readonly summary: string;
+  readonly load: () => Promise<{
+    readonly addCommand: (program: Command, context: Context) => void;
+  }>;
+}
+
+export const groups: readonly CommandGroup[] = [
+  {
+    name: "server",
+    summary: "run the service",
+    load: () => import("./server.ts"),
+  },
+  {
+    name: "template",
+    summary: "check, register and list templates",
+    load: () => import("./template.ts"),
+  },
+  {
+    name: "environment",
+    alias: "env",
+    summary: "create, change, check and destroy environments",
+    load: () => import("./environment.ts"),
+  },
+  {
+    name: "run",
+    summary: "follow, cancel and retry runs",
+    load: () => import("./run.ts"),
+  },
+  {
+    name: "resource",
+    summary: "list the resources of environments",
+    load: () => import("./resource.ts"),
+  },
+  {
+    name: "status",
+    summary: "say how the server is and what it has",
+    load: () => import("./status.ts"),
+  },
+  {
+    name: "doctor",
+    summary: "look at this machine and say what is missing",
+    load: () => import("./doctor.ts"),
+  },
+  {
+    name: "config",
+    summary: "print the configuration and where each value comes from",
+    load: () => import("./config.ts"),
+  },
+  {
+    name: "completion",
+    summary: "print the shell's completion script",
+    load: () => import("./completion.ts"),
+  },
+  {
+    name: "version",
+    summary: "print the version",
+    load: () => import("./version.ts"),
+  },
+];

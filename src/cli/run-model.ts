@@ -1,0 +1,126 @@
+import { z } from "zod";
+import type { EventView, RunView, StepView } from "../contract/rest.ts";
+import { runView, stepStatus, stepView } from "../contract/rest-run.ts";
+
+/** What progress shows of a step. */
+export interface ShownStep {
+  readonly id: string;
+  readonly label: string;
+  readonly status: StepView["status"];
+  readonly reason: string | null;
+  /** The failure's message. */
+  readonly failure: string | null;
+  readonly startedAt: string | null;
+  readonly finishedAt: string | null;
+  readonly attempts: number;
+  /** What it says of its own progress. */
+  readonly detail: string;
+}
+
+export type ShownRun = Pick<
+  RunView,
+  "status" | "stage" | "reason" | "blocker" | "progress" | "kind"
+> & { readonly failure: string | null };
+
+const stepEvent = stepView
+  .pick({ id: true, key: true, phase: true, group: true, reason: true, attempts: true })
+  .extend({
+    status: stepStatus,
+    failure: z.object({ message: z.string() }).nullish(),
+    startedAt: z.string().nullish(),
+    finishedAt: z.string().nullish(),
+    detail: z.record(z.string(), z.unknown()).optional(),
+    progress: runView.shape.progress.optional(),
+  });
+
+const runEvent = runView
+  .pick({ status: true, stage: true, reason: true, blocker: true, progress: true, kind: true })
+  .extend({ failure: z.object({ message: z.string() }).nullish() });
+
+/** A run and its steps as the events tell them, from a first reading on. */
+export class RunModel {
+  #run: ShownRun;
+  readonly #steps = new Map<string, ShownStep>();
+
+  constructor(run: RunView, steps: readonly StepView[]) {
+    this.#run = { ...run, failure: run.failure?.message ?? null };
+    this.read(run, steps);
+  }
+
+  get run(): ShownRun {
+    return this.#run;
+  }
+
+  get steps(): ReadonlyMap<string, ShownStep> {
+    return this.#steps;
+  }
+
+  /** Takes a new reading; returns the steps that changed. */
+  read(run: RunView, steps: readonly StepView[]): readonly ShownStep[] {
+    this.#run = { ...run, failure: run.failure?.message ?? null };
+    return steps
+      .filter((step) => step.phase !== "barrier")
+      .flatMap((step) =>
+        this.#set({
+          ...step,
+          label: labelOf(step),
+          failure: step.failure?.message ?? null,
+          detail: "",
+        }),
+      );
+  }
+
+  /** Takes an event; returns the step that it changed, if any. */
+  apply(event: EventView): readonly ShownStep[] {
+    if (event.type.startsWith("run.")) {
+      const parsed = runEvent.safeParse(event.data);
+      if (parsed.success)
+        this.#run = { ...parsed.data, failure: parsed.data.failure?.message ?? null };
+      return [];
+    }
+    const parsed = event.type.startsWith("step.") ? stepEvent.safeParse(event.data) : null;
+    if (parsed?.success !== true) return [];
+    const { progress, failure, detail, startedAt, finishedAt, ...step } = parsed.data;
+    if (progress !== undefined) this.#run = { ...this.#run, progress };
+    if (step.phase === "barrier") return [];
+    const before = this.#steps.get(step.id);
+    return this.#set({
+      ...step,
+      label: labelOf(step),
+      failure: failure?.message ?? null,
+      startedAt: startedAt ?? before?.startedAt ?? (step.status === "running" ? event.time : null),
+      finishedAt: finishedAt ?? null,
+      detail: detailOf(detail),
+    });
+  }
+
+  #set(step: ShownStep): readonly ShownStep[] {
+    const before = this.#steps.get(step.id);
+    this.#steps.set(step.id, step);
+    const same = before?.status === step.status && before.attempts === step.attempts;
+    return same ? [] : [step];
+  }
+}
+
+/** Checks, looks and actions are named as such; the group alone means that it is made or destroyed. */
+export function labelOf(step: Pick<StepView, "phase" | "group" | "key">): string {
+  if (step.phase === "check") return `check ${step.key.replace(/^check:/u, "")}`;
+  if (step.phase === "action") return step.key;
+  const group = step.group ?? step.key;
+  return step.phase === "apply" || step.phase === "destroy" ? group : `${step.phase} ${group}`;
+}
+
+function detailOf(detail: Readonly<Record<string, unknown>> | undefined): string {
+  const text = detail?.["text"] ?? detail?.["message"];
+  return typeof text === "string" ? text : "";
+}
+
+export function isEnded(run: Pick<ShownRun, "status">): boolean {
+  return ["succeeded", "failed", "cancelled", "superseded"].includes(run.status);
+}
+
+/** Waiting for a person: going on to watch would be in vain. */
+export function needsSomebody(run: Pick<ShownRun, "status" | "blocker">): boolean {
+  const kinds = ["outcome-unknown", "suspected-leak", "approval"];
+  return run.status === "waiting" && run.blocker !== null && kinds.includes(run.blocker.kind);
+}

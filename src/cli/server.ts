@@ -1,0 +1,50 @@
+import type { Command } from "commander";
+import { leaf, type Call, type Context } from "./call.ts";
+import { configOf, configOptions } from "./config-options.ts";
+
+export function addCommand(program: Command, context: Context): void {
+  leaf(
+    { parent: program.command("server"), context },
+    {
+      usage: "server",
+      self: true,
+      summary: "run the service",
+      description:
+        "Run the service until it is asked to stop. A first Ctrl-C or SIGTERM stops it gently: no new steps, running ones are interrupted and go on at the next start. A second one ends it at once.",
+      examples: [
+        "server",
+        "server --listen 127.0.0.1:9090 --data /var/lib/glasshouse",
+        "server --config glasshouse.yaml --telemetry-level debug",
+      ],
+      options: configOptions(),
+      local: true,
+      plain: true,
+    },
+    serve,
+  );
+}
+
+async function serve(call: Call): Promise<number> {
+  const { config } = await configOf(call);
+  const { listenAddress } = await import("../app/config-listen.ts");
+  // Refused before anything is opened.
+  listenAddress(config.listen);
+  const [{ startServer }, { serverLog }] = await Promise.all([
+    import("../app/server.ts"),
+    import("../app/log.ts"),
+  ]);
+  const log = serverLog(config);
+  const asked = Promise.withResolvers<void>();
+  let times = 0;
+  call.terminal.onInterrupt(() => {
+    times += 1;
+    if (times > 1) process.exit(130);
+    asked.resolve();
+  });
+  const server = await startServer(config, log);
+  call.terminal.out(`Glasshouse is ready at ${server.url}\n`);
+  await asked.promise;
+  log.info("stopping; a second signal ends it at once");
+  await server.stop();
+  return 0;
+}

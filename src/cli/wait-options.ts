@@ -1,0 +1,71 @@
+import type { Option } from "commander";
+import { routeOf, type CommandView } from "../contract/rest.ts";
+import type { Api } from "./api.ts";
+import { listOption, option, type Call } from "./call.ts";
+import { followRun, reportEnd, runOfCommand, waitChoice } from "./follow.ts";
+import { printData } from "./output.ts";
+
+export const waitOptions: readonly Option[] = [
+  option("--wait", "wait until it is done (the default on a terminal)"),
+  option("--no-wait", "return as soon as it is accepted"),
+  option("--watch", "the same as --wait"),
+  option("--timeout <duration>", "how long to wait, such as 5m"),
+];
+
+export const parameterOptions: readonly Option[] = [
+  listOption(
+    "--param <name=value>",
+    "a parameter; name=@file reads a file, name=env:NAME a variable",
+  ),
+  option("--params-file <file>", "parameters from a YAML or JSON file, - for the input"),
+];
+
+/**
+ * What commands that lead to a run have in common: say that it was accepted, or watch it to its end and print what became
+ * of it. Returns the exit code.
+ */
+export async function finishCommand(
+  call: Call,
+  api: Api,
+  of: {
+    readonly command: CommandView;
+    readonly title: string;
+    /** What `-o name` prints. */
+    readonly name: string;
+    /** Prints the result after a good end, and may give another exit code. */
+    readonly done: () => Promise<number | void>;
+  },
+): Promise<number> {
+  const { wait, timeoutMs } = waitChoice(call);
+  if (!wait) return printAccepted(call, of);
+  const run = await runOfCommand(api, of.command);
+  if (run === null) {
+    call.terminal.err(`${of.title}: done, nothing had to be run.\n`);
+    return (await of.done()) ?? 0;
+  }
+  const followed = await followRun(call, api, { run, title: of.title, timeoutMs });
+  const code = reportEnd(call, run, followed);
+  return code === 0 ? ((await of.done()) ?? 0) : code;
+}
+
+function printAccepted(
+  call: Call,
+  { command, title, name }: { command: CommandView; title: string; name: string },
+): number {
+  if (printData(call, command)) return 0;
+  if (call.format === "name") {
+    call.terminal.out(`${name}\n`);
+    return 0;
+  }
+  const run = command.run === null ? "" : `; \`glasshouse run watch ${command.run}\` watches it`;
+  call.terminal.out(`${title}: accepted as ${command.id}${run}\n`);
+  return 0;
+}
+
+/** Sends a command by its type. */
+export async function sendCommand(
+  api: Api,
+  body: { readonly type: string; readonly subject: string; readonly data?: object },
+): Promise<CommandView> {
+  return api.ask(routeOf("sendCommand"), { body });
+}
