@@ -38,13 +38,12 @@ export interface StepContext {
   readonly close: () => Promise<void>;
 }
 
-/** Builds what an executor gets. The work directory exists when this resolves. */
+/** Builds what an executor gets. */
 export async function stepContext(deps: EngineDeps, parts: ContextParts): Promise<StepContext> {
   const { step, facts } = parts;
   const name = step.group ?? step.key.slice(step.key.indexOf(":") + 1);
   const fence = fenceOf(step);
   const workDirectory = join(deps.settings.workRoot, facts.environment.id, step.template, name);
-  makeOnce(workDirectory);
   const { attempts, last, template } = await earlierOf(deps, parts);
   const mask = new Mask();
   const log = new StepLog(deps, {
@@ -69,7 +68,11 @@ export async function stepContext(deps: EngineDeps, parts: ContextParts): Promis
     previous: previousOf(parts.record),
     parameters: plainParameters(facts.parameters),
     declaredOutputs: parts.declaredOutputs,
-    workDirectory,
+    // Made when it is first asked for: most of a step's price, for executors that need none.
+    get workDirectory() {
+      makeOnce(workDirectory);
+      return workDirectory;
+    },
     files: templateFiles(files, deps.blobs),
     sealedPlan: parts.sealedPlan,
     attempts: earlier(attempts, step),

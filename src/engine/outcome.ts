@@ -190,6 +190,7 @@ async function recordPerformed(
 }
 
 const driftWords = {
+  unknown: "there is no way to look at it",
   none: "as it should be",
   drifted: "it has drifted",
   missing: "it is gone",
@@ -296,6 +297,7 @@ async function recordObserved(
   // The group was applied again while it was looked at: what was seen says nothing about it any more.
   if (record === null || record.appliedAt !== performed.record.appliedAt) return;
   const { drift, observed } = performed.observation;
+  if (drift === "unknown") return;
   await tx.records.put({ ...record, drift });
   const at = {
     environmentId: record.environmentId,

@@ -1,5 +1,5 @@
 import { createHash } from "node:crypto";
-import { chmod, mkdir, readdir, readFile, rename, rm, writeFile } from "node:fs/promises";
+import { chmod, lstat, mkdir, readdir, readFile, rename, rm, writeFile } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { GlasshouseError } from "../domain/errors.ts";
 import type { TemplateFile } from "../domain/template.ts";
@@ -60,6 +60,7 @@ async function materialise({ files, path, directory, blobs }: Materialise): Prom
   }
   for (const [name, file] of wanted) {
     if (before.get(name) === `${file.digest}:${file.mode}`) continue;
+    await realFolder(directory, dirname(name));
     await putFile(join(directory, name), file, blobs);
   }
   const manifest = Object.fromEntries(
@@ -76,8 +77,19 @@ function relativeTo(prefix: string, path: string): string {
   return path.slice(prefix.length + 1);
 }
 
+/** Makes the folders down to a file. A link that a program left in place of one would lead out, so it is replaced. */
+async function realFolder(directory: string, folder: string): Promise<void> {
+  let at = directory;
+  for (const part of folder.split("/").filter((name) => name !== ".")) {
+    at = join(at, part);
+    const found = await lstat(at).catch(() => null);
+    if (found?.isDirectory() === true) continue;
+    if (found !== null) await rm(at, { force: true });
+    await mkdir(at, { mode: 0o700 });
+  }
+}
+
 async function putFile(target: string, file: TemplateFile, blobs: BlobStore): Promise<void> {
-  await mkdir(dirname(target), { recursive: true, mode: 0o700 });
   const temporary = `${target}.${process.pid}.part`;
   await writeFile(temporary, await blobs.get(file.digest), { mode: 0o600 });
   await chmod(temporary, file.mode & 0o777);

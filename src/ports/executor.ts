@@ -48,7 +48,8 @@ export interface ExecutorResult {
 }
 
 export interface Observation {
-  readonly drift: Exclude<DriftStatus, "unknown">;
+  /** `unknown` when the executor has no way to look: then nothing that was known is changed. */
+  readonly drift: DriftStatus;
   readonly changes: readonly Change[];
   readonly observed: readonly ObservedResource[];
   /** Null when the executor cannot say. */

@@ -58,6 +58,8 @@ export async function createWorld(options: WorldOptions): Promise<World> {
   const directory = options.directory ?? (await mkdtemp(join(tmpdir(), "glasshouse-world-")));
   const deps = await openDeps(directory, options);
   const engine = new Engine(deps);
+  // The engine's timers do not keep a process alive; here nothing else does.
+  const alive = setInterval(() => undefined, 60_000);
   if (options.start !== false) await engine.start();
   return {
     directory,
@@ -65,7 +67,7 @@ export async function createWorld(options: WorldOptions): Promise<World> {
     deps,
     engine,
     ...actions(deps),
-    close: () => close({ directory, deps, engine, keep: options.directory !== undefined }),
+    close: () => close({ directory, deps, engine, alive, keep: options.directory !== undefined }),
   };
 }
 
@@ -108,8 +110,10 @@ async function close(of: {
   readonly directory: string;
   readonly deps: EngineDeps;
   readonly engine: Engine;
+  readonly alive: NodeJS.Timeout;
   readonly keep: boolean;
 }): Promise<void> {
+  clearInterval(of.alive);
   await of.engine.stop();
   await of.deps.store.close();
   if (!of.keep) await rm(of.directory, { recursive: true, force: true });

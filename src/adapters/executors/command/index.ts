@@ -83,7 +83,7 @@ async function observe(host: ProgramHost, ctx: ExecutorContext): Promise<Observa
   const ran = await run(host, ctx, { operation: "observe", settings: parseSettings(ctx.settings) });
   if (ran === null) {
     ctx.log("[glasshouse] no observe command: nothing was looked at");
-    return { drift: "none", changes: [], observed: [], outputs: null };
+    return { drift: "unknown", changes: [], observed: [], outputs: null };
   }
   const action = observationOf(ran);
   if (action === null) throw failure(ctx, "observe", ran);
