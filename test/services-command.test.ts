@@ -67,9 +67,10 @@ describe("the inbox", () => {
     const parameters = { token: canary };
     await w.refused("environment.create", "unkept", { template: "nowhere", parameters }, { id });
     const kept = await w.store.read((tx) => tx.commands.bySource("test", id));
-    assert.equal(kept?.status, "refused");
-    assert.equal(kept?.failure?.code, "not-found");
-    assert.deepEqual(kept?.data, { template: "nowhere", parameters: { token: "(secret)" } });
+    assert.ok(kept !== null);
+    assert.equal(kept.status, "refused");
+    assert.equal(kept.failure?.code, "not-found");
+    assert.deepEqual(kept.data, { template: "nowhere", parameters: { token: "(secret)" } });
   });
 
   test("does not keep refusals of senders that ask until it is possible", async () => {
@@ -85,7 +86,7 @@ describe("the inbox", () => {
     const data = { template: "plain", ttl: "soon", parameters: [], color: "red" };
     const { code, error } = await w.refused("environment.create", "wrong", data, { id });
     assert.equal(code, "invalid-request");
-    assert.deepEqual(error.details.map((detail) => detail.pointer).toSorted(), [
+    assert.deepEqual(error.details.map((detail) => detail.pointer ?? "").toSorted(), [
       "/color",
       "/parameters",
       "/ttl",
@@ -118,11 +119,11 @@ describe("the inbox", () => {
   });
 
   test("writes an audit entry for each command, taken or refused", async () => {
-    const before = await w.store.read((tx) => tx.audits.list({ limit: 500, cursor: null }));
+    const earlier = await w.store.read((tx) => tx.audits.list({ limit: 500, cursor: null }));
     await w.send("environment.refresh", "hundred", {}, { actor: "ada" });
     await w.refused("environment.refresh", "nobody", {}, { actor: "ada" });
     const now = await w.store.read((tx) => tx.audits.list({ limit: 500, cursor: null }));
-    assert.equal(now.items.length, before.items.length + 2);
+    assert.equal(now.items.length, earlier.items.length + 2);
     const [refused, taken] = now.items;
     assert.deepEqual([taken?.action, taken?.actor], ["environment.refresh", "ada"]);
     assert.deepEqual(refused?.detail, { status: "refused", code: "not-found" });

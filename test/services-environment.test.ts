@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { after, before, describe, test } from "node:test";
 import fc from "fast-check";
+import type { GlasshouseError } from "../src/domain/errors.ts";
 import { isSecretRef } from "../src/domain/value.ts";
 import { getEnvironment } from "../src/services/environment.ts";
 import { getRun } from "../src/services/run.ts";
@@ -11,6 +12,13 @@ import {
   shopYaml,
   type ServiceWorld,
 } from "./support/services.ts";
+
+const onBase = (base: string): object => ({ template: "chain", parameters: { base } });
+const aging = (ttl?: string): object => ({
+  template: "shop@5.0.0",
+  parameters: { token: "abcd" },
+  ...(ttl === undefined ? {} : { ttl }),
+});
 
 describe("creating an environment", () => {
   let w: ServiceWorld;
@@ -54,7 +62,7 @@ describe("creating an environment", () => {
       parameters,
     });
     assert.equal(code, "invalid-parameters");
-    assert.deepEqual(error.details.map((detail) => detail.pointer).toSorted(), [
+    assert.deepEqual(pointersOf(error), [
       "/parameters/colour",
       "/parameters/region",
       "/parameters/size",
@@ -113,15 +121,14 @@ describe("creating an environment", () => {
   });
 
   test("refuses a circle of requirements, also through one that does not exist yet", async () => {
-    const of = (base: string): object => ({ template: "chain", parameters: { base } });
-    const self = await w.refused("environment.create", "ring", of("ring"));
+    const self = await w.refused("environment.create", "ring", onBase("ring"));
     assert.equal(self.code, "requirement-cycle");
-    await w.send("environment.create", "ring-a", of("ring-b"));
-    await w.send("environment.create", "ring-b", of("ring-c"));
-    const closing = await w.refused("environment.create", "ring-c", of("ring-a"));
+    await w.send("environment.create", "ring-a", onBase("ring-b"));
+    await w.send("environment.create", "ring-b", onBase("ring-c"));
+    const closing = await w.refused("environment.create", "ring-c", onBase("ring-a"));
     assert.equal(closing.code, "requirement-cycle");
     assert.match(closing.message, /ring-c → ring-a → ring-b → ring-c/u);
-    await w.send("environment.create", "ring-c", of("nothing-yet"));
+    await w.send("environment.create", "ring-c", onBase("nothing-yet"));
     const update = await w.refused("environment.update", "ring-c", {
       parameters: { base: "ring-a" },
     });
@@ -139,19 +146,14 @@ describe("creating an environment", () => {
 
   test("plans its destruction by ttl within the template's maximum", async () => {
     await w.register(shopYaml("5.0.0", "lifetime: { default: 2h, maximum: 3d }\n"));
-    const of = (ttl?: string): object => ({
-      template: "shop@5.0.0",
-      parameters: { token: "abcd" },
-      ...(ttl === undefined ? {} : { ttl }),
-    });
-    await w.send("environment.create", "aged", of());
+    await w.send("environment.create", "aged", aging());
     const aged = await w.named("aged");
     assert.equal(
       Date.parse(aged.plannedDestructionAt ?? "") - Date.parse(aged.createdAt),
       7_200_000,
     );
-    await w.send("environment.create", "old", of("3d"));
-    const { code } = await w.refused("environment.create", "older", of("4d"));
+    await w.send("environment.create", "old", aging("3d"));
+    const { code } = await w.refused("environment.create", "older", aging("4d"));
     assert.equal(code, "invalid-parameters");
     const forever = await w.refused("environment.update", "aged", { ttl: null });
     assert.equal(forever.code, "invalid-parameters");
@@ -258,7 +260,7 @@ describe("updating an environment", () => {
     await fc.assert(
       fc.asyncProperty(fc.array(wish, { minLength: 1, maxLength: 6 }), async (wishes) => {
         await w.send("environment.update", "law", { parameters: { size: 2 } });
-        const before = (await w.named("law")).generation;
+        const earlier = (await w.named("law")).generation;
         let expected: number | undefined = 2;
         let changes = 0;
         for (const one of wishes) {
@@ -270,7 +272,7 @@ describe("updating an environment", () => {
         }
         assert.equal(await sizeOf("law"), expected);
         // The token changes once at most, with its first wish.
-        const raised = (await w.named("law")).generation - before;
+        const raised = (await w.named("law")).generation - earlier;
         assert.ok(raised === changes || raised === changes + 1);
       }),
       { numRuns: 15 },
@@ -304,3 +306,7 @@ describe("updating an environment", () => {
     assert.match(wrong.message, /restart\?/u);
   });
 });
+
+function pointersOf(error: GlasshouseError): readonly string[] {
+  return error.details.map((detail) => detail.pointer ?? "").toSorted();
+}

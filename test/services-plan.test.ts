@@ -1,7 +1,19 @@
 import assert from "node:assert/strict";
 import { after, before, describe, test } from "node:test";
 import { getPlan } from "../src/services/plan.ts";
+import { fakeExecutor } from "../src/testing/fake-executor.ts";
 import { createServiceWorld, plainYaml, type ServiceWorld } from "./support/services.ts";
+
+/** The second group can only be planned when the first is made. */
+const deferredYaml = `apiVersion: glasshouse/v1
+kind: Template
+name: deferred
+version: 1.0.0
+parameters: { size: { type: integer, default: 1 } }
+groups:
+  net: { executor: command, with: { create: [net, "\${{ parameters.size }}"] }, outputs: [id] }
+  web: { executor: command, with: { create: [web, "\${{ groups.net.outputs.id }}"] } }
+`;
 
 describe("plans", () => {
   let w: ServiceWorld;
@@ -24,14 +36,14 @@ describe("plans", () => {
   test("change nothing that is wanted, and are applied exactly once", async () => {
     await made("once");
     const plan = await planned("once", 5);
-    const before = await w.named("once");
-    assert.deepEqual([before.status, before.generation], ["deployed-ok", 1]);
+    const earlier = await w.named("once");
+    assert.deepEqual([earlier.status, earlier.generation], ["deployed-ok", 1]);
     assert.equal((await getPlan(w.services, plan)).plan.status, "ready");
     const apply = await w.send("environment.apply", null, { plan });
     assert.equal((await w.ended(apply.runId ?? "")).status, "succeeded");
-    const after = await w.named("once");
-    assert.equal(after.desired.templates[0]?.parameters["size"], 5);
-    assert.deepEqual([after.generation, after.appliedGeneration], [2, 2]);
+    const now = await w.named("once");
+    assert.equal(now.desired.templates[0]?.parameters["size"], 5);
+    assert.deepEqual([now.generation, now.appliedGeneration], [2, 2]);
     assert.equal((await w.refused("environment.apply", "once", { plan })).code, "conflict");
   });
 
@@ -70,5 +82,28 @@ describe("plans", () => {
       w.send("environment.apply", null, { plan }),
     ]);
     assert.deepEqual(both.map(({ status }) => status).toSorted(), ["fulfilled", "rejected"]);
+  });
+});
+
+describe("a plan whose deferred group would destroy something", () => {
+  test("waits for approval when it is reached, and goes on with it", async () => {
+    const executor = fakeExecutor({
+      plan: ({ group }) => ({ changes: [{ address: group, action: "destroy" }], saved: null }),
+      // Another output each time, so that what uses it changes too.
+      outputs: ({ token, stepId }) => ({ id: `${stepId}-${token}` }),
+    });
+    const w = await createServiceWorld({ executors: [executor], start: true });
+    await w.register(deferredYaml);
+    const created = await w.send("environment.create", "e", { template: "deferred" });
+    await w.ended(created.runId ?? "");
+    const { planId, runId } = await w.send("environment.plan", "e", { parameters: { size: 2 } });
+    await w.ended(runId ?? "");
+    const apply = await w.send("environment.apply", "e", { plan: planId });
+    const waiting = await w.until(apply.runId ?? "", (run) => run.status === "waiting");
+    assert.deepEqual(waiting.blocker, { kind: "approval", on: ["apply:deferred/web"] });
+    assert.equal((await w.send("run.approve", waiting.id)).status, "completed");
+    assert.equal((await w.ended(waiting.id)).status, "succeeded");
+    assert.equal((await w.named("e")).status, "deployed-ok");
+    await w.close();
   });
 });
