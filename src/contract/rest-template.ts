@@ -111,6 +111,15 @@ export const templateView = templateSummaryView
       }),
     ),
     lifetime: z.object({ default: durationText.optional(), maximum: durationText.optional() }),
+    compatibility: z
+      .object({
+        against: z.string().meta({ description: "The version that it is compared with" }),
+        breaking: z.array(z.string()),
+        notes: z.array(z.string()),
+      })
+      .nullable()
+      .optional()
+      .meta({ description: "What changes against the version before; null for the first" }),
     files: z.array(
       z.object({
         path: z.string(),

@@ -180,6 +180,18 @@ suite("commands over HTTP", () => {
     assert.equal(problemView.parse(body).errors?.[0]?.pointer, "/type");
   });
 
+  test("a source of the service itself is refused", async () => {
+    const payload = {
+      type: "environment.destroy",
+      subject: "shop",
+      id: "a",
+      source: "glasshouse/lifetime",
+    };
+    const { status, body } = await send(testServer(), { url: "/api/v1/commands", payload });
+    assert.equal(status, 400);
+    assert.equal(problemView.parse(body).errors?.[0]?.pointer, "/source");
+  });
+
   test("a key and an id that differ are refused", async () => {
     const payload = { type: "environment.refresh", subject: "shop", id: "a" };
     const options = { url: "/api/v1/commands", payload, headers: { "idempotency-key": "b" } };

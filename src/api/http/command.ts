@@ -28,6 +28,13 @@ async function send(api: Api, { body, request, reply }: Call<"sendCommand">): Pr
       "The Idempotency-Key and the id of the command differ; send one of them, or both alike.",
     );
   }
+  if (body.source?.startsWith("glasshouse") === true) {
+    throw new GlasshouseError(
+      "invalid-request",
+      "A source that begins with glasshouse belongs to the service itself; name the sender's own.",
+      { details: [{ message: "It begins with glasshouse.", pointer: "/source" }] },
+    );
+  }
   const traceparent = body.traceparent ?? traceOf(request).parent;
   return ask(
     api,

@@ -11,7 +11,8 @@ import { pageOf, pageRequest, wholeList } from "./page.ts";
 import { planSummaryOf } from "./plan.ts";
 import { observedOf, resourceOf } from "./resource.ts";
 import { runOf } from "./run.ts";
-import type { DriftRead, EnvironmentRead } from "./services.ts";
+import type { DriftRead } from "../../services/environment-drift.ts";
+import type { EnvironmentRead } from "../../services/environment.ts";
 
 type Reads =
   | "listEnvironments"

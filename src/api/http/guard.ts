@@ -11,7 +11,7 @@ export function refuseForeign(request: FastifyRequest, allowedHosts: readonly st
   if (!isAllowedHost(host, allowedHosts)) {
     throw new GlasshouseError(
       "forbidden",
-      `The Host "${shown(host)}" is not a name of this server. Use 127.0.0.1, localhost or [::1], or add the name to listen.hosts in its configuration.`,
+      `The Host "${shown(host)}" is not a name of this server. Use 127.0.0.1, localhost or [::1], or add the name to security.allowedHosts in its configuration.`,
     );
   }
   const { origin } = request.headers;

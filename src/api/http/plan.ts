@@ -1,7 +1,7 @@
 import type { PlannedStep } from "../../domain/plan.ts";
 import type { PlanSummaryView, PlanView } from "../../contract/rest.ts";
 import type { Api, Handlers } from "./api.ts";
-import type { PlanRead } from "./services.ts";
+import type { PlanRead } from "../../services/plan.ts";
 
 export function planHandlers(api: Api): Pick<Handlers, "getPlan"> {
   return {

@@ -1,7 +1,8 @@
 import type { ObservedView, ResourceView } from "../../contract/rest.ts";
 import type { Api, Handlers } from "./api.ts";
 import { pageOf, pageRequest } from "./page.ts";
-import type { EnvironmentResources, ResourceRead } from "./services.ts";
+import type { EnvironmentResources } from "../../services/environment.ts";
+import type { ResourceRead } from "../../services/resource.ts";
 
 export function resourceHandlers(api: Api): Pick<Handlers, "listResources" | "getResource"> {
   return {

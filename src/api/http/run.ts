@@ -3,7 +3,7 @@ import type { RunView, StepView } from "../../contract/rest.ts";
 import type { Api, Call, Handlers } from "./api.ts";
 import { ask } from "./command.ts";
 import { pageOf, pageRequest } from "./page.ts";
-import type { RunRead } from "./services.ts";
+import type { RunRead } from "../../services/run.ts";
 import { stepLogHandler } from "./step-log.ts";
 
 type Ids =

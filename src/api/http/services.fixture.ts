@@ -114,14 +114,14 @@ export class FakeServices implements ApiServices {
     await this.getEnvironment(idOrName);
     const node = {
       id: "network",
-      kind: "group",
+      kind: "group" as const,
       name: "network",
       template: "web",
       group: "network",
     };
     return {
       nodes: [{ ...node, executor: "command", status: "succeeded", reason: null }],
-      edges: [{ from: "network", to: "network.vnet", kind: "contains" }],
+      edges: [{ from: "network", to: "network.vnet", kind: "contains" as const }],
     };
   }
 
@@ -162,6 +162,10 @@ export class FakeServices implements ApiServices {
   async getTemplate(nameOrId: string, version: string) {
     if (nameOrId === template.name && version === template.version) return template;
     return unknown("template", `${nameOrId}@${version}`);
+  }
+
+  async getCompatibility() {
+    return { against: "0.9.0", breaking: ["the output x is gone"], notes: [] };
   }
 
   async listResources(page: PageRequest) {

@@ -1,18 +1,20 @@
 import type { CheckState } from "../../domain/check.ts";
 import type { Command } from "../../domain/command.ts";
-import type { Environment, EnvironmentStatus } from "../../domain/environment.ts";
+import type { EnvironmentStatus } from "../../domain/environment.ts";
 import type { JournalEvent } from "../../domain/event.ts";
-import type { SavedPlan } from "../../domain/plan.ts";
-import type { DriftStatus } from "../../domain/record.ts";
-import type { Change, ObservedResource, Resource } from "../../domain/resource.ts";
-import type { Run } from "../../domain/run.ts";
 import type { Step } from "../../domain/step.ts";
 import type { Template } from "../../domain/template.ts";
-import type { Values } from "../../domain/value.ts";
 import type { Page, PageRequest } from "../../ports/page.ts";
-import type { GroupPlace, TemplateSummary } from "../../ports/repositories.ts";
+import type { TemplateSummary } from "../../ports/repositories.ts";
 import type { LogLine } from "../../ports/work.ts";
 import type { CommandRequest } from "../../services/effect.ts";
+import type { DriftRead } from "../../services/environment-drift.ts";
+import type { Graph } from "../../services/environment-graph.ts";
+import type { EnvironmentRead, EnvironmentResources } from "../../services/environment.ts";
+import type { PlanRead } from "../../services/plan.ts";
+import type { ResourceRead } from "../../services/resource.ts";
+import type { RunRead } from "../../services/run.ts";
+import type { CompatibilityRead } from "../../services/template.ts";
 
 /**
  * What this way in needs of the services. Reads give the product's nouns; their public form is made here. An unknown id or
@@ -34,6 +36,8 @@ export interface ApiServices {
   listTemplateVersions(nameOrId: string): Promise<readonly TemplateSummary[]>;
   /** `latest` means the highest active release. */
   getTemplate(nameOrId: string, version: string): Promise<Template>;
+  /** What a version changes against the one before it; null for the first. Left out of replies where it is not given. */
+  getCompatibility?(templateId: string): Promise<CompatibilityRead | null>;
   listResources(page: PageRequest): Promise<Page<ResourceRead>>;
   getResource(id: string): Promise<ResourceRead>;
   getRun(id: string): Promise<RunRead>;
@@ -53,64 +57,4 @@ export interface ApiServices {
 export interface EnvironmentFilter {
   readonly status?: EnvironmentStatus;
   readonly includeDestroyed?: boolean;
-}
-
-export interface EnvironmentRead {
-  readonly environment: Environment;
-  /** Those that are in effect: defaults filled in. */
-  readonly parameters: Values;
-}
-
-export interface EnvironmentResources {
-  readonly environment: Environment;
-  readonly resources: readonly Resource[];
-  readonly observed: readonly (ObservedResource & GroupPlace & { readonly observedAt: string })[];
-}
-
-export interface Graph {
-  readonly nodes: readonly {
-    readonly id: string;
-    readonly kind: string;
-    readonly name: string;
-    readonly template: string | null;
-    readonly group: string | null;
-    readonly executor: string | null;
-    readonly status: string | null;
-    readonly reason: string | null;
-  }[];
-  readonly edges: readonly {
-    readonly from: string;
-    readonly to: string;
-    readonly kind: string;
-  }[];
-}
-
-export interface DriftRead {
-  readonly environment: Environment;
-  /** The last run that looked. */
-  readonly run: Run | null;
-  readonly groups: readonly {
-    readonly template: string;
-    readonly group: string;
-    readonly executor: string;
-    readonly drift: DriftStatus;
-    readonly changes: readonly Change[];
-  }[];
-}
-
-export interface ResourceRead {
-  readonly resource: Resource;
-  readonly environmentName: string;
-}
-
-export interface RunRead {
-  readonly run: Run;
-  readonly environmentName: string;
-  /** Runs of its environment that go first; null when it is not queued. */
-  readonly position: number | null;
-}
-
-export interface PlanRead {
-  readonly plan: SavedPlan;
-  readonly environmentName: string;
 }

@@ -18,8 +18,11 @@ export function templateHandlers(api: Api): Pick<Handlers, Ids> {
     registerTemplate: async (call) => register(api, call),
     listTemplateVersions: async ({ params }) =>
       wholeList(await services.listTemplateVersions(params.template), summaryOf),
-    getTemplate: async ({ params }) =>
-      templateOf(await services.getTemplate(params.template, params.version)),
+    getTemplate: async ({ params }) => {
+      const template = await services.getTemplate(params.template, params.version);
+      const compatibility = await services.getCompatibility?.(template.id);
+      return { ...templateOf(template), ...(compatibility === undefined ? {} : { compatibility }) };
+    },
   };
 }
 
