@@ -2,7 +2,9 @@ import { mkdirSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import * as command from "../src/adapters/executors/command/settings.ts";
 import * as terraform from "../src/adapters/executors/terraform/settings.ts";
+import { openApiDocument } from "../src/contract/openapi.ts";
 import { templateJsonSchema } from "../src/contract/template-schema.ts";
+import manifest from "../package.json" with { type: "json" };
 import { errorsPage } from "./errors-page.ts";
 
 /** `npm run generate`: writes the pages that are made from the source. Tests fail while they differ. */
@@ -19,3 +21,7 @@ const templateSchema = templateJsonSchema([
 
 write("docs/errors.md", errorsPage());
 write("docs/reference/template.schema.json", `${JSON.stringify(templateSchema, null, 2)}\n`);
+write(
+  "docs/reference/openapi.json",
+  `${JSON.stringify(openApiDocument(manifest.version), null, 2)}\n`,
+);
