@@ -1,6 +1,12 @@
-import type { Command } from "commander";
-import { leaf, type Context } from "./call.ts";
+import t from "@bomb.sh/tab";
+import type { Command, Option } from "commander";
+import { leaf, option, type Call, type Context } from "./call.ts";
+import { UsageError } from "./failure.ts";
+import { completionNames, type CompletionNames } from "./completion-names.ts";
 
+const shells = ["bash", "zsh", "fish", "powershell"] as const;
+
+/** The scripts that the library writes call `glasshouse complete -- <words>` at each Tab. */
 export function addCommand(program: Command, context: Context): void {
   leaf(
     { parent: program.command("completion"), context },
@@ -9,15 +15,70 @@ export function addCommand(program: Command, context: Context): void {
       self: true,
       summary: "print the shell's completion script",
       description:
-        "Print the completion script for bash, zsh, fish or powershell. Names come from the server.",
+        "Print the completion script for bash, zsh, fish or powershell. Names of environments, templates and runs come from the server.",
       examples: [
         "completion bash > ~/.local/share/bash-completion/completions/glasshouse",
         "completion zsh > ~/.zsh/completions/_glasshouse",
         "completion fish > ~/.config/fish/completions/glasshouse.fish",
       ],
+      options: [option("--shell <shell>", shells.join(", "))],
       local: true,
       plain: true,
     },
-    async () => 0,
-  );
+    async (call) => printScript(call),
+  ).argument("[shell]", shells.join(", "));
+}
+
+function printScript(call: Call): void {
+  const shell = call.args[0] ?? call.options.text("shell");
+  if (!shells.some((known) => known === shell))
+    throw new UsageError(`It needs a shell: ${shells.join(", ")}.`);
+  t.setup("glasshouse", "glasshouse", shell ?? "");
+}
+
+/** Answers one Tab: prints what may follow the words. The server is asked for names only where one is wanted. */
+export async function complete(
+  words: readonly string[],
+  program: Command,
+  context: Context,
+): Promise<void> {
+  const names = await completionNames(words, context.terminal);
+  for (const command of program.commands) describe(command, "", names);
+  t.parse([...words]);
+}
+
+function describe(command: Command, before: string, names: CompletionNames): void {
+  for (const name of [command.name(), ...command.aliases()]) {
+    const path = before === "" ? name : `${before} ${name}`;
+    const described = t.command(path, command.summary());
+    for (const one of command.options) addOption(described, one, names);
+    for (const argument of command.registeredArguments)
+      described.argument(
+        argument.name(),
+        (add) => {
+          for (const value of names.of(argument.name())) add(value, "");
+        },
+        argument.variadic,
+      );
+    for (const inner of command.commands) describe(inner, path, names);
+  }
+}
+
+function addOption(
+  described: ReturnType<typeof t.command>,
+  one: Option,
+  names: CompletionNames,
+): void {
+  const long = one.long?.replace(/^--/u, "");
+  if (long === undefined || one.hidden) return;
+  if (one.required || one.optional)
+    described.option(
+      long,
+      one.description,
+      (add) => {
+        for (const value of names.ofOption(long)) add(value, "");
+      },
+      one.short?.replace(/^-/u, ""),
+    );
+  else described.option(long, one.description, one.short?.replace(/^-/u, ""));
 }

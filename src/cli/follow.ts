@@ -5,7 +5,7 @@ import type { Call } from "./call.ts";
 import { ServerError, UsageError } from "./failure.ts";
 import { isAborted, liveEvents, pause } from "./live.ts";
 import { newProgress } from "./progress.ts";
-import { isEnded, needsSomebody, RunModel } from "./run-model.ts";
+import { isEnded, needsSomebody, RunModel, type ShownStep } from "./run-model.ts";
 
 /** How watching a run came to its end. */
 export type Followed =
@@ -68,7 +68,7 @@ async function watch(
   const model = new RunModel(first.run, first.steps);
   const progress = newProgress(terminal, model, { title });
   try {
-    progress.changed([...model.steps.values()].filter((step) => step.status === "running"));
+    progress.changed([...model.steps.values()].filter((step) => hasBegun(step)));
     const settled = (): boolean => isEnded(model.run) || needsSomebody(model.run);
     const looking = resync(api, {
       run,
@@ -86,11 +86,18 @@ async function watch(
     await looking;
     if (given) return null;
     const last = await reading(api, run);
-    progress.changed(model.read(last.run, last.steps));
+    progress.changed(model.read(last.run, last.steps).filter((step) => hasBegun(step)));
+    const { skipped } = last.run.progress;
+    if (skipped > 0) progress.say(`${skipped} unchanged: nothing to do for them`);
     return last.run;
   } finally {
     progress.end();
   }
+}
+
+/** Those that never began are told by their number. */
+function hasBegun({ status }: ShownStep): boolean {
+  return status !== "blocked" && status !== "ready" && status !== "skipped";
 }
 
 interface Reading {

@@ -1,7 +1,7 @@
 import type { GraphView } from "../contract/rest.ts";
 import type { Call } from "./call.ts";
 import { statusStyle } from "./environment-print.ts";
-import { painter, safe } from "./text.ts";
+import { pad, painter, safe, widthOf } from "./text.ts";
 
 type Node = GraphView["nodes"][number];
 
@@ -19,6 +19,8 @@ export function graphLines(call: Pick<Call, "terminal">, graph: GraphView): read
   const shown = graph.nodes.filter((node) => !inside.has(node.id));
   const upstreams = upstreamsOf(graph, new Set(shown.map((node) => node.id)));
   const layers = layersOf(shown, upstreams);
+  const width = Math.max(0, ...shown.map((node) => widthOf(safe(node.name))));
+  const kindWidth = Math.max(0, ...shown.map((node) => kindOf(node).length));
   return layers.flatMap((layer, at) => [
     paint("bold", `layer ${at + 1}`),
     ...layer.map((node) => {
@@ -26,8 +28,8 @@ export function graphLines(call: Pick<Call, "terminal">, graph: GraphView): read
       const status = node.status ?? "";
       const from = (upstreams.get(node.id) ?? []).map((id) => safe(nodes.get(id)?.name ?? id));
       return [
-        `  ${safe(node.name)}`,
-        node.kind === "group" ? paint("dim", node.executor ?? "") : paint("dim", node.kind),
+        `  ${pad(safe(node.name), width)}`,
+        paint("dim", pad(kindOf(node), kindWidth)),
         style === null ? status : paint(style, status),
         from.length === 0 ? "" : paint("dim", `← ${from.join(", ")}`),
         node.reason === null ? "" : safe(node.reason),
@@ -36,6 +38,10 @@ export function graphLines(call: Pick<Call, "terminal">, graph: GraphView): read
         .join("  ");
     }),
   ]);
+}
+
+function kindOf({ kind, executor }: Node): string {
+  return kind === "group" ? (executor ?? "") : kind;
 }
 
 function upstreamsOf(

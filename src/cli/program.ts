@@ -9,6 +9,7 @@ export async function runProgram(argv: readonly string[], terminal: Terminal): P
   let exitCode = 0;
   const context: Context = { terminal, exit: (code) => (exitCode = code) };
   try {
+    if (argv[0] === "complete") return await answerCompletion(argv.slice(1), context);
     const program = await buildProgram(argv, context);
     await program.parseAsync([...argv], { from: "user" });
     return exitCode;
@@ -16,6 +17,14 @@ export async function runProgram(argv: readonly string[], terminal: Terminal): P
     if (error instanceof CommanderError) return error.exitCode === 0 ? 0 : 2;
     return reportFailure(terminal, error);
   }
+}
+
+/** `complete -- <words>`: the shell asks what may come next. */
+async function answerCompletion(argv: readonly string[], context: Context): Promise<number> {
+  const words = argv[0] === "--" ? argv.slice(1) : argv;
+  const { complete } = await import("./completion.ts");
+  await complete(words, await buildWholeProgram(context), context);
+  return 0;
 }
 
 /** The program with the one group that the command line names; of the others only name and summary. */
