@@ -237,9 +237,9 @@ describe("updating an environment", () => {
   test("loses no wish of many at once", async () => {
     await create("many");
     const wishes = [
+      { template: "shop@1.1.0" },
       { parameters: { size: 7 } },
       { parameters: { token: "other" } },
-      { template: "shop@1.1.0" },
       { description: "of many" },
     ];
     await Promise.all(wishes.map((wish) => w.send("environment.update", "many", wish)));
