@@ -2,7 +2,7 @@ import { createWorld, type World } from "../test/support/world.ts";
 import { fakeExecutor } from "../src/testing/fake-executor.ts";
 import { chain, fan, layered, templateOf, type Shape } from "./graphs.ts";
 import { runInMemory } from "./memory-runner.ts";
-import { fdatasyncMedianMs, fsyncsOf, median, type Row } from "./measure.ts";
+import { fdatasyncMedianMs, median, type Row } from "./measure.ts";
 
 const pairs = 3;
 const parallelism = 10;
@@ -21,11 +21,10 @@ export async function graphOverhead(): Promise<readonly Row[]> {
 }
 
 async function timed(name: string, shape: Shape, target: number): Promise<Row> {
-  const act = (): Promise<void> => sleep(50);
   const ratios: number[] = [];
   for (let pair = 0; pair < pairs; pair += 1) {
-    const ours = await engineRun(shape, act);
-    const limit = await runInMemory(shape, { parallelism, act });
+    const ours = await engineRun(shape, sleep50);
+    const limit = await runInMemory(shape, { parallelism, act: sleep50 });
     ratios.push(ours.makespanMs / limit);
   }
   return {
@@ -41,12 +40,12 @@ async function timed(name: string, shape: Shape, target: number): Promise<Row> {
 async function hops(): Promise<readonly Row[]> {
   const shape = chain(1_000);
   const perHop: number[] = [];
-  let fsyncsAHop = 0;
+  let commitsAHop = 0;
   for (let pair = 0; pair < pairs; pair += 1) {
     const limit = fdatasyncMedianMs();
-    const { result, fsyncs } = await fsyncsOf(() => engineRun(shape, () => Promise.resolve()));
-    perHop.push(result.makespanMs / shape.size / limit);
-    fsyncsAHop = fsyncs / shape.size;
+    const { makespanMs, commits } = await engineRun(shape, () => Promise.resolve());
+    perHop.push(makespanMs / shape.size / limit);
+    commitsAHop = commits / shape.size;
   }
   const value = median(perHop);
   return [
@@ -71,7 +70,7 @@ async function hops(): Promise<readonly Row[]> {
 export async function engineRun(
   shape: Shape,
   act: () => Promise<void>,
-): Promise<{ readonly makespanMs: number }> {
+): Promise<{ readonly makespanMs: number; readonly commits: number }> {
   const marks: number[] = [];
   const executor = fakeExecutor({
     name: "timer",
@@ -80,19 +79,25 @@ export async function engineRun(
       await act();
     },
   });
-  const world: World = await createWorld({ executors: [executor] });
+  let commits = 0;
+  const world: World = await createWorld({
+    executors: [executor],
+    onCommit: (_, phase) => {
+      if (phase === "after" && marks.length > 0) commits += 1;
+    },
+  });
   try {
     const run = await world.create(await world.template(templateOf(shape)));
     const ended = await world.ended(run.id);
     if (ended.status !== "succeeded") throw new Error(`the measured run ended as ${ended.status}`);
-    return { makespanMs: performance.now() - (marks[0] ?? 0) };
+    return { makespanMs: performance.now() - (marks[0] ?? 0), commits };
   } finally {
     await world.close();
   }
 }
 
-function sleep(durationMs: number): Promise<void> {
+function sleep50(): Promise<void> {
   return new Promise((resolve) => {
-    setTimeout(resolve, durationMs);
+    setTimeout(resolve, 50);
   });
 }

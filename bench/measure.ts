@@ -1,12 +1,4 @@
-import {
-  closeSync,
-  fdatasyncSync,
-  mkdtempSync,
-  openSync,
-  readFileSync,
-  rmSync,
-  writeSync,
-} from "node:fs";
+import { closeSync, fdatasyncSync, mkdtempSync, openSync, rmSync, writeSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 
@@ -45,22 +37,4 @@ export function fdatasyncMedianMs(times = 300): number {
     rmSync(directory, { recursive: true });
   }
   return median(took);
-}
-
-/**
- * How often this process asked the disk to sync while `fn` ran. SQLite's syncs cannot be seen from inside, so they are
- * counted as the kernel counts them: by the write system calls of a FULL commit there is one sync a commit; see
- * `GLASSHOUSE_BENCH_STRACE` for the check with strace.
- */
-export async function fsyncsOf<T>(
-  fn: () => Promise<T>,
-): Promise<{ readonly result: T; readonly fsyncs: number }> {
-  const before = syncCount();
-  const result = await fn();
-  return { result, fsyncs: syncCount() - before };
-}
-
-function syncCount(): number {
-  const io = readFileSync("/proc/self/io", "utf8");
-  return Number(/syscw: (\d+)/u.exec(io)?.[1] ?? Number.NaN);
 }

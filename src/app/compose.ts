@@ -125,6 +125,7 @@ async function createExecutors(
   of: { readonly isolation: Isolation; readonly log: Log },
 ): Promise<{ readonly terraform: TerraformExecutor; readonly command: Executor }> {
   const { terraform, command } = config.executors;
+  for (const { env } of [terraform, ...Object.values(terraform.templates)]) checkGrants(env);
   const shared = { isolation: of.isolation, environment: process.env, hide: [config.data] };
   return {
     terraform: createTerraformExecutor({

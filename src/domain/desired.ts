@@ -32,7 +32,14 @@ export function requiredEnvironments(
   parameters: Values,
   environment: EnvironmentFacts,
 ): ReadonlyMap<string, RequiredEnvironment> {
-  const scope: Scope = { parameters, environment, groups: {}, requires: {}, entrypoints: {}, declared: body.parameters };
+  const scope: Scope = {
+    parameters,
+    environment,
+    groups: {},
+    requires: {},
+    entrypoints: {},
+    declared: body.parameters,
+  };
   const found = new Map<string, RequiredEnvironment>();
   for (const [key, requirement] of Object.entries(body.requires)) {
     if (requirement.kind !== "environment") continue;

@@ -63,7 +63,7 @@ export async function stepContext(deps: EngineDeps, parts: ContextParts): Promis
     stepId: step.id,
     token: step.token,
     owner: `glasshouse/${facts.environment.id}/${name}`,
-    traceparent: null,
+    traceparent: facts.traceparent,
     settings: parts.settings,
     previous: previousOf(parts.record),
     parameters: plainParameters(facts.parameters),

@@ -19,6 +19,8 @@ export interface RunFacts {
   readonly parameters: Values;
   /** Outputs of the environments it requires, by the name under `requires`. */
   readonly requires: Scope["requires"];
+  /** The trace that its first command came with, for the executors' children. */
+  readonly traceparent: string | null;
 }
 
 const keptRuns = 2_048;
@@ -53,12 +55,14 @@ export class RunCache {
       tx,
       requiredEnvironments(template.body, parameters, environment),
     );
+    const [command] = await tx.commands.ofRun(run.id);
     return {
       run,
       environment: { id: environment.id, name: environment.name, tags: environment.tags },
       template,
       parameters,
       requires,
+      traceparent: command?.traceparent ?? null,
     };
   }
 

@@ -6,6 +6,8 @@ import type { TemplateFile } from "../domain/template.ts";
 import type { BlobStore } from "../ports/blob.ts";
 import type { TemplateFiles } from "../ports/executor.ts";
 
+const templateFile = "template.yaml";
+
 /** The files of a registered template, as executors see them. */
 export function templateFiles(files: readonly TemplateFile[], blobs: BlobStore): TemplateFiles {
   return {
@@ -16,10 +18,16 @@ export function templateFiles(files: readonly TemplateFile[], blobs: BlobStore):
   };
 }
 
-/** SHA-256 in hex over path, mode and content digest of the files at or below these paths. */
+/**
+ * SHA-256 in hex over path, mode and content digest of the files at or below these paths. The template file itself counts
+ * only when it is named: what it says of a group is compared as settings, and a program in the template's root would
+ * otherwise run again with every version.
+ */
 export function filesDigest(files: readonly TemplateFile[], paths: readonly string[]): string {
   const hash = createHash("sha256");
   const chosen = new Set(paths.flatMap((path) => below(files, path)));
+  if (!paths.some((path) => normal(path) === templateFile))
+    for (const file of below(files, templateFile)) chosen.delete(file);
   for (const file of files) {
     if (chosen.has(file)) hash.update(`${file.path}\0${file.mode.toString(8)}\0${file.digest}\n`);
   }

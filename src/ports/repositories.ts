@@ -84,6 +84,8 @@ export interface CommandRepository {
       readonly finishedAt: string;
     },
   ): Promise<readonly Command[]>;
+  /** The commands that a run was started for or joined, oldest first. */
+  ofRun(runId: string): Promise<readonly Command[]>;
   /** Newest first. */
   list(page: PageRequest): Promise<Page<Command>>;
 }

@@ -41,6 +41,10 @@ export function commands(session: Session): CommandRepository {
         .execute();
       return rows.sort((a, b) => a.number - b.number).map((row) => commandOf(row));
     },
+    async ofRun(runId) {
+      const rows = await select(session).where("runId", "=", runId).orderBy("number").execute();
+      return rows.map((row) => commandOf(row));
+    },
     async list(page) {
       const before = readCursor(page);
       let query = select(session)
