@@ -3,6 +3,8 @@ import { after, before, describe, test } from "node:test";
 import fc from "fast-check";
 import type { GlasshouseError } from "../src/domain/errors.ts";
 import { isSecretRef } from "../src/domain/value.ts";
+import type { Store } from "../src/ports/store.ts";
+import { accept } from "../src/services/command.ts";
 import { getEnvironment } from "../src/services/environment.ts";
 import { getRun } from "../src/services/run.ts";
 import {
@@ -248,6 +250,37 @@ describe("updating an environment", () => {
     assert.deepEqual([desired?.version, desired?.parameters["size"]], ["1.1.0", 7]);
     assert.equal(environment.description, "of many");
     assert.equal((await w.queueOf("many")).length, 1);
+  });
+
+  test("prepares a wish again when another version came to be wanted meanwhile", async () => {
+    await create("overtaken");
+    const { store } = w.services;
+    let overtaken = 0;
+    const slow: Store = {
+      read: (fn) => store.read(fn),
+      transact: async (fn) => {
+        overtaken += 1;
+        if (overtaken === 1) await w.send("environment.update", "overtaken", { template: "shop" });
+        return store.transact(fn);
+      },
+      watch: (topic, fn) => store.watch(topic, fn),
+      health: () => store.health(),
+      close: () => store.close(),
+    };
+    await accept(
+      { ...w.services, store: slow },
+      {
+        source: "test",
+        id: "overtaken",
+        type: "environment.update",
+        subject: "overtaken",
+        data: { parameters: { size: 8 } },
+        actor: "tester",
+      },
+    );
+    const [desired] = (await w.named("overtaken")).desired.templates;
+    assert.deepEqual([desired?.version, desired?.parameters["size"]], ["1.1.0", 8]);
+    assert.equal(overtaken, 2);
   });
 
   test("keeps the last wish for each parameter, whatever the order of wishes and resets", async () => {
