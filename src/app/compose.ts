@@ -7,6 +7,7 @@ import { tcpChecker } from "../adapters/checks/tcp/index.ts";
 import { SystemClock } from "../adapters/clock/system/index.ts";
 import { commandExecutor } from "../adapters/executors/command/index.ts";
 import {
+  checkGrants,
   createTerraformExecutor,
   type TerraformExecutor,
 } from "../adapters/executors/terraform/index.ts";
