@@ -1,4 +1,5 @@
 import { canonicalJson } from "../lib/json.ts";
+import { asGlasshouseError, GlasshouseError } from "./errors.ts";
 import { evaluate, type Scope } from "./expression.ts";
 import { shortestCycle, topologicalOrder } from "./graph.ts";
 import type { PlannedStep } from "./plan.ts";
@@ -143,7 +144,7 @@ interface Verdict {
   readonly reason: string;
 }
 
-function judge({ group, record, changed, input, outputs }: Judged): Verdict {
+function judge({ name, group, record, changed, input, outputs }: Judged): Verdict {
   const moving = group.inputs.filter((upstream) => changed.has(upstream));
   if (moving.length > 0) {
     const which = moving.slice(0, 3).join(", ");
@@ -162,10 +163,22 @@ function judge({ group, record, changed, input, outputs }: Judged): Verdict {
     return { mark: "exact", reason: "its last apply did not end well" };
   if (record.drift === "drifted" || record.drift === "missing")
     return { mark: "exact", reason: "it has drifted" };
-  const settings = evaluate(group.with, { ...input.scope, groups: outputs });
+  const settings = settingsOf(name, group, { ...input.scope, groups: outputs });
   const fingerprint = settingsFingerprint(group, settings, input.fingerprints);
   if (fingerprint === record.fingerprint) return { mark: "unchanged", reason: "unchanged" };
   return { mark: "exact", reason: "its settings or files changed" };
+}
+
+/** What fails is said with the group, as a plan has many. */
+function settingsOf(name: string, group: Group, scope: Scope): Value {
+  try {
+    return evaluate(group.with, scope);
+  } catch (error) {
+    const { code, message } = asGlasshouseError(error);
+    throw new GlasshouseError(code, `The settings of group ${name} cannot be told: ${message}`, {
+      cause: error,
+    });
+  }
 }
 
 function applyStep(
