@@ -101,7 +101,8 @@ export function reportFailure(terminal: Terminal, error: unknown): number {
   const { message, code, details, advice, traceId, exitCode } = failureText(error);
   const paint = painter(terminal, "err");
   terminal.err(`${paint("red", "error:")} ${safe(message)}${code === null ? "" : ` (${code})`}\n`);
-  for (const detail of details) terminal.err(`  ${safe(detailText(detail))}\n`);
+  for (const detail of details)
+    if (!message.includes(detail.message)) terminal.err(`  ${safe(detailText(detail))}\n`);
   if (advice !== null) terminal.err(`${paint("dim", `hint: ${safe(advice)}`)}\n`);
   if (traceId !== null) terminal.err(`trace id: ${safe(traceId)}\n`);
   return exitCode;

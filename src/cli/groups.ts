@@ -54,6 +54,16 @@ export const groups: readonly CommandGroup[] = [
     load: () => import("./config.ts"),
   },
   {
+    name: "backup",
+    summary: "copy the data directory, also while the server runs",
+    load: () => import("./backup.ts"),
+  },
+  {
+    name: "restore",
+    summary: "put a backup in place",
+    load: () => import("./restore.ts"),
+  },
+  {
     name: "completion",
     summary: "print the shell's completion script",
     load: () => import("./completion.ts"),
