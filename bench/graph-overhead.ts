@@ -57,11 +57,11 @@ async function hops(): Promise<readonly Row[]> {
       ok: value <= 4,
     },
     {
-      name: "fsyncs a hop",
-      value: fsyncsAHop,
+      name: "commits a hop, each one fsync of the log",
+      value: commitsAHop,
       unit: "fsync",
       target: "≤ 1.05",
-      ok: fsyncsAHop <= 1.05,
+      ok: commitsAHop <= 1.05,
     },
   ];
 }

@@ -16,7 +16,12 @@ import { getPlan } from "../services/plan.ts";
 import { getResource, listResources } from "../services/resource.ts";
 import { getRun } from "../services/run.ts";
 import { getStep, listSteps, readStepLog } from "../services/step.ts";
-import { getTemplate, listTemplates, listTemplateVersions } from "../services/template.ts";
+import {
+  getCompatibility,
+  getTemplate,
+  listTemplates,
+  listTemplateVersions,
+} from "../services/template.ts";
 
 /** The use cases that the REST API stands on, with what they need already in place. */
 export function apiServices(deps: Services): ApiServices {
@@ -34,6 +39,7 @@ export function apiServices(deps: Services): ApiServices {
     listTemplates: (page) => listTemplates(deps, page),
     listTemplateVersions: (name) => listTemplateVersions(deps, name),
     getTemplate: (name, version) => getTemplate(deps, name, version),
+    getCompatibility: (id) => getCompatibility(deps, id),
     listResources: (page) => listResources(deps, page),
     getResource: (id) => getResource(deps, id),
     getRun: (id) => getRun(deps, id),

@@ -23,11 +23,13 @@ import type { BlobStore } from "../ports/blob.ts";
 import type { Checker } from "../ports/check.ts";
 import { timestamp, type Clock } from "../ports/clock.ts";
 import type { Executor } from "../ports/executor.ts";
+import type { ByteSealer, SecretSealer } from "../ports/secrets.ts";
 import type { Log } from "../ports/telemetry.ts";
 import type { Services } from "../services/deps.ts";
 import { serviceLimits } from "../services/deps.ts";
 import { resolveGrants } from "./config-grants.ts";
-import { crashHooks } from "./crash-hooks.ts";
+import { isLoopback, listenAddress } from "./config-listen.ts";
+import { crashHooks, type CrashHooks } from "./crash-hooks.ts";
 
 /** The parts that a server is made of. This file alone names concrete adapters. */
 export interface Composition {
@@ -54,9 +56,8 @@ const commandGraceMs = 60_000;
  */
 export async function compose(config: Config, log: Log): Promise<Composition> {
   const clock = new SystemClock();
-  await mkdir(config.data, { recursive: true, mode: 0o700 });
-  const fresh = !(await readdir(config.data)).includes("glasshouse.db");
   const crash = crashHooks(process.env);
+  const sealer = await openKeys(config);
   const store = await createSqliteStore({
     directory: config.data,
     clock,
@@ -64,61 +65,68 @@ export async function compose(config: Config, log: Log): Promise<Composition> {
     ...(crash.onCommit === null ? {} : { onCommit: crash.onCommit }),
   });
   try {
-    const keys = join(config.data, "keys");
-    const sealer = await openEmbeddedSecrets({
-      directory: keys,
-      keyFile: config.security.key ?? defaultKeyFile(keys),
-      mayCreate: fresh,
-    });
     const blobs = await FileBlobs.open(join(config.data, "blobs"), sealer);
     const isolation = await detectIsolation();
     const { terraform, command } = await createExecutors(config, { isolation, log });
+    const shared = { store, clock, sealer, blobs, log };
     const executors: readonly Executor[] = [terraform, command];
-    const services: Services = {
-      store,
-      clock,
-      sealer,
-      blobs,
-      git: gitSource({ env: process.env }),
-      archive: { unpack },
-      executors,
-      log,
-      limits: serviceLimits,
-    };
-    const engine = {
-      store,
-      clock,
-      sealer,
-      blobs,
-      executors: new Map(executors.map((executor) => [executor.name, executor])),
-      checkers: createCheckers(config, isolation),
-      processes: localProcesses(),
-      log,
-      settings: {
-        ...engineDefaults,
-        places: config.engine.places,
-        placesByExecutor: config.engine.placesByExecutor,
-        stateVersions: config.retention.states,
-        workRoot: join(config.data, "work"),
-        failpoint: crash.failpoint,
-      },
-    };
     return {
-      store,
-      blobs,
-      clock,
+      ...shared,
       executors,
       terraform,
       isolation,
       data: config.data,
-      services,
-      engine,
+      services: {
+        ...shared,
+        git: gitSource({ env: process.env }),
+        archive: { unpack },
+        executors,
+        limits: limitsOf(config),
+      },
+      engine: {
+        ...shared,
+        executors: new Map(executors.map((executor) => [executor.name, executor])),
+        checkers: createCheckers(config, isolation),
+        processes: localProcesses(),
+        settings: engineSettings(config, crash),
+      },
       prune: () => store.prune(retentionOf(config, clock)),
     };
   } catch (error) {
     await store.close();
     throw error;
   }
+}
+
+/**
+ * The keys come before the database: a start that is cut off between the two finds keys without data and goes on, while
+ * data without its keys is an error.
+ */
+async function openKeys(config: Config): Promise<SecretSealer & ByteSealer> {
+  await mkdir(config.data, { recursive: true, mode: 0o700 });
+  const mayCreate = !(await readdir(config.data)).includes("glasshouse.db");
+  const directory = join(config.data, "keys");
+  return openEmbeddedSecrets({
+    directory,
+    keyFile: config.security.key ?? defaultKeyFile(directory),
+    mayCreate,
+  });
+}
+
+function limitsOf(config: Config): Services["limits"] {
+  const allowFileRepositories = isLoopback(listenAddress(config.listen).host);
+  return { ...serviceLimits, allowFileRepositories };
+}
+
+function engineSettings(config: Config, crash: CrashHooks): EngineDeps["settings"] {
+  return {
+    ...engineDefaults,
+    places: config.engine.places,
+    placesByExecutor: config.engine.placesByExecutor,
+    stateVersions: config.retention.states,
+    workRoot: join(config.data, "work"),
+    failpoint: crash.failpoint,
+  };
 }
 
 async function createExecutors(

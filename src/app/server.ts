@@ -105,6 +105,8 @@ function destroyOf({
       subject: environmentId,
       data: {},
       actor: "lifetime",
+      // Its id is fixed: a refusal for now (something requires it) must not be remembered as the answer for ever.
+      keepRefusal: false,
     });
   };
 }

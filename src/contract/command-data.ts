@@ -1,4 +1,5 @@
 import { z } from "zod";
+import { jsonValue } from "./schemas.ts";
 import { namePattern } from "../domain/id.ts";
 import { parseDuration } from "../lib/duration.ts";
 import { description, duration, key, tags } from "./template-parts.ts";
@@ -75,7 +76,7 @@ const notBoth = (given: {
 }): boolean => given.template === undefined || given.templates === undefined;
 const notBothError = { error: "must not stand beside templates", path: ["template"] };
 
-const later = z.json().optional().meta({ description: "Not available in this version" });
+const later = jsonValue.optional().meta({ description: "Not available in this version" });
 
 const run = text(64).optional().meta({ description: "Id of the run, unless `subject` names it" });
 
@@ -196,7 +197,7 @@ const retry = z.strictObject(
 const ofRun = z.strictObject({ run }, { error: "must be a map" });
 
 /** Commands of later versions: their data is not looked at, they are refused by name. */
-const ofLater = z.json();
+const ofLater = jsonValue;
 
 export const commandData = {
   "template.register": register,

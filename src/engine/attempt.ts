@@ -1,5 +1,6 @@
 import { GlasshouseError } from "../domain/errors.ts";
 import { stepEventData } from "../domain/event-data.ts";
+import type { Step } from "../domain/step.ts";
 import { backoff } from "../lib/backoff.ts";
 import { timestamp } from "../ports/clock.ts";
 import type { Tx } from "../ports/store.ts";
@@ -87,6 +88,8 @@ async function work(trial: Trial): Promise<void> {
   const { deps, claimed } = trial;
   if (claimed.step.phase === "check") return runCheck(trial);
   let inputs: StepInputs | null = null;
+  // Steps that change nothing outside have nothing to look at.
+  let unsettled = claimed.settle && settles.includes(claimed.step.phase);
   let outcome: Outcome;
   try {
     await provePredecessorGone(trial);
@@ -98,6 +101,9 @@ async function work(trial: Trial): Promise<void> {
       kill: trial.hard,
       cancelling: claimed.settle && (await isCancelling(trial)),
       progress: progressWriter(trial),
+      settled: () => {
+        unsettled = false;
+      },
       prepared: (known) => {
         inputs = known;
       },
@@ -112,6 +118,7 @@ async function work(trial: Trial): Promise<void> {
       step: claimed.step,
       cancelled: trial.interruption() === "cancelled",
       timedOut: trial.interruption() === "timeout",
+      unsettled,
       random: Math.random(),
     });
   }
@@ -123,6 +130,9 @@ async function work(trial: Trial): Promise<void> {
   });
   if (outcome.kind === "failed" && claimed.step.onFailure === "abort") trial.around.abortRun();
 }
+
+/** Phases whose unknown outcome is settled by looking before they act again. */
+const settles: readonly Step["phase"][] = ["apply", "destroy", "action"];
 
 async function runCheck(trial: Trial): Promise<void> {
   const { deps, claimed } = trial;
@@ -146,6 +156,7 @@ async function runCheck(trial: Trial): Promise<void> {
       step,
       cancelled: trial.interruption() === "cancelled",
       timedOut: false,
+      unsettled: false,
       random: Math.random(),
     });
     await settle(trial, (tx) => recordOutcome(tx, deps, { facts, step, inputs: null, outcome }));

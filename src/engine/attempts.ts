@@ -1,8 +1,11 @@
+import { GlasshouseError } from "../domain/errors.ts";
 import { stepEventData } from "../domain/event-data.ts";
+import { backoff } from "../lib/backoff.ts";
 import { timestamp } from "../ports/clock.ts";
 import type { Tx } from "../ports/store.ts";
 import { attempt, type ActiveAttempt, type Claimed } from "./attempt.ts";
 import type { EngineDeps } from "./deps.ts";
+import { fenceOf } from "./executor-context.ts";
 import type { RunCache } from "./run-cache.ts";
 
 /** The steps this process works on: claims them up to its places, runs them, and claims the next in the transaction that ends one. */
@@ -47,8 +50,12 @@ export class Attempts {
         this.#reserved += reserved;
         return claims;
       });
-      if (claimed.length > 0) await this.#deps.settings.failpoint("step.claimed");
-      for (const claim of claimed) this.#begin(claim);
+      try {
+        if (claimed.length > 0) await this.#deps.settings.failpoint("step.claimed");
+      } finally {
+        // What is claimed has this owner and no other: it is begun whatever happens.
+        for (const claim of claimed) this.#begin(claim);
+      }
     } finally {
       this.#reserved -= reserved;
     }
@@ -123,11 +130,41 @@ export class Attempts {
     active.done
       .finally(() => this.#active.delete(claimed.step.id))
       .catch((error: unknown) => {
-        this.#deps.log.error(
-          "An attempt ended without its outcome being recorded; the next start looks at it",
-          { stepId: claimed.step.id, error },
-        );
+        this.#deps.log.error("An attempt ended without its outcome being recorded", {
+          stepId: claimed.step.id,
+          error,
+        });
+        return this.#lose(claimed);
       });
+  }
+
+  /**
+   * A step that nobody works on and whose outcome is nowhere would wait for ever: its outcome is unknown from now on, so it
+   * is claimed again and looked at. When that cannot be written either, the next start finds it.
+   */
+  async #lose({ step }: Claimed): Promise<void> {
+    const { store, clock, log } = this.#deps;
+    const delayMs = backoff({
+      attempt: step.token,
+      baseMs: 1_000,
+      mostMs: 300_000,
+      random: Math.random(),
+    });
+    const again = {
+      availableAt: timestamp(clock, delayMs),
+      counts: false,
+      unknown: true,
+      reason: "its outcome could not be recorded; it is looked at again",
+      failure: null,
+      now: timestamp(clock),
+    };
+    try {
+      await store.transact((tx) => tx.steps.retry(fenceOf(step), again));
+    } catch (error) {
+      // The outcome was recorded after all, or the step has another owner: then there is nothing to write.
+      if (error instanceof GlasshouseError && error.code === "stale-token") return;
+      log.error("A step without an outcome is left to the next start", { stepId: step.id, error });
+    }
   }
 
   /** The step has ended: its place is free for what its own transaction claims. */

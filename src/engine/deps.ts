@@ -52,7 +52,7 @@ export const failpoints = [
   "step.acted",
   "step.recording",
   "step.recorded",
-  "run.ended",
+  "run.ending",
   "state.blobWritten",
   "state.saved",
 ] as const;

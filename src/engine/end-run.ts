@@ -1,5 +1,5 @@
-import { statusWhenEnded } from "../domain/environment-status.ts";
-import type { Environment } from "../domain/environment.ts";
+import { statusWhenEnded, type StatusChange } from "../domain/environment-status.ts";
+import { mayMove, type Environment } from "../domain/environment.ts";
 import type { Failure } from "../domain/errors.ts";
 import { commandEventData, environmentEventData, runEventData } from "../domain/event-data.ts";
 import type { EventType, NewEvent } from "../domain/event.ts";
@@ -41,7 +41,7 @@ export async function endRun(tx: Tx, deps: EngineDeps, end: RunEnd): Promise<voi
     finishedAt: now,
   });
   await tx.runs.releaseUses(run.id);
-  if (run.kind === "plan") await finishPlan(tx, { run, status });
+  const planEvents = await finishPlan(tx, { run, status, failure });
   const environment = await tx.environments.get(run.environmentId);
   const ended = await tx.runs.get(run.id);
   const commands = await tx.commands.settleRun(run.id, {
@@ -67,7 +67,7 @@ export async function endRun(tx: Tx, deps: EngineDeps, end: RunEnd): Promise<voi
       data: commandEventData(command),
     });
   }
-  await tx.events.append(events, now);
+  await tx.events.append([...events, ...planEvents.map((event) => ({ ...about, ...event }))], now);
 }
 
 function reasonOf({ run, status, failure }: RunEnd): string | null {
@@ -97,11 +97,12 @@ async function settleEnvironment(
   const { run, status, environment, failure, now } = end;
   if (run.kind === "refresh") return settleDrift(tx, { run, environment, now });
   if (!exclusiveKinds.includes(run.kind)) return [];
-  const change = statusWhenEnded(
+  const own = statusWhenEnded(
     run.kind,
     { status, detail: failure?.message ?? "it failed" },
     environment,
   );
+  const change = await withQueue(tx, own, environment);
   const applied = status === "succeeded" && (run.kind === "create" || run.kind === "update");
   const destroyed = change?.status === "destroyed";
   const patch: Partial<Environment> = {
@@ -132,6 +133,26 @@ async function settleEnvironment(
   const changed =
     change === null ? [] : [{ ...about, type: change.event, data: environmentEventData(after) }];
   return [...updated, ...changed];
+}
+
+/**
+ * What is queued next decides with: an environment whose destroy waits stays `destroying`, one whose update waits stays
+ * `deploying`. A run that ended well or badly does not move it back.
+ */
+async function withQueue(
+  tx: Tx,
+  change: StatusChange | null,
+  environment: Environment,
+): Promise<StatusChange | null> {
+  if (change === null || change.status === "destroyed") return change;
+  const queued = await tx.runs.queue(environment.id);
+  const destroy = queued.some((run) => run.kind === "destroy");
+  const apply = queued.some((run) => run.kind === "create" || run.kind === "update");
+  if (!destroy && !apply) return change;
+  const status = destroy ? "destroying" : "deploying";
+  if (!mayMove(environment.status, status)) return change;
+  const reason = destroy ? "its destroy is queued" : "an update is queued";
+  return { status, reason, event: destroy ? "environment.destroying" : "environment.deploying" };
 }
 
 /** A destroyed environment keeps its row and its history; secrets, states, records' leftovers and checks go. */

@@ -22,6 +22,8 @@ export type Outcome =
       readonly failure: Failure;
       readonly delayMs: number;
       readonly counts: boolean;
+      /** What the attempt before did is still not known. */
+      readonly unknown: boolean;
     }
   | { readonly kind: "cancelled" };
 
@@ -39,30 +41,45 @@ export function outcomeOfError(
     readonly step: Step;
     readonly cancelled: boolean;
     readonly timedOut: boolean;
+    /** The outcome of an earlier attempt is unknown and could not be looked at. */
+    readonly unsettled: boolean;
     readonly random: number;
   },
 ): Outcome {
   const { step } = of;
   if (of.cancelled) return { kind: "cancelled" };
   if (of.timedOut) {
-    return {
-      kind: "failed",
-      failure: {
-        code: "timeout",
-        message: `It took longer than its limit of ${step.timeoutMs / 1000} s and was stopped.`,
-      },
-    };
+    const message = `It took longer than its limit of ${step.timeoutMs / 1000} s and was stopped.`;
+    const late = { code: "timeout", message } as const;
+    return of.unsettled ? unlooked(late) : { kind: "failed", failure: late };
   }
   const failure = failureOf(error);
   const transient = error instanceof GlasshouseError && error.row.kind === "transient";
-  if (!transient || step.attempts + 1 >= step.retry.attempts) return { kind: "failed", failure };
+  // A full disk pauses work; it is no failure of the step. Nor is it one when there was no way to look at what it did.
+  const counts = !of.unsettled && failure.code !== "storage-full";
+  if (!transient && of.unsettled) return unlooked(failure);
+  if (!transient || (counts && step.attempts + 1 >= step.retry.attempts))
+    return { kind: "failed", failure };
   const delayMs = backoff({
-    attempt: step.attempts + 1,
-    baseMs: step.retry.backoffMs,
-    mostMs: 300_000,
+    attempt: counts ? step.attempts + 1 : step.token,
+    baseMs: counts ? step.retry.backoffMs : Math.max(step.retry.backoffMs, 1_000),
+    mostMs: counts ? 300_000 : 30_000,
     random: of.random,
   });
-  return { kind: "retry", failure, delayMs, counts: true };
+  return { kind: "retry", failure, delayMs, counts, unknown: of.unsettled };
+}
+
+/** Looking itself failed for good: doing it again blindly is not for the engine to decide. */
+function unlooked(failure: Failure): Outcome {
+  const detail = `it was cut off, and looking at what it did failed: ${failure.message}`;
+  const asked: Performed = {
+    kind: "ask",
+    reason: "outcome-unknown",
+    detail,
+    addresses: [],
+    changes: [],
+  };
+  return { kind: "performed", performed: asked };
 }
 
 /** Writes an attempt's outcome: the step, the record of its group, resources, progress and events. First it checks the fence. */
@@ -92,6 +109,7 @@ export async function recordOutcome(tx: Tx, deps: EngineDeps, of: Recording): Pr
       await tx.steps.retry(fence, {
         availableAt: timestamp(deps.clock, outcome.delayMs),
         counts: outcome.counts,
+        unknown: outcome.unknown,
         reason,
         failure: outcome.failure,
         now,

@@ -50,6 +50,8 @@ export interface Performance {
   readonly progress: StepContextProgress;
   /** The run is being cancelled: what is unknown is settled, nothing new is begun. */
   readonly cancelling: boolean;
+  /** Told once the unknown outcome has been looked at: an error before that says nothing of what the last attempt did. */
+  readonly settled: () => void;
   /** Told as soon as it is known, so that a failure can record what may exist. */
   readonly prepared: (inputs: StepInputs) => void;
 }
@@ -93,7 +95,7 @@ async function performApply(deps: EngineDeps, of: Performance): Promise<Performe
   const context = await contextOf(deps, of, inputs);
   return closing(context, async (ctx) => {
     const executor = executorOf(deps, step.executor);
-    const settled = of.settle ? await settleFirst(executor, { ...ctx, operation: "apply" }) : null;
+    const settled = await settleFirst(executor, of, { ...ctx, operation: "apply" });
     if (settled !== null && "ask" in settled) return settled.ask;
     if (settled === null && of.cancelling) return { kind: "abandoned" };
     const approval = settled === null ? await deferredApproval(executor, ctx, of) : null;
@@ -112,9 +114,7 @@ async function performDestroy(deps: EngineDeps, of: Performance): Promise<Perfor
   const context = await contextOf(deps, of, inputs);
   return closing(context, async (ctx) => {
     const executor = executorOf(deps, inputs.record?.executor ?? null);
-    const settled = of.settle
-      ? await settleFirst(executor, { ...ctx, operation: "destroy" })
-      : null;
+    const settled = await settleFirst(executor, of, { ...ctx, operation: "destroy" });
     if (settled !== null && "ask" in settled) return settled.ask;
     if (settled === null && of.cancelling) return { kind: "abandoned" };
     if (settled === null) await executor.destroy(ctx);
@@ -167,7 +167,7 @@ async function performAction(deps: EngineDeps, of: Performance): Promise<Perform
   });
   return closing(context, async (ctx) => {
     const executor = executorOf(deps, step.executor);
-    const settled = of.settle ? await settleFirst(executor, { ...ctx, operation: "apply" }) : null;
+    const settled = await settleFirst(executor, of, { ...ctx, operation: "apply" });
     if (settled !== null && "ask" in settled) return settled.ask;
     if (settled === null && of.cancelling) return { kind: "abandoned" };
     const result = settled?.result ?? (await executor.apply(ctx));
@@ -175,14 +175,17 @@ async function performAction(deps: EngineDeps, of: Performance): Promise<Perform
   });
 }
 
-/** Looks at the real world first. Null: do it again, that is safe. */
+/** After an unknown outcome, looks at the real world first. Null: do it, that is safe. */
 async function settleFirst(
   executor: Executor,
+  of: Performance,
   ctx: Parameters<Executor["settle"]>[0],
 ): Promise<
   { readonly result: ExecutorResult } | { readonly ask: Extract<Performed, { kind: "ask" }> } | null
 > {
+  if (!of.settle) return null;
   const settlement = await executor.settle(ctx);
+  of.settled();
   switch (settlement.kind) {
     case "done":
       return { result: settlement.result };
