@@ -83,12 +83,16 @@ export interface StepRepository {
   fence(fence: Fence): Promise<void>;
   /** Ends the step and its attempt. `succeeded` and `skipped` release successors (their `waitingOn` sinks; at 0 they are `ready`). */
   end(fence: Fence, outcome: StepOutcome): Promise<void>;
-  /** Back to `ready`, not before `availableAt`; `counts` says whether the attempt counts against the policy. */
+  /**
+   * Back to `ready`, or with `unknown` to `unknown` (what it did is still to be looked at), not before `availableAt`;
+   * `counts` says whether the attempt counts against the policy.
+   */
   retry(
     fence: Fence,
     again: {
       readonly availableAt: string | null;
       readonly counts: boolean;
+      readonly unknown?: boolean;
       readonly reason: string;
       readonly failure: Failure | null;
       readonly now: string;

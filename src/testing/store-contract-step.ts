@@ -169,6 +169,25 @@ export const stepCases: readonly ContractCase[] = [
     },
   },
   {
+    title:
+      "keeps an outcome unknown that could not be looked at, so that the next claim looks again",
+    async run({ store, clock }) {
+      const work = await insertWork({ store, clock });
+      const first = await claimOne({ store, clock });
+      const now = timestamp(clock);
+      const again = { availableAt: null, counts: false, unknown: true, reason: "r", failure: null };
+      await store.transact((tx) => tx.steps.retry(fenceOf(first), { ...again, now }));
+      const id = stepAt(work, 0).id;
+      const [step, attempts] = await store.read(async (tx) => [
+        await tx.steps.get(id),
+        await tx.steps.attempts(id),
+      ]);
+      assert.deepEqual([step?.status, attempts.at(-1)?.outcome], ["unknown", "unknown"]);
+      const second = await claimOne({ store, clock });
+      assert.deepEqual([second.step.id, second.settle], [id, true]);
+    },
+  },
+  {
     title: "knows cheaply whether a run has open, waiting or troubled steps",
     async run({ store, clock }) {
       const work = await insertWork({ store, clock }, { steps: [{}, {}] });

@@ -36,7 +36,7 @@ const finishAttempt = statement(
   `update "attempt" set "finishedAt" = ?, "outcome" = ?, "failure" = ? where "stepId" = ? and "token" = ?`,
 );
 const again = statement(
-  `update "step" set "status" = 'ready', "reason" = ?, "failure" = ?, "availableAt" = ?, "attempts" = "attempts" + ?,
+  `update "step" set "status" = ?, "reason" = ?, "failure" = ?, "availableAt" = ?, "attempts" = "attempts" + ?,
      "worker" = null, "offered" = ? where "id" = ?`,
 );
 const park = statement(
@@ -91,13 +91,16 @@ export async function endStep(session: Session, fence: Fence, outcome: StepOutco
 export async function retryStep(
   session: Session,
   fence: Fence,
-  { availableAt, counts, reason, failure, now }: Parameters<StepRepository["retry"]>[1],
+  { availableAt, counts, unknown, reason, failure, now }: Parameters<StepRepository["retry"]>[1],
 ): Promise<void> {
   const held = await checkFence(session, fence);
   const offered = held.runStatus === "running" && availableAt === null ? 1 : 0;
   const what = [reason, toJson(failure), availableAt, counts ? 1 : 0] as const;
-  await session.change(again, ...what, offered, fence.stepId);
-  await endAttempt(session, fence, { outcome: counts ? "retrying" : "interrupted", failure, now });
+  const status = unknown === true ? "unknown" : "ready";
+  await session.change(again, status, ...what, offered, fence.stepId);
+  const known = counts ? "retrying" : "interrupted";
+  const outcome = unknown === true ? "unknown" : known;
+  await endAttempt(session, fence, { outcome, failure, now });
   session.touch("steps");
 }
 
