@@ -103,8 +103,7 @@ async function settle(
   host: ProgramHost,
   ctx: ExecutorContext & { readonly operation: "apply" | "destroy" },
 ): Promise<Settlement> {
-  // The child's identity is stored before it is let go, so without one nothing has begun.
-  if (ctx.attempts.at(-1)?.child === null) return { kind: "again" };
+  if (!mayHaveBegun(ctx)) return { kind: "again" };
   const settings = parseSettings(ctx.settings);
   const ran = await run(host, ctx, { operation: "observe", settings });
   if (ran !== null) return await settleBy(ran, ctx);
@@ -115,6 +114,17 @@ async function settle(
     detail: `the ${ctx.operation === "apply" ? "command" : "destroy command"} of group ${ctx.group} was cut off, and it has no \`observe\` command to look with and is not \`repeatable\``,
     addresses: [ctx.group],
   };
+}
+
+/**
+ * A child's identity is stored before it is let go, so an attempt without one has begun nothing. All attempts since the
+ * last known outcome count, not the last alone: that one may have been cut off before it could look at what an earlier did.
+ */
+function mayHaveBegun({ attempts }: ExecutorContext): boolean {
+  const known = attempts.findLastIndex(
+    ({ outcome }) => outcome !== null && outcome !== "unknown" && outcome !== "interrupted",
+  );
+  return attempts.slice(known + 1).some(({ child }) => child !== null);
 }
 
 async function settleBy(
