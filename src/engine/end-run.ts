@@ -68,6 +68,7 @@ export async function endRun(tx: Tx, deps: EngineDeps, end: RunEnd): Promise<voi
     });
   }
   await tx.events.append([...events, ...planEvents.map((event) => ({ ...about, ...event }))], now);
+  await deps.settings.failpoint("run.ending");
 }
 
 function reasonOf({ run, status, failure }: RunEnd): string | null {

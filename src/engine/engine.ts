@@ -79,9 +79,10 @@ export class Engine {
     if (this.#state === "stopping") return;
     await requestCancels(this.#deps, this.#attempts);
     await this.#startRuns();
+    const claimedAt = timestamp(this.#deps.clock);
     await this.#attempts.claim();
     await this.#lifetime.look();
-    await this.#setTimer();
+    await this.#setTimer(claimedAt);
   }
 
   #wake(): void {
@@ -137,10 +138,13 @@ export class Engine {
     else this.#blocked.set(run.id, this.#deps.clock.monotonic() + this.#deps.settings.sweepMs);
   }
 
-  /** The next time something is due by itself: a retry, a check's next look, a blocked run, an environment's end. */
-  async #setTimer(): Promise<void> {
+  /**
+   * The next time something is due by itself: a retry, a check's next look, a blocked run, an environment's end. Counted
+   * from the time of the claim: what became due since then was not claimed, and nothing else would wake the engine for it.
+   */
+  async #setTimer(claimedAt: string): Promise<void> {
     const { store, clock, settings } = this.#deps;
-    const due = await store.read((tx) => tx.steps.nextDue(timestamp(clock)));
+    const due = await store.read((tx) => tx.steps.nextDue(claimedAt));
     const waits = [this.#lifetime.nextLookMs()];
     if (due !== null) waits.push(Date.parse(due) - clock.now());
     if (this.#blocked.size > 0) waits.push(settings.sweepMs);
