@@ -1,0 +1,158 @@
+import assert from "node:assert/strict";
+import { describe, test } from "node:test";
+import type { EventView, RunView } from "../contract/rest.ts";
+import { newProgress } from "./progress.ts";
+import { isEnded, needsSomebody, RunModel } from "./run-model.ts";
+import { fakeTerminal, screenOf } from "./terminal.fixture.ts";
+
+const time = "2026-01-01T00:00:00.000Z";
+const nowMs = Date.parse(time) + 4_200;
+
+const run: RunView = {
+  id: "run_1",
+  environment: "env_1",
+  environmentName: "shop",
+  kind: "create",
+  status: "running",
+  stage: "steps",
+  reason: null,
+  blocker: null,
+  failure: null,
+  position: null,
+  templates: [],
+  generation: 1,
+  plan: null,
+  action: null,
+  attempt: 1,
+  progress: { done: 0, total: 3, failed: 0, skipped: 0 },
+  cancelRequestedAt: null,
+  createdAt: time,
+  startedAt: time,
+  finishedAt: null,
+};
+
+function stepEvent(group: string, status: string, more: Record<string, unknown> = {}): EventView {
+  return {
+    specversion: "1.0",
+    id: "evt_1",
+    source: "/",
+    type: `step.${status === "running" ? "started" : status}`,
+    subject: "environments/shop",
+    time,
+    datacontenttype: "application/json",
+    position: 1,
+    sequence: 1,
+    data: {
+      id: `stp_${group}`,
+      key: `apply:shop/${group}`,
+      phase: "apply",
+      group,
+      reason: null,
+      attempts: 1,
+      status,
+      startedAt: time,
+      finishedAt: status === "running" ? null : "2026-01-01T00:00:01.500Z",
+      ...JSON.parse(JSON.stringify(more)),
+    },
+  };
+}
+
+function show(interactive: boolean, events: readonly EventView[], columns = 80) {
+  const terminal = fakeTerminal({ interactive, columns, env: { NO_COLOR: "1" } });
+  const model = new RunModel(run, []);
+  const progress = newProgress(terminal, model, { title: "create shop", nowMs: () => nowMs });
+  for (const event of events) progress.changed(model.apply(event));
+  const during = screenOf(terminal.errors());
+  progress.say("and a word");
+  progress.end();
+  return { terminal, model, during, after: screenOf(terminal.errors()) };
+}
+
+const events = [
+  stepEvent("network", "running"),
+  stepEvent("catalog", "running"),
+  stepEvent("network", "succeeded", { progress: { done: 1, total: 3, failed: 0, skipped: 0 } }),
+  stepEvent("catalog", "failed", { failure: { code: "step-failed", message: "exit 1\u001B[2J" } }),
+  stepEvent("web", "running", { attempts: 2 }),
+];
+
+describe("progress on a terminal", () => {
+  test("keeps a line for each step that ended and moves those that run below them", () => {
+    const { during } = show(true, events);
+    assert.deepEqual(during, [
+      "✔ network   1.5s",
+      "✖ catalog   1.5s   exit 1\\u001b[2J",
+      "⠋ web       4.2s   attempt 2",
+      "create shop  running  1/3",
+    ]);
+  });
+
+  test("takes the moving lines away at the end", () => {
+    const { after } = show(true, events);
+    assert.deepEqual(after, [
+      "✔ network   1.5s",
+      "✖ catalog   1.5s   exit 1\\u001b[2J",
+      "and a word",
+    ]);
+  });
+
+  test("never writes a line wider than the terminal", () => {
+    const long = stepEvent("catalog", "failed", {
+      failure: { code: "x", message: "m".repeat(500) },
+    });
+    const { during } = show(true, [stepEvent("a", "running"), long], 40);
+    for (const line of during) assert.ok(line.length < 40, line);
+  });
+
+  test("shows a dozen running steps and the number of the others", () => {
+    const many = Array.from({ length: 30 }, (_, at) => stepEvent(`g${at}`, "running"));
+    const { during } = show(true, many);
+    assert.equal(during.length, 14);
+    assert.match(during.join("\n"), /and 18 more/u);
+  });
+});
+
+describe("progress elsewhere", () => {
+  test("is a line a start and an end, without moves", () => {
+    const { terminal } = show(false, events);
+    assert.deepEqual(terminal.errors().split("\n"), [
+      "network started",
+      "catalog started",
+      "network succeeded after 1.5s",
+      "catalog failed after 1.5s: exit 1\\u001b[2J",
+      "web started (attempt 2)",
+      "and a word",
+      "",
+    ]);
+  });
+});
+
+describe("the model of a run", () => {
+  test("follows the run's own events and leaves barriers out", () => {
+    const model = new RunModel(run, []);
+    const barrier = stepEvent("x", "succeeded", { phase: "barrier", group: null });
+    assert.deepEqual(model.apply(barrier), []);
+    const { id: _id, ...data } = { ...run, status: "failed", failure: { message: "no" } };
+    const ended: EventView = {
+      ...stepEvent("x", "running"),
+      type: "run.failed",
+      data: JSON.parse(JSON.stringify(data)),
+    };
+    model.apply(ended);
+    assert.equal(isEnded(model.run), true);
+    assert.equal(model.run.failure, "no");
+  });
+
+  test("knows when only a person can help", () => {
+    const waiting = { status: "waiting", blocker: { kind: "suspected-leak", on: [] } } as const;
+    assert.equal(needsSomebody(waiting), true);
+    assert.equal(needsSomebody({ ...waiting, blocker: { kind: "queue", on: [] } }), false);
+    assert.equal(needsSomebody({ ...waiting, status: "running" }), false);
+  });
+
+  test("ignores events that it does not understand", () => {
+    const model = new RunModel(run, []);
+    assert.deepEqual(model.apply({ ...stepEvent("a", "running"), data: "?" }), []);
+    assert.deepEqual(model.apply(stepEvent("a", "flying")), []);
+  });
+});
