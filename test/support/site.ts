@@ -223,6 +223,14 @@ export class Site {
     return until(() => this.run(id), condition, limitMs);
   }
 
+  /** Waits until a command of the environment has written such a line into the ledger. */
+  async begun(environment: string, line: string): Promise<void> {
+    await until(
+      () => this.outside.ledger(environment),
+      (lines) => lines.some((written) => written.startsWith(line)),
+    );
+  }
+
   async environmentWhen(
     name: string,
     condition: (environment: EnvironmentView) => boolean,
