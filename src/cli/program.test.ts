@@ -6,7 +6,7 @@ import { errorTable, isErrorCode } from "../domain/errors.ts";
 import { exitCodeOf } from "./failure.ts";
 import { groups } from "./groups.ts";
 import { eventOf } from "./live.ts";
-import { buildWholeProgram, runProgram } from "./program.ts";
+import { buildProgram, buildWholeProgram, runProgram } from "./program.ts";
 import { fakeTerminal, type FakeTerminalOptions } from "./terminal.fixture.ts";
 
 interface Asked {
@@ -42,6 +42,16 @@ after(() => {
   server.closeAllConnections();
   server.close();
 });
+
+/** A port on which nothing listens any more. */
+async function freePort(): Promise<number> {
+  const probe = createServer();
+  await new Promise<void>((resolve) => probe.listen(0, "127.0.0.1", resolve));
+  const address = probe.address();
+  await new Promise<void>((resolve) => probe.close(() => resolve()));
+  assert.ok(typeof address === "object" && address !== null);
+  return address.port;
+}
 
 async function run(line: string, options: FakeTerminalOptions = {}) {
   asked.length = 0;
@@ -110,7 +120,15 @@ describe("the command line", () => {
     }
   });
 
-  test("reads no file of a command for its own help", async () => {
+  test("reads the file of a command only when that is named", async () => {
+    const context = { terminal: fakeTerminal(), exit: () => undefined };
+    const loaded = async (argv: readonly string[]): Promise<readonly string[]> => {
+      const program = await buildProgram(argv, context);
+      return program.commands.filter((one) => one.commands.length > 0).map((one) => one.name());
+    };
+    assert.deepEqual(await loaded(["--help"]), []);
+    assert.deepEqual(await loaded(["evn"]), []);
+    assert.deepEqual(await loaded(["--server", "run", "env", "list"]), ["environment"]);
     const { code, out } = await run("--help");
     assert.equal(code, 0);
     for (const group of groups) assert.match(out, new RegExp(`^  ${group.name}`, "mu"));
@@ -133,12 +151,11 @@ describe("the command line", () => {
   });
 
   test("says how to start a server when none answers, and exits with 1", async () => {
-    const { code, err } = await run("env list --server http://127.0.0.1:1");
+    const free = await freePort();
+    const { code, err } = await run(`env list --server http://127.0.0.1:${free}`);
     assert.equal(code, 1);
-    assert.match(
-      err,
-      /No Glasshouse server answers at http:\/\/127\.0\.0\.1:1 \(connection refused\).*`glasshouse server`/u,
-    );
+    assert.match(err, /^error: No Glasshouse server answers at http.*\(connection refused\)/u);
+    assert.ok(err.includes(String(free)) && err.includes("`glasshouse server`"), err);
   });
 
   test("shows a problem with its places and advice, and exits as the table of errors says", async () => {

@@ -32,7 +32,8 @@ export async function buildProgram(argv: readonly string[], context: Context): P
   const program = newProgram(context.terminal);
   const wanted = firstWord(argv);
   for (const group of groups) {
-    if (group.name === wanted || group.alias === wanted) await addGroup(program, group, context);
+    const isWanted = wanted !== undefined && [group.name, group.alias].includes(wanted);
+    if (isWanted) await addGroup(program, group, context);
     else addName(program, group);
   }
   return program;
