@@ -95,7 +95,7 @@ async function performApply(deps: EngineDeps, of: Performance): Promise<Performe
   const context = await contextOf(deps, of, inputs);
   return closing(context, async (ctx) => {
     const executor = executorOf(deps, step.executor);
-    const settled = await settleFirst(executor, of, { ...ctx, operation: "apply" });
+    const settled = await settleFirst(executor, of, ctx);
     if (settled !== null && "ask" in settled) return settled.ask;
     if (settled === null && of.cancelling) return { kind: "abandoned" };
     const approval = settled === null ? await deferredApproval(executor, ctx, of) : null;
@@ -114,7 +114,7 @@ async function performDestroy(deps: EngineDeps, of: Performance): Promise<Perfor
   const context = await contextOf(deps, of, inputs);
   return closing(context, async (ctx) => {
     const executor = executorOf(deps, inputs.record?.executor ?? null);
-    const settled = await settleFirst(executor, of, { ...ctx, operation: "destroy" });
+    const settled = await settleFirst(executor, of, ctx);
     if (settled !== null && "ask" in settled) return settled.ask;
     if (settled === null && of.cancelling) return { kind: "abandoned" };
     if (settled === null) await executor.destroy(ctx);
@@ -167,7 +167,7 @@ async function performAction(deps: EngineDeps, of: Performance): Promise<Perform
   });
   return closing(context, async (ctx) => {
     const executor = executorOf(deps, step.executor);
-    const settled = await settleFirst(executor, of, { ...ctx, operation: "apply" });
+    const settled = await settleFirst(executor, of, ctx);
     if (settled !== null && "ask" in settled) return settled.ask;
     if (settled === null && of.cancelling) return { kind: "abandoned" };
     const result = settled?.result ?? (await executor.apply(ctx));
@@ -179,12 +179,13 @@ async function performAction(deps: EngineDeps, of: Performance): Promise<Perform
 async function settleFirst(
   executor: Executor,
   of: Performance,
-  ctx: Parameters<Executor["settle"]>[0],
+  ctx: ExecutorContext,
 ): Promise<
   { readonly result: ExecutorResult } | { readonly ask: Extract<Performed, { kind: "ask" }> } | null
 > {
   if (!of.settle) return null;
-  const settlement = await executor.settle(ctx);
+  const operation = of.step.phase === "destroy" ? "destroy" : "apply";
+  const settlement = await executor.settle({ ...ctx, operation });
   of.settled();
   switch (settlement.kind) {
     case "done":
