@@ -104,7 +104,8 @@ async function settleEnvironment(
     environment,
   );
   const change = await withQueue(tx, own, environment);
-  const applied = status === "succeeded" && (run.kind === "create" || run.kind === "update");
+  const applies = run.kind === "create" || run.kind === "update";
+  const applied = applies && status === "succeeded";
   const destroyed = change?.status === "destroyed";
   const patch: Partial<Environment> = {
     updatedAt: now,
@@ -116,7 +117,7 @@ async function settleEnvironment(
           reason: change.reason,
           failure: status === "failed" ? failure : null,
         }),
-    ...(applied ? { appliedGeneration: run.generation, drifted: false } : {}),
+    ...(applies ? realityAfter(end) : {}),
     ...(destroyed ? { destroyedAt: now, entrypoints: {}, outputs: {}, requires: [] } : {}),
   };
   await tx.environments.update(environment.id, patch);
@@ -154,6 +155,20 @@ async function withQueue(
   if (!mayMove(environment.status, status)) return change;
   const reason = destroy ? "its destroy is queued" : "an update is queued";
   return { status, reason, event: destroy ? "environment.destroying" : "environment.deploying" };
+}
+
+/**
+ * Once its checks opened, everything wanted was made, whatever they say: `environment.validate` can find it well later. A run
+ * that ended before that, after it began, leaves nothing whole, also when it repeated the generation that was made.
+ */
+function realityAfter(
+  end: RunEnd & { readonly environment: Environment },
+): Partial<Pick<Environment, "appliedGeneration" | "drifted">> {
+  const { run, status, environment } = end;
+  if (status === "succeeded" || run.stage === "checks")
+    return { appliedGeneration: run.generation, drifted: false };
+  if (run.startedAt === null) return {};
+  return { appliedGeneration: Math.min(environment.appliedGeneration, run.generation - 1) };
 }
 
 /** A destroyed environment keeps its row and its history; secrets, states, records' leftovers and checks go. */

@@ -91,6 +91,8 @@ async function begin(tx: Tx, deps: EngineDeps, of: Planned): Promise<boolean> {
     updatedAt: now,
     ...(exclusive ? { activeRun: run.id } : {}),
     ...(change === null ? {} : { status: change.status, reason: change.reason, failure: null }),
+    // Whatever becomes of the destroy, what is left is not whole until it is made again.
+    ...(run.kind === "destroy" ? { appliedGeneration: 0 } : {}),
   };
   if (exclusive)
     await tx.environments.update(environment.id, {
