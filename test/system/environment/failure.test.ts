@@ -119,7 +119,7 @@ describe("failures", () => {
     assert.equal(run.status, "failed");
     const step = await site.step(run, "apply:chain/first");
     assert.equal(step.failure?.code, "output-missing");
-    assert.match(step.failure?.message ?? "", /first.*value/u);
+    assert.match(step.failure.message, /first.*value/u);
     // What it made is on record: destroy takes it down.
     assert.equal((await site.destroy("mute")).status, "succeeded");
     assert.deepEqual(await site.outside.made("mute"), []);
