@@ -6,7 +6,11 @@ export interface CrashHooks {
   readonly onCommit: ((n: number, phase: "before" | "after") => void) | null;
 }
 
-const stallMs = 5_000;
+/** What a server writes when it throws or stalls because a test asked for it. */
+export const crashWords = "crash hook: here it happens";
+
+/** Shorter than what the store allows a transaction to wait, longer than anything else takes. */
+const stallMs = 2_000;
 
 /**
  * Reads `GLASSHOUSE_CRASH_AT`: `step.acted:kill`, `step.acted:kill:3` (at the third pass), `commit:kill:17` (after the 17th
@@ -42,6 +46,8 @@ export function crashHooks(environment: Readonly<Record<string, string | undefin
 
 async function crash(act: string): Promise<void> {
   if (act === "kill") die();
+  // So that a test sees that it did come here. Written at once: a log may be filtered or held back.
+  process.stderr.write(`${crashWords}\n`);
   if (act === "throw") throw new Error("a crash test threw here");
   await new Promise((resolve) => {
     setTimeout(resolve, stallMs);

@@ -1,114 +1,170 @@
-import { readdir, readFile } from "node:fs/promises";
 import { join } from "node:path";
+import { setTimeout as sleep } from "node:timers/promises";
+import { crashWords } from "../../src/app/crash-hooks.ts";
 import { Ledger, ledgerTemplate } from "./ledger.ts";
+import { complaintsAbout, type Wanted } from "./crash-judge.ts";
 import { commandSchema, TestServer, testDirectory } from "./server.ts";
 
-export interface CrashPlan {
+export interface CrashSubject {
   readonly groups: number;
   readonly width: number;
-  /** `GLASSHOUSE_CRASH_AT` of the first server. */
-  readonly crashAt: string;
-  readonly env: Readonly<Record<string, string>>;
+  readonly holdSeconds?: number;
+  readonly checkSeconds?: number;
+}
+
+/** A data directory with its template and ledger, on which servers are started and ended in bad ways. */
+export class CrashSite {
+  readonly directory: string;
+  readonly data: string;
+  readonly ledger: Ledger;
+  readonly subject: CrashSubject;
+  readonly #archive: Uint8Array<ArrayBuffer>;
+  readonly #remove: () => Promise<void>;
+  readonly #servers: TestServer[] = [];
+
+  private constructor(of: {
+    readonly directory: Awaited<ReturnType<typeof testDirectory>>;
+    readonly ledger: Ledger;
+    readonly subject: CrashSubject;
+    readonly archive: Uint8Array<ArrayBuffer>;
+    readonly data: string;
+  }) {
+    this.directory = of.directory.path;
+    this.#remove = of.directory.remove;
+    this.data = of.data;
+    this.ledger = of.ledger;
+    this.subject = of.subject;
+    this.#archive = of.archive;
+  }
+
+  /** `more.archive` replaces the ledger's template; `more.data` puts the data elsewhere. */
+  static async open(
+    subject: CrashSubject,
+    more: { readonly archive?: Uint8Array<ArrayBuffer>; readonly data?: string } = {},
+  ): Promise<CrashSite> {
+    const directory = await testDirectory();
+    const ledger = new Ledger(directory.path);
+    await ledger.open();
+    const archive =
+      more.archive ??
+      (await ledgerTemplate(join(directory.path, "template"), { ...subject, ledger }));
+    const data = more.data ?? join(directory.path, "data");
+    return new CrashSite({ directory, ledger, subject, archive, data });
+  }
+
+  /** `crashAt` is the server's `GLASSHOUSE_CRASH_AT`. Rejects when it ends before it is ready. */
+  async start(crashAt?: string): Promise<TestServer> {
+    const env = crashAt === undefined ? {} : { GLASSHOUSE_CRASH_AT: crashAt };
+    const server = await TestServer.start({ data: this.data, env });
+    this.#servers.push(server);
+    return server;
+  }
+
+  /** Registers the template and creates the environment `judged`; gives the run. Safe to repeat: the same key is the same command. */
+  async create(server: TestServer): Promise<string> {
+    await server.request("POST", "/api/v1/templates", this.#archive);
+    return this.send(server, "environment.create", {
+      data: { name: "judged", template: "ledger" },
+    });
+  }
+
+  /** Sends a command about `judged` whose id is its type, so a repetition is the same command. Gives its run. */
+  async send(
+    server: TestServer,
+    type: string,
+    of: { readonly data?: unknown; readonly subject?: string } = {},
+  ): Promise<string> {
+    const { data = {}, subject = "judged" } = of;
+    const body = { type, source: "crash-test", id: type, subject, data };
+    const command = commandSchema.parse(await server.request("POST", "/api/v1/commands", body));
+    if (command.run === null) throw new Error(`${type} has no run: ${JSON.stringify(command)}`);
+    return command.run;
+  }
+
+  /** All that is wrong now that the run has settled; empty when everything is as promised. */
+  async complaints(server: TestServer, runId: string, wanted: Wanted): Promise<readonly string[]> {
+    const at = { directory: this.directory, data: this.data, serverPid: server.pid };
+    return complaintsAbout({ server, runId, wanted, at, site: this });
+  }
+
+  async close(): Promise<void> {
+    for (const server of this.#servers) {
+      server.kill();
+      await server.ended;
+    }
+    await this.#remove();
+  }
 }
 
 export interface CrashOutcome {
-  readonly run: { readonly status: string; readonly reason: string | null };
-  /** Groups that the ledger has more than once. */
-  readonly doubled: readonly string[];
-  /** Groups that it does not have. */
-  readonly missing: readonly string[];
-  /** Command lines of processes that were left over. */
-  readonly leftOver: readonly string[];
-  /** Whether the first server was stopped before the run had ended. */
-  readonly crashed: boolean;
+  /** Whether it did happen: the server ended, or said that it threw or stalled. */
+  readonly happened: boolean;
+  readonly complaints: readonly string[];
+  /** How it came to its end, for the table. */
+  readonly words: string;
 }
 
-const createKey = "crash-create";
-
-/** Creates an environment on a server that will be stopped somewhere, starts another one on the same data, and lets the ledger judge. */
-export async function crashAndGoOn(plan: CrashPlan): Promise<CrashOutcome> {
-  const directory = await testDirectory();
-  const data = join(directory.path, "data");
-  const ledger = new Ledger(directory.path);
-  await ledger.open();
-  const archive = await ledgerTemplate(join(directory.path, "template"), { ...plan, ledger });
+/**
+ * Creates an environment on a server that is ended, stalled or throws somewhere, goes on (after a kill on another server),
+ * and lets the ledger judge. A run that a thrown fault has failed is retried, as a person would.
+ */
+export async function crashAndGoOn(
+  subject: CrashSubject,
+  crashAt: string,
+  more: {
+    readonly archive?: Uint8Array<ArrayBuffer>;
+    readonly judge?: (site: CrashSite) => Promise<readonly string[]>;
+  } = {},
+): Promise<CrashOutcome> {
+  const site = await CrashSite.open(subject, more);
   try {
-    const crashed = await firstServer(plan, { data, archive });
-    const server = await TestServer.start({ data });
-    try {
-      await register(server, archive);
-      const run = await server.settled(await createRun(server), 60_000);
-      const created = await ledger.created();
-      const names = Array.from({ length: plan.groups }, (_, index) => `g${index}`);
-      return {
-        run,
-        doubled: [...created].filter(([, count]) => count > 1).map(([group]) => group),
-        missing: names.filter((name) => !created.has(name)),
-        leftOver: await processesOf(directory.path),
-        crashed,
-      };
-    } finally {
-      await server.stop();
+    const first = await startOrEnd(site, crashAt);
+    const ended = first === null || (await createsUntilItEnds(site, first));
+    const server = ended ? await site.start() : first;
+    const run = await site.create(server);
+    let settled = await server.settled(run);
+    const retried = !ended && settled.status === "failed" && settled.reason?.includes("crash test");
+    if (retried === true) {
+      await site.send(server, "run.retry", { subject: run });
+      settled = await server.settled(run);
     }
+    const wanted = more.judge === undefined ? "created" : "something else";
+    const complaints = await site.complaints(server, run, wanted);
+    const happened = ended || server.output.includes(crashWords);
+    const words = retried === true ? "failed, said so, retried" : ended ? "taken over" : "went on";
+    await server.stop();
+    return {
+      happened,
+      complaints: [...complaints, ...((await more.judge?.(site)) ?? [])],
+      words: `${words}: ${settled.status}`,
+    };
   } finally {
-    await directory.remove();
+    await site.close();
   }
 }
 
-/** True when it was stopped by its crash hook. A thrown or stalled boundary leaves it running: then it is killed once it had time. */
-async function firstServer(
-  plan: CrashPlan,
-  of: { readonly data: string; readonly archive: Uint8Array<ArrayBuffer> },
-): Promise<boolean> {
-  let server: TestServer;
+/** Null when it ended before it was ready. */
+async function startOrEnd(site: CrashSite, crashAt: string): Promise<TestServer | null> {
   try {
-    server = await TestServer.start({
-      data: of.data,
-      env: { ...plan.env, GLASSHOUSE_CRASH_AT: plan.crashAt },
-    });
+    return await site.start(crashAt);
   } catch {
-    return true;
-  }
-  try {
-    await register(server, of.archive);
-    const settled = server
-      .settled(await createRun(server), plan.crashAt.includes(":kill") ? 30_000 : 3_000)
-      .then(() => "settled" as const);
-    return (await Promise.race([settled, server.ended.then(() => "ended" as const)])) === "ended";
-  } catch {
-    // The connection broke because the server is gone, or a thrown boundary keeps the run open.
-    return true;
-  } finally {
-    server.kill();
-    await server.ended;
+    return null;
   }
 }
 
-async function register(server: TestServer, archive: Uint8Array<ArrayBuffer>): Promise<void> {
-  await server.request("POST", "/api/v1/templates", archive);
+/** True when the server has ended on its own before the run was settled. */
+async function createsUntilItEnds(site: CrashSite, server: TestServer): Promise<boolean> {
+  const settled = site
+    .create(server)
+    .then((run) => server.settled(run))
+    .then(() => false);
+  const ended = server.ended.then(() => true);
+  // A broken connection is the end of the server, which comes a moment later.
+  return Promise.race([ended, settled.catch(async (error: unknown) => gone(server, error))]);
 }
 
-/** Safe to repeat: the same key is the same command. */
-async function createRun(server: TestServer): Promise<string> {
-  const body = {
-    type: "environment.create",
-    source: "crash-test",
-    id: createKey,
-    subject: "judged",
-    data: { name: "judged", template: "ledger" },
-  };
-  const command = commandSchema.parse(await server.request("POST", "/api/v1/commands", body));
-  if (command.run === null) throw new Error(`the create has no run: ${JSON.stringify(command)}`);
-  return command.run;
-}
-
-/** Processes whose command line names the test's directory, other than the servers: children that outlived theirs. */
-async function processesOf(path: string): Promise<readonly string[]> {
-  const pids = (await readdir("/proc")).filter((name) => /^\d+$/u.test(name));
-  const lines = await Promise.all(
-    pids.map((pid) => readFile(`/proc/${pid}/cmdline`, "utf8").catch(() => "")),
-  );
-  return lines
-    .map((line) => line.replaceAll("\0", " "))
-    .filter((line) => line.includes(path) && !line.includes("main.ts server"));
+async function gone(server: TestServer, error: unknown): Promise<boolean> {
+  const ended = await Promise.race([server.ended.then(() => true), sleep(2_000, false)]);
+  if (!ended) throw error;
+  return true;
 }

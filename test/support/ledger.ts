@@ -19,11 +19,20 @@ export class Ledger {
   }
 
   /** How often each group was created. */
-  async created(): Promise<ReadonlyMap<string, number>> {
+  created(): Promise<ReadonlyMap<string, number>> {
+    return this.#count("created");
+  }
+
+  /** How often each group was taken down. */
+  destroyed(): Promise<ReadonlyMap<string, number>> {
+    return this.#count("destroyed");
+  }
+
+  async #count(wanted: string): Promise<ReadonlyMap<string, number>> {
     const counts = new Map<string, number>();
     for (const line of (await readFile(this.file, "utf8")).split("\n")) {
       const [what, group = ""] = line.split(" ");
-      if (what === "created") counts.set(group, (counts.get(group) ?? 0) + 1);
+      if (what === wanted) counts.set(group, (counts.get(group) ?? 0) + 1);
     }
     return counts;
   }
@@ -36,6 +45,8 @@ export interface LedgerTemplate {
   readonly ledger: Ledger;
   /** Seconds between looking and writing. */
   readonly holdSeconds?: number;
+  /** A check that fails this many seconds long, counted from the first look. */
+  readonly checkSeconds?: number;
 }
 
 /** Writes a template of commands that keep the ledger, and packs it for upload. */
@@ -46,16 +57,27 @@ export async function ledgerTemplate(
   await mkdir(directory, { recursive: true });
   const hold = of.holdSeconds === undefined ? "" : `sleep ${of.holdSeconds}`;
   await script(join(directory, "create"), `${hold}\necho "created $GLASSHOUSE_GROUP" >> "$1"\n`);
-  await script(join(directory, "observe"), `grep -qx "created $GLASSHOUSE_GROUP" "$1" || exit 3\n`);
-  await script(join(directory, "destroy"), `echo "destroyed $GLASSHOUSE_GROUP" >> "$1"\n`);
+  await script(join(directory, "destroy"), `${hold}\necho "destroyed $GLASSHOUSE_GROUP" >> "$1"\n`);
+  await script(
+    join(directory, "observe"),
+    `grep " $GLASSHOUSE_GROUP\\$" "$1" | tail -n 1 | grep -q "^created" || exit 3\n`,
+  );
+  await script(
+    join(directory, "looked"),
+    `[ -e "$1.looked" ] || touch "$1.looked"\n[ $(($(date +%s) - $(stat -c %Y "$1.looked"))) -ge "$2" ]\n`,
+  );
   const groups = Array.from({ length: of.groups }, (_, index) => {
     const needs = index < of.width ? "" : `\n    dependsOn: [g${index - of.width}]`;
     const arguments_ = (name: string): string => `[./${name}, ${JSON.stringify(of.ledger.file)}]`;
     return `  g${index}:\n    executor: command${needs}\n    with:\n      create: ${arguments_("create")}\n      observe: ${arguments_("observe")}\n      destroy: ${arguments_("destroy")}\n`;
   });
+  const checks =
+    of.checkSeconds === undefined
+      ? ""
+      : `checks:\n  ready:\n    command: [./looked, ${JSON.stringify(of.ledger.file)}, "${of.checkSeconds}"]\n    interval: 1s\n    timeout: 5s\n    within: 60s\n`;
   await writeFile(
     join(directory, "template.yaml"),
-    `apiVersion: glasshouse/v1\nkind: Template\nname: ledger\nversion: 1.0.0\ngroups:\n${groups.join("")}`,
+    `apiVersion: glasshouse/v1\nkind: Template\nname: ledger\nversion: 1.0.0\ngroups:\n${groups.join("")}${checks}`,
   );
   const { files } = await readDirectory(directory);
   return new Uint8Array(await pack(files));
