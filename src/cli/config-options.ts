@@ -1,6 +1,6 @@
 import { Option } from "commander";
 import { configKeys, type ConfigKey } from "../app/config-keys.ts";
-import { loadConfig, type LoadedConfig } from "../app/config.ts";
+import type { LoadedConfig } from "../app/config.ts";
 import type { Call } from "./call.ts";
 
 /** `--config` and a flag for every key of the configuration. */
@@ -32,6 +32,7 @@ function optionOf(key: ConfigKey): Option {
 
 /** The configuration as file, variables and the flags of this command say. */
 export async function configOf(call: Call): Promise<LoadedConfig> {
+  const { loadConfig } = await import("../app/config.ts");
   const flags: Record<string, string | readonly string[]> = {};
   for (const [name, value] of call.options.entries()) {
     const flag = name.replaceAll(/[A-Z]/gu, (letter) => `-${letter.toLowerCase()}`);

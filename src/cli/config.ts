@@ -1,5 +1,5 @@
 import type { Command } from "commander";
-import { configRows, type ConfigRow } from "../app/config-show.ts";
+import type { ConfigRow } from "../app/config-show.ts";
 import { leaf, type Call, type Context } from "./call.ts";
 import { configOf, configOptions } from "./config-options.ts";
 import { oneLine, printData, printList } from "./output.ts";
@@ -40,6 +40,7 @@ const columns: readonly Column<ConfigRow>[] = [
 
 async function show(call: Call): Promise<void> {
   const loaded = await configOf(call);
+  const { configRows } = await import("../app/config-show.ts");
   const rows = configRows(loaded);
   const data = { file: loaded.file, values: rows, ignored: loaded.ignored };
   if (!printData(call, data)) printList(call, rows, { columns, name: ({ key }) => key, empty: "" });

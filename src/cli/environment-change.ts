@@ -1,98 +1,13 @@
-import type { Command } from "commander";
 import { routeOf, type EnvironmentView } from "../contract/rest.ts";
 import type { Json } from "../lib/json.ts";
 import type { Api } from "./api.ts";
-import { leaf, listOption, option, type Call, type Context, type Leaf } from "./call.ts";
+import type { Call } from "./call.ts";
 import { printEnvironment } from "./environment-print.ts";
 import { ServerError, UsageError } from "./failure.ts";
 import { readParameters, readTags, type KnownParameters } from "./parameters.ts";
-import { finishCommand, parameterOptions, sendCommand, waitOptions } from "./wait-options.ts";
+import { finishCommand, sendCommand } from "./finish-command.ts";
 
-const shared = [
-  listOption("--tag <name=value>", "a tag"),
-  option("--description <text>", "what it is for"),
-  option("--ttl <duration>", "it is destroyed after this time, such as 48h"),
-] as const;
-
-export function addChanges(at: { readonly parent: Command; readonly context: Context }): void {
-  leaf(at, createLeaf, create);
-  leaf(at, updateLeaf, update);
-  leaf(at, destroyLeaf, destroy);
-  leaf(at, actionLeaf, action);
-  leaf(at, applyLeaf, apply);
-}
-
-const createLeaf: Leaf = {
-  usage: "create <name>",
-  summary: "create an environment from a template",
-  examples: [
-    "env create test --template hello",
-    "env create shop --template web-shop@1.0.0 --param title=Plants --ttl 48h --tag team=a",
-    "env create shop --template web-shop --param token=env:TOKEN --no-wait",
-    "env create shop --template web-shop --params-file - < parameters.yaml",
-  ],
-  options: [
-    listOption("--template <name[@version]>", "what to make it from"),
-    ...parameterOptions,
-    ...shared,
-    ...waitOptions,
-  ],
-};
-
-const updateLeaf: Leaf = {
-  usage: "update <name>",
-  summary: "change parameters, template version, tags or lifetime",
-  description:
-    "Change parameters, template version, tags or lifetime. Only what the change touches runs again; without any change it brings the environment back to what it should be.",
-  examples: [
-    "env update shop --param title=Trees",
-    "env update shop --template web-shop@1.1.0",
-    "env update shop --reset title",
-  ],
-  options: [
-    listOption("--template <name[@version]>", "the version to go to"),
-    ...parameterOptions,
-    listOption("--reset <name>", "a parameter that returns to its default"),
-    ...shared,
-    ...waitOptions,
-  ],
-};
-
-const destroyLeaf: Leaf = {
-  usage: "destroy <name>",
-  summary: "destroy an environment",
-  description: "Destroy an environment. It asks on a terminal and needs --yes elsewhere.",
-  examples: [
-    "env destroy test",
-    "env destroy shop --yes --timeout 10m",
-    "env destroy base --cascade",
-  ],
-  options: [
-    option("-y, --yes", "do not ask"),
-    option("--cascade", "destroy the environments that require it first"),
-    option("--now", "cancel what is running instead of waiting for it"),
-    ...waitOptions,
-  ],
-};
-
-const actionLeaf: Leaf = {
-  usage: "action <name> <action>",
-  summary: "run a named action of the template",
-  examples: ["env action shop restart"],
-  options: waitOptions,
-};
-
-const applyLeaf: Leaf = {
-  usage: "apply <plan>",
-  summary: "do exactly what a saved plan says",
-  examples: ["env plan shop --param title=Trees", "env apply pln_01…"],
-  options: [
-    option("--deferred <ask|safe|any>", "what to do where a part could not be planned before"),
-    ...waitOptions,
-  ],
-};
-
-async function create(call: Call): Promise<number> {
+export async function create(call: Call): Promise<number> {
   const [name = ""] = call.args;
   const templates = call.options.list("template");
   const template = templates[0];
@@ -119,7 +34,7 @@ async function create(call: Call): Promise<number> {
   });
 }
 
-async function update(call: Call): Promise<number> {
+export async function update(call: Call): Promise<number> {
   const [name = ""] = call.args;
   const api = await call.api();
   const templates = call.options.list("template");
@@ -148,7 +63,7 @@ async function update(call: Call): Promise<number> {
   });
 }
 
-async function destroy(call: Call): Promise<number> {
+export async function destroy(call: Call): Promise<number> {
   const [name = ""] = call.args;
   const api = await call.api();
   const environment = await getEnvironment(api, name);
@@ -183,7 +98,7 @@ async function isSure(call: Call, environment: EnvironmentView): Promise<boolean
   return /^y(?:es)?$/iu.test(answer?.trim() ?? "");
 }
 
-async function action(call: Call): Promise<number> {
+export async function action(call: Call): Promise<number> {
   const [name = "", wanted = ""] = call.args;
   const api = await call.api();
   const command = await api.ask(routeOf("runEnvironmentAction"), {
@@ -198,7 +113,7 @@ async function action(call: Call): Promise<number> {
   });
 }
 
-async function apply(call: Call): Promise<number> {
+export async function apply(call: Call): Promise<number> {
   const [id = ""] = call.args;
   const api = await call.api();
   const plan = await api.get(routeOf("getPlan"), { params: { plan: id } });

@@ -1,7 +1,6 @@
-import type { Command } from "commander";
 import { routeOf, type ChangeView, type CheckView, type PlanView } from "../contract/rest.ts";
 import type { Api } from "./api.ts";
-import { leaf, listOption, option, type Call, type Context } from "./call.ts";
+import type { Call } from "./call.ts";
 import { getEnvironment, parametersOf, templateOf } from "./environment-change.ts";
 import { statusStyle } from "./environment-print.ts";
 import { followRun, reportEnd, runOfCommand, waitChoice } from "./follow.ts";
@@ -9,64 +8,11 @@ import { printData, printList } from "./output.ts";
 import { readParameters } from "./parameters.ts";
 import type { Column } from "./table.ts";
 import { painter, safe, type Style } from "./text.ts";
-import { finishCommand, parameterOptions, sendCommand, waitOptions } from "./wait-options.ts";
+import { finishCommand, sendCommand } from "./finish-command.ts";
 
-const timeout = option("--timeout <duration>", "how long to wait, such as 5m");
-
-export function addLooks(at: { readonly parent: Command; readonly context: Context }): void {
-  leaf(
-    at,
-    {
-      usage: "plan <name>",
-      summary: "say what an update would do, and keep the plan",
-      description:
-        "Say what an update would do, and keep the plan: `env apply` does exactly that. Exit code 6 when there are changes.",
-      examples: [
-        "env plan shop --param title=Trees",
-        "env plan shop --template web-shop@1.1.0 -o json",
-      ],
-      options: [
-        listOption("--template <name[@version]>", "the version to plan for"),
-        ...parameterOptions,
-        listOption("--reset <name>", "a parameter that returns to its default"),
-        timeout,
-      ],
-    },
-    plan,
-  );
-  leaf(
-    at,
-    {
-      usage: "drift <name>",
-      summary: "look whether the real world is still as it was made",
-      description:
-        "Look whether the real world is still as it was made. Exit code 6 when it is not. Nothing is changed.",
-      examples: ["env drift shop", "env drift shop -o json"],
-      options: [timeout],
-    },
-    drift,
-  );
-  leaf(
-    at,
-    {
-      usage: "refresh <name>",
-      summary: "look at the real world, without printing what was found",
-      examples: ["env refresh shop"],
-      options: [timeout],
-      plain: true,
-    },
-    async (call) => lookNow(call, await call.api()),
-  );
-  leaf(
-    at,
-    {
-      usage: "validate <name>",
-      summary: "run the environment's checks again",
-      examples: ["env validate shop"],
-      options: waitOptions,
-    },
-    validate,
-  );
+/** Looks, and says no more than how it ended. */
+export async function refresh(call: Call): Promise<number> {
+  return lookNow(call, await call.api());
 }
 
 /** Sends a look at the environment and waits for its end. */
@@ -83,7 +29,7 @@ async function lookNow(call: Call, api: Api): Promise<number> {
   );
 }
 
-async function drift(call: Call): Promise<number> {
+export async function drift(call: Call): Promise<number> {
   const api = await call.api();
   const code = await lookNow(call, api);
   if (code !== 0) return code;
@@ -122,7 +68,7 @@ function printChanges(call: Call, changes: readonly ChangeView[]): void {
   }
 }
 
-async function plan(call: Call): Promise<number> {
+export async function plan(call: Call): Promise<number> {
   const name = call.args[0] ?? "";
   const api = await call.api();
   const command = await sendCommand(api, {
@@ -195,7 +141,7 @@ const checkColumns: readonly Column<CheckView>[] = [
   { title: "AT", value: ({ checkedAt }) => checkedAt ?? "", wide: true },
 ];
 
-async function validate(call: Call): Promise<number> {
+export async function validate(call: Call): Promise<number> {
   const name = call.args[0] ?? "";
   const api = await call.api();
   const command = await sendCommand(api, { type: "environment.validate", subject: name });

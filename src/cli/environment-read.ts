@@ -1,67 +1,23 @@
-import type { Command } from "commander";
 import { routeOf, type EnvironmentView, type EventView } from "../contract/rest.ts";
-import { leaf, option, type Call, type Context } from "./call.ts";
+import type { Call } from "./call.ts";
 import { getEnvironment, templateOf } from "./environment-change.ts";
 import { printGraph } from "./graph.ts";
 import { printEnvironment, statusStyle } from "./environment-print.ts";
-import { UsageError } from "./failure.ts";
+import { limitOf } from "./options.ts";
 import { liveEvents } from "./live.ts";
 import { joined, printData, printList } from "./output.ts";
 import { age, safe } from "./text.ts";
 import type { Column } from "./table.ts";
 
-export const limitOption = option("--limit <number>", "the most to print (500 when left out)");
+export async function show(call: Call): Promise<void> {
+  printEnvironment(call, await getEnvironment(await call.api(), call.args[0] ?? ""));
+}
 
-export function addReads(at: { readonly parent: Command; readonly context: Context }): void {
-  leaf(
-    at,
-    {
-      usage: "list",
-      summary: "list environments, newest first",
-      examples: ["env list", "env list -o wide", "env list --status deployed-failed -o name"],
-      options: [
-        option("--all", "destroyed ones too"),
-        option("--status <status>", "only those with this status"),
-        limitOption,
-      ],
-    },
-    list,
-  );
-  leaf(
-    at,
-    {
-      usage: "show <name>",
-      summary: "show an environment",
-      examples: ["env show shop", "env show shop -o json"],
-    },
-    async (call) => {
-      printEnvironment(call, await getEnvironment(await call.api(), call.args[0] ?? ""));
-    },
-  );
-  leaf(
-    at,
-    {
-      usage: "graph <name>",
-      summary: "draw its dependency graph in layers",
-      examples: ["env graph shop", "env graph shop -o json"],
-    },
-    async (call) => {
-      const api = await call.api();
-      const params = { environment: call.args[0] ?? "" };
-      const graph = await api.get(routeOf("getEnvironmentGraph"), { params });
-      if (!printData(call, graph)) printGraph(call, graph);
-    },
-  );
-  leaf(
-    at,
-    {
-      usage: "events <name>",
-      summary: "list what happened to it, also live",
-      examples: ["env events shop", "env events shop --follow"],
-      options: [option("-f, --follow", "stay and print what comes"), limitOption],
-    },
-    events,
-  );
+export async function graph(call: Call): Promise<void> {
+  const api = await call.api();
+  const params = { environment: call.args[0] ?? "" };
+  const found = await api.get(routeOf("getEnvironmentGraph"), { params });
+  if (!printData(call, found)) printGraph(call, found);
 }
 
 const columns: readonly Column<EnvironmentView>[] = [
@@ -75,7 +31,7 @@ const columns: readonly Column<EnvironmentView>[] = [
   { title: "REASON", value: ({ reason }) => reason ?? "" },
 ];
 
-async function list(call: Call): Promise<void> {
+export async function list(call: Call): Promise<void> {
   const api = await call.api();
   const { items, more } = await api.all(routeOf("listEnvironments"), {
     query: {
@@ -86,13 +42,6 @@ async function list(call: Call): Promise<void> {
   });
   const empty = "There is no environment; `glasshouse env create` makes one.";
   printList(call, items, { columns, name: ({ name }) => name, empty, more });
-}
-
-export function limitOf(call: Call): number {
-  const text = call.options.text("limit");
-  if (text === undefined) return 500;
-  if (/^[1-9]\d{0,5}$/u.test(text)) return Number(text);
-  throw new UsageError(`--limit takes a whole number from 1 on, not "${text}".`);
 }
 
 const eventColumns: readonly Column<EventView>[] = [
@@ -112,7 +61,7 @@ function aboutOf({ data }: EventView): string {
   return [...new Set(parts)].join("  ");
 }
 
-async function events(call: Call): Promise<number> {
+export async function events(call: Call): Promise<number> {
   const api = await call.api();
   const environment = call.args[0] ?? "";
   const { items } = await api.all(routeOf("listEnvironmentEvents"), {

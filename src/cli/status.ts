@@ -1,9 +1,5 @@
 import type { Command } from "commander";
-import { routeOf } from "../contract/rest.ts";
-import { leaf, type Call, type Context } from "./call.ts";
-import { statusStyle } from "./environment-print.ts";
-import { heading, printData, printFacts } from "./output.ts";
-import { painter, safe } from "./text.ts";
+import { leaf, type Context } from "./call.ts";
 
 export function addCommand(program: Command, context: Context): void {
   leaf(
@@ -14,47 +10,6 @@ export function addCommand(program: Command, context: Context): void {
       summary: "say how the server is and what it has",
       examples: ["status", "status -o json", "status --server http://127.0.0.1:9090"],
     },
-    status,
+    async (call) => (await import("./status-command.ts")).status(call),
   );
-}
-
-async function status(call: Call): Promise<number> {
-  const api = await call.api();
-  const health = await api.get(routeOf("getHealth"));
-  const info = await api.get(routeOf("getInfo"));
-  const { items, more } = await api.all(routeOf("listEnvironments"), { limit: 5_000 });
-  const counts: Record<string, number> = {};
-  for (const environment of items)
-    counts[environment.status] = (counts[environment.status] ?? 0) + 1;
-  const code = health.status === "down" ? 1 : 0;
-  if (printData(call, { server: api.server, health, info, environments: counts })) return code;
-  if (call.format === "name") {
-    call.terminal.out(`${health.status}\n`);
-    return code;
-  }
-  const paint = painter(call.terminal, "out");
-  const style = statusStyle(health.status);
-  call.terminal.out(
-    `${paint("bold", api.server)}  ${style === null ? health.status : paint(style, health.status)}\n`,
-  );
-  printFacts(call, [
-    ["version", info.version],
-    ["roles", info.roles.join(", ")],
-    ["store", info.store],
-    ["executors", info.executors.join(", ")],
-    ["journal", `${info.position} events`],
-    ["started", info.startedAt],
-  ]);
-  heading(call, "Dependencies");
-  for (const dependency of health.dependencies) {
-    const look = statusStyle(dependency.status);
-    const word = look === null ? dependency.status : paint(look, dependency.status);
-    call.terminal.out(`${safe(dependency.name)}  ${word}  ${safe(dependency.detail)}\n`);
-    if (dependency.advice !== null) call.terminal.out(`  ${safe(dependency.advice)}\n`);
-  }
-  heading(call, `Environments${more ? " (the newest)" : ""}`);
-  const rows = Object.entries(counts).map(([name, count]) => [name, String(count)] as const);
-  if (rows.length === 0) call.terminal.out("none\n");
-  else printFacts(call, rows);
-  return code;
 }

@@ -1,24 +1,6 @@
-import { resolve } from "node:path";
-import { stat } from "node:fs/promises";
 import type { Command } from "commander";
-import {
-  routeOf,
-  type CommandView,
-  type TemplateSummaryView,
-  type TemplateView,
-} from "../contract/rest.ts";
-import type { Api } from "./api.ts";
-import { leaf, option, type Call, type Context } from "./call.ts";
-import { statusStyle } from "./environment-print.ts";
-import { limitOf, limitOption } from "./environment-read.ts";
-import { UsageError } from "./failure.ts";
-import { refuseFailed } from "./follow.ts";
-import { printGraph } from "./graph.ts";
-import { pause } from "./live.ts";
-import { heading, joined, oneLine, printData, printFacts, printList } from "./output.ts";
-import { tableLines, type Column } from "./table.ts";
-import { age, painter, safe } from "./text.ts";
-import { sendCommand } from "./wait-options.ts";
+import { leaf, option, type Context } from "./call.ts";
+import { limitOption } from "./options.ts";
 
 export function addCommand(program: Command, context: Context): void {
   const parent = program
@@ -34,7 +16,7 @@ export function addCommand(program: Command, context: Context): void {
       examples: ["template lint templates/web-shop", "template lint . -o json"],
       local: true,
     },
-    lint,
+    async (call) => (await import("./template-commands.ts")).lint(call),
   );
   leaf(
     at,
@@ -54,7 +36,7 @@ export function addCommand(program: Command, context: Context): void {
         option("--draft", "its content may be replaced until it is activated"),
       ],
     },
-    register,
+    async (call) => (await import("./template-commands.ts")).register(call),
   );
   leaf(
     at,
@@ -64,7 +46,7 @@ export function addCommand(program: Command, context: Context): void {
       examples: ["template list", "template list web-shop -o name"],
       options: [limitOption],
     },
-    list,
+    async (call) => (await import("./template-commands.ts")).list(call),
   );
   leaf(
     at,
@@ -73,7 +55,7 @@ export function addCommand(program: Command, context: Context): void {
       summary: "show a version: parameters, groups, actions",
       examples: ["template show web-shop", "template show web-shop@1.0.0 -o json"],
     },
-    show,
+    async (call) => (await import("./template-commands.ts")).show(call),
   );
   for (const [verb, summary] of [
     ["activate", "let a draft, or a deprecated version, be used"],
@@ -86,214 +68,6 @@ export function addCommand(program: Command, context: Context): void {
         summary,
         examples: [`template ${verb} web-shop@1.0.0`],
       },
-      (call) => move(call, verb),
+      async (call) => (await import("./template-commands.ts")).move(call, verb),
     );
-}
-
-async function lint(call: Call): Promise<number> {
-  const { lintDirectory } = await import("../app/lint.ts");
-  const shown = call.args[0] ?? ".";
-  const result = await lintDirectory(resolve(call.terminal.cwd, shown), shown);
-  const code = result.mistakes.length === 0 ? 0 : 2;
-  if (printData(call, result)) return code;
-  const paint = painter(call.terminal, "out");
-  for (const { place, message } of result.mistakes)
-    call.terminal.out(`${safe(place)}: ${paint("red", "error:")} ${safe(message)}\n`);
-  for (const { place, message } of result.warnings)
-    call.terminal.out(`${safe(place)}: ${paint("yellow", "warning:")} ${safe(message)}\n`);
-  if (result.template === null) call.terminal.err(`${count(result.mistakes.length, "mistake")}\n`);
-  else
-    call.terminal.out(
-      `${result.template.name}@${result.template.version}: ${paint("green", "well-formed")}, ${count(result.groups, "group")}\n`,
-    );
-  return code;
-}
-
-function count(number: number, word: string): string {
-  return `${number} ${word}${number === 1 ? "" : "s"}`;
-}
-
-async function register(call: Call): Promise<number> {
-  const source = call.args[0] ?? "";
-  const api = await call.api();
-  const draft = call.options.flag("draft");
-  const command = isRepository(source)
-    ? await registerRepository(call, api, source)
-    : await registerDirectory(call, api, { directory: source, draft });
-  const done = await settled(api, command);
-  if (printData(call, done)) return 0;
-  const template = done.template === null ? null : await summaryOf(api, done.template);
-  const name = template === null ? (done.subject ?? "") : `${template.name}@${template.version}`;
-  if (call.format === "name") call.terminal.out(`${safe(name)}\n`);
-  else
-    call.terminal.out(
-      `${safe(name)} is registered${template === null ? "" : ` (${template.status}${template.source.commit === undefined ? "" : `, commit ${template.source.commit}`})`}\n`,
-    );
-  return 0;
-}
-
-function isRepository(source: string): boolean {
-  return /^[a-z][a-z0-9+.-]*:\/\//iu.test(source);
-}
-
-async function registerRepository(call: Call, api: Api, repository: string): Promise<CommandView> {
-  const ref = call.options.text("ref");
-  const path = call.options.text("path");
-  return api.ask(routeOf("registerTemplate"), {
-    body: {
-      repository,
-      ...(ref === undefined ? {} : { ref }),
-      ...(path === undefined ? {} : { path }),
-      ...(call.options.flag("draft") ? { draft: true } : {}),
-    },
-    // The server may fetch for a minute.
-    signal: AbortSignal.timeout(120_000),
-  });
-}
-
-async function registerDirectory(
-  call: Call,
-  api: Api,
-  { directory, draft }: { readonly directory: string; readonly draft: boolean },
-): Promise<CommandView> {
-  if (call.options.text("ref") !== undefined || call.options.text("path") !== undefined)
-    throw new UsageError("--ref and --path belong to a git repository (https://… or file://…).");
-  const absolute = resolve(call.terminal.cwd, directory);
-  const isFolder = await stat(absolute).then(
-    (found) => found.isDirectory(),
-    () => false,
-  );
-  if (!isFolder)
-    throw new UsageError(
-      `"${directory}" is neither a folder nor the address of a repository (https://… or file://…).`,
-    );
-  const { packDirectory } = await import("../app/lint.ts");
-  return api.ask(routeOf("registerTemplate"), {
-    archive: await packDirectory(absolute),
-    query: { draft: draft ? true : undefined },
-    signal: AbortSignal.timeout(120_000),
-  });
-}
-
-/** Commands about templates need no run: they are done soon. */
-async function settled(api: Api, command: CommandView): Promise<CommandView> {
-  let seen = command;
-  for (let looks = 0; looks < 100 && seen.status === "accepted"; looks += 1) {
-    await pause(100, new AbortController().signal);
-    seen = await api.get(routeOf("getCommand"), { params: { command: seen.id } });
-  }
-  refuseFailed(seen);
-  return seen;
-}
-
-async function summaryOf(api: Api, id: string): Promise<TemplateSummaryView | null> {
-  const { items } = await api.all(routeOf("listTemplateVersions"), {
-    params: { template: id },
-    limit: 500,
-  });
-  return items.find((template) => template.id === id) ?? null;
-}
-
-const columns: readonly Column<TemplateSummaryView>[] = [
-  { title: "NAME", value: ({ name }) => name },
-  { title: "VERSION", value: ({ version }) => version },
-  { title: "STATUS", value: ({ status }) => status, style: ({ status }) => statusStyle(status) },
-  { title: "AGE", value: ({ createdAt }) => age(createdAt, Date.now()) },
-  { title: "ID", value: ({ id }) => id, wide: true },
-  {
-    title: "SOURCE",
-    value: ({ source }) =>
-      source.kind === "upload" ? "upload" : `${source.repository} ${source.commit}`,
-    wide: true,
-  },
-  { title: "DESCRIPTION", value: ({ description }) => description },
-];
-
-function nameOf({ name, version }: TemplateSummaryView): string {
-  return `${name}@${version}`;
-}
-
-async function list(call: Call): Promise<void> {
-  const api = await call.api();
-  const [name] = call.args;
-  const limit = limitOf(call);
-  const { items, more } =
-    name === undefined
-      ? await api.all(routeOf("listTemplates"), { limit })
-      : await api.all(routeOf("listTemplateVersions"), { params: { template: name }, limit });
-  const empty = "There is no template; `glasshouse template register` adds one.";
-  printList(call, items, { columns, name: nameOf, empty, more });
-}
-
-async function show(call: Call): Promise<void> {
-  const [name = "", version = "latest"] = splitReference(call.args[0] ?? "");
-  const api = await call.api();
-  const template = await api.get(routeOf("getTemplate"), { params: { template: name, version } });
-  if (printData(call, template)) return;
-  if (call.format === "name") call.terminal.out(`${template.name}@${template.version}\n`);
-  else printTemplate(call, template);
-}
-
-function splitReference(reference: string): readonly string[] {
-  const at = reference.indexOf("@");
-  return at === -1 ? [reference] : [reference.slice(0, at), reference.slice(at + 1)];
-}
-
-function printTemplate(call: Call, template: TemplateView): void {
-  const paint = painter(call.terminal, "out");
-  call.terminal.out(
-    `${paint("bold", `${template.name}@${template.version}`)}  ${template.status}\n`,
-  );
-  printFacts(call, [
-    ["id", template.id],
-    ["description", template.description],
-    ["tags", joined(template.tags)],
-    ["repository", template.source.repository],
-    ["commit", template.source.commit],
-    ["registered", template.createdAt],
-    ["lifetime", template.lifetime.default],
-  ]);
-  const parameters = Object.entries(template.parameters);
-  if (parameters.length > 0) {
-    heading(call, "Parameters");
-    for (const line of tableLines(call, parameters, parameterColumns))
-      call.terminal.out(`${line}\n`);
-  }
-  heading(call, "Groups");
-  printGraph(call, template.graph);
-  const actions = Object.entries(template.actions);
-  if (actions.length === 0) return;
-  heading(call, "Actions");
-  printFacts(
-    call,
-    actions.map(([name, { description }]) => [name, description === "" ? "-" : description]),
-  );
-}
-
-const parameterColumns: readonly Column<[string, TemplateView["parameters"][string]]>[] = [
-  { title: "NAME", value: ([name]) => name },
-  { title: "TYPE", value: ([, { type, secret }]) => (secret ? `${type}, secret` : type) },
-  {
-    title: "DEFAULT",
-    value: ([, parameter]) =>
-      parameter.required
-        ? "(required)"
-        : parameter.default === undefined
-          ? ""
-          : oneLine(parameter.default),
-  },
-  { title: "DESCRIPTION", value: ([, { description }]) => description },
-];
-
-async function move(call: Call, verb: "activate" | "deprecate"): Promise<number> {
-  const reference = call.args[0] ?? "";
-  const api = await call.api();
-  const command = await sendCommand(api, { type: `template.${verb}`, subject: reference });
-  const done = await settled(api, command);
-  if (printData(call, done)) return 0;
-  const result = verb === "activate" ? "is active" : "is deprecated";
-  call.terminal.out(
-    call.format === "name" ? `${safe(reference)}\n` : `${safe(reference)} ${result}\n`,
-  );
-  return 0;
 }

@@ -1,24 +1,8 @@
-import type { Option } from "commander";
 import { routeOf, type CommandView } from "../contract/rest.ts";
 import type { Api } from "./api.ts";
-import { listOption, option, type Call } from "./call.ts";
+import type { Call } from "./call.ts";
 import { followRun, reportEnd, runOfCommand, waitChoice } from "./follow.ts";
 import { printData } from "./output.ts";
-
-export const waitOptions: readonly Option[] = [
-  option("--wait", "wait until it is done (the default on a terminal)"),
-  option("--no-wait", "return as soon as it is accepted"),
-  option("--watch", "the same as --wait"),
-  option("--timeout <duration>", "how long to wait, such as 5m"),
-];
-
-export const parameterOptions: readonly Option[] = [
-  listOption(
-    "--param <name=value>",
-    "a parameter; name=@file reads a file, name=env:NAME a variable",
-  ),
-  option("--params-file <file>", "parameters from a YAML or JSON file, - for the input"),
-];
 
 /**
  * What commands that lead to a run have in common: say that it was accepted, or watch it to its end and print what became
