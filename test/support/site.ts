@@ -95,7 +95,8 @@ export class Site {
     return {
       status: response.status,
       headers: response.headers,
-      body: type.includes("json") && !type.includes("jsonl") ? JSON.parse(text) : text,
+      body:
+        text !== "" && type.includes("json") && !type.includes("jsonl") ? JSON.parse(text) : text,
     };
   }
 
