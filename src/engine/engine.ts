@@ -12,6 +12,12 @@ import { startRun } from "./start-run.ts";
 const startsAtOnce = 16;
 const startableLimit = 500;
 /**
+ * While runs begin and end, blocked ones are looked at again after this, and never so often that looking takes more than a
+ * tenth of the time; the slow sweep is for what no commit tells.
+ */
+const leastPatienceMs = 50;
+const patience = 10;
+/**
  * Wake-ups that come closer together than this share one pass. A chain of quick steps commits thousands of times a second,
  * and each of those transactions has already claimed what it released.
  */
@@ -27,8 +33,12 @@ export class Engine {
   readonly #cache = new RunCache();
   readonly #attempts: Attempts;
   readonly #lifetime: Lifetime;
-  /** Runs at the head of their queue that wait for something, and when to look at them again. */
+  /** Runs at the head of their queue that wait for something, and when they were looked at. */
   readonly #blocked = new Map<string, number>();
+  /** Runs have begun, ended or changed since: what blocked others may be gone. */
+  #queueMoved = false;
+  /** How long blocked runs are left alone while the queue moves. */
+  #patienceMs = leastPatienceMs;
   readonly #unwatch: (() => void)[] = [];
   #forgetTimer: (() => void) | null = null;
   #state: "new" | "started" | "stopping" = "new";
@@ -55,7 +65,10 @@ export class Engine {
       });
     this.#state = "started";
     this.#unwatch.push(
-      store.watch("queue", () => this.#wake()),
+      store.watch("queue", () => {
+        this.#queueMoved = true;
+        this.#wake();
+      }),
       store.watch("steps", () => this.#wake()),
     );
     this.#wake();
@@ -121,21 +134,28 @@ export class Engine {
   }
 
   async #startRuns(): Promise<void> {
-    const now = this.#deps.clock.monotonic();
-    const startable = await this.#deps.store.read((tx) => tx.runs.startable(startableLimit));
+    const { store, clock, settings } = this.#deps;
+    const now = clock.monotonic();
+    const startable = await store.read((tx) => tx.runs.startable(startableLimit));
     const known = new Set(startable.map((run) => run.id));
     for (const id of this.#blocked.keys()) if (!known.has(id)) this.#blocked.delete(id);
-    const open = startable.filter((run) => (this.#blocked.get(run.id) ?? 0) <= now);
+    const restMs = this.#queueMoved ? this.#patienceMs : settings.sweepMs;
+    const open = startable.filter(
+      (run) => (this.#blocked.get(run.id) ?? Number.NEGATIVE_INFINITY) + restMs <= now,
+    );
+    // Whatever moves from here on is seen by a later pass.
+    if (open.length === startable.length) this.#queueMoved = false;
     for (let from = 0; from < open.length; from += startsAtOnce) {
       await Promise.all(open.slice(from, from + startsAtOnce).map((run) => this.#startOne(run)));
     }
+    const tookMs = clock.monotonic() - now;
+    this.#patienceMs = Math.min(settings.sweepMs, Math.max(leastPatienceMs, patience * tookMs));
     if (open.length === startableLimit) this.#again = true;
   }
 
   async #startOne(run: Run): Promise<void> {
-    const started = await startRun(this.#deps, this.#cache, run);
-    if (started) this.#blocked.clear();
-    else this.#blocked.set(run.id, this.#deps.clock.monotonic() + this.#deps.settings.sweepMs);
+    if (await startRun(this.#deps, this.#cache, run)) this.#blocked.delete(run.id);
+    else this.#blocked.set(run.id, this.#deps.clock.monotonic());
   }
 
   /**
@@ -147,7 +167,7 @@ export class Engine {
     const due = await store.read((tx) => tx.steps.nextDue(claimedAt));
     const waits = [this.#lifetime.nextLookMs()];
     if (due !== null) waits.push(Date.parse(due) - clock.now());
-    if (this.#blocked.size > 0) waits.push(settings.sweepMs);
+    if (this.#blocked.size > 0) waits.push(this.#queueMoved ? this.#patienceMs : settings.sweepMs);
     this.#timer(Math.max(1, Math.min(...waits)));
   }
 
