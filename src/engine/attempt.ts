@@ -109,9 +109,10 @@ async function work(trial: Trial): Promise<void> {
       },
     });
     outcome = { kind: "performed", performed };
-  } catch (error) {
+  } catch (caught) {
     // At a stop nothing is written: the step stays `running` and the next start looks at the real world first.
     if (trial.interruption() === "stopping") return;
+    const error = fullDisk(caught) ?? caught;
     if (!(error instanceof GlasshouseError))
       deps.log.error("A step failed unexpectedly", { stepId: claimed.step.id, error });
     outcome = outcomeOfError(error, {
@@ -129,6 +130,15 @@ async function work(trial: Trial): Promise<void> {
     await recordOutcome(tx, deps, recording);
   });
   if (outcome.kind === "failed" && claimed.step.onFailure === "abort") trial.around.abortRun();
+}
+
+/** A file that could not be written because the disk is full pauses the step; it is no fault of the service. */
+function fullDisk(error: unknown): GlasshouseError | null {
+  if (!(error instanceof Error)) return null;
+  const code = "code" in error ? error.code : null;
+  if (code !== "ENOSPC" && code !== "EDQUOT") return fullDisk(error.cause);
+  const message = "A file of the step could not be written: the disk is full.";
+  return new GlasshouseError("storage-full", message, { cause: error });
 }
 
 /** Phases whose unknown outcome is settled by looking before they act again. */

@@ -1,9 +1,12 @@
+import { GlasshouseError } from "../domain/errors.ts";
 import type { LogLine } from "../ports/work.ts";
 import { timestamp } from "../ports/clock.ts";
 import type { EngineDeps } from "./deps.ts";
 
 const flushAfterMs = 250;
 const flushLines = 500;
+/** How long lines wait that the store did not take. */
+const holdMs = 2_000;
 /** A step keeps at most so many lines and characters; what comes after is counted and named in one last line. */
 const capLines = 20_000;
 const capCharacters = 8 * 1024 * 1024;
@@ -77,6 +80,12 @@ export class StepLog {
     this.#next += 1;
   }
 
+  /** The disk is full or the database away: the lines, bounded by the cap, are kept until they can be stored. */
+  #hold(lines: readonly LogLine[]): void {
+    this.#waiting.unshift(...lines);
+    this.#forgetTimer ??= this.#deps.clock.after(holdMs, () => void this.flush());
+  }
+
   async #store(): Promise<void> {
     const lines = this.#waiting;
     if (lines.length === 0) return;
@@ -84,6 +93,10 @@ export class StepLog {
     try {
       await this.#deps.store.transact((tx) => tx.logs.append(this.#step.id, lines));
     } catch (error) {
+      if (error instanceof GlasshouseError && error.row.kind === "transient") {
+        this.#hold(lines);
+        return;
+      }
       this.#deps.log.warn("Lines of a step's log could not be stored", {
         stepId: this.#step.id,
         lines: lines.length,
