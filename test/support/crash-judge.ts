@@ -4,8 +4,8 @@ import { z } from "zod";
 import type { Ledger } from "./ledger.ts";
 import type { TestServer } from "./server.ts";
 
-/** What the world must look like: all groups made once, all made and taken down once, or whatever the test itself says. */
-export type Wanted = "created" | "destroyed" | "something else";
+/** What the world must look like: all groups made once, all made and taken down once, or what another judge than the ledger says. */
+export type Wanted = "created" | "destroyed" | "judged elsewhere";
 
 interface Case {
   readonly server: TestServer;
@@ -23,7 +23,7 @@ interface Case {
 export async function complaintsAbout(of: Case): Promise<readonly string[]> {
   const run = await of.server.run(of.runId);
   const ended =
-    of.wanted === "something else" || run.status === "succeeded"
+    run.status === "succeeded"
       ? []
       : [`the run is ${run.status}: ${run.reason ?? "without a reason"}`];
   return [
@@ -35,7 +35,7 @@ export async function complaintsAbout(of: Case): Promise<readonly string[]> {
 }
 
 async function ledgerComplaints({ site, wanted }: Case): Promise<readonly string[]> {
-  if (wanted === "something else") return [];
+  if (wanted === "judged elsewhere") return [];
   const names = Array.from({ length: site.subject.groups }, (_, index) => `g${index}`);
   const created = await site.ledger.created();
   const destroyed = await site.ledger.destroyed();
