@@ -57,6 +57,39 @@ describe("plans", () => {
     assert.match(message, /generation 1, now 2/u);
   });
 
+  test("of what does not live yet create it when they are applied, and until then take no name", async () => {
+    const command = await w.send("environment.plan", "new", {
+      template: "plain",
+      parameters: { size: 4 },
+    });
+    assert.equal((await w.ended(command.runId ?? "")).status, "succeeded");
+    const plan = command.planId ?? "";
+    const { plan: saved } = await getPlan(w.services, plan);
+    assert.deepEqual([saved.kind, saved.status], ["create", "ready"]);
+    assert.equal((await w.refused("environment.update", "new", {})).code, "not-found");
+    assert.equal(
+      (await w.refused("environment.destroy", saved.environmentId, {})).code,
+      "conflict",
+    );
+    const listed = await w.services.store.read((tx) =>
+      tx.environments.list({ includeDestroyed: true }, { limit: 500, cursor: null }),
+    );
+    assert.ok(listed.items.every((environment) => environment.name !== "new"));
+    const apply = await w.send("environment.apply", null, { plan });
+    assert.equal((await w.ended(apply.runId ?? "")).status, "succeeded");
+    const born = await w.named("new");
+    assert.deepEqual([born.status, born.generation, born.prospective], ["deployed-ok", 1, false]);
+    assert.equal(born.desired.templates[0]?.parameters["size"], 4);
+  });
+
+  test("of what somebody else has created meanwhile are refused", async () => {
+    const command = await w.send("environment.plan", "taken", { template: "plain" });
+    await w.ended(command.runId ?? "");
+    await made("taken");
+    const { code } = await w.refused("environment.apply", null, { plan: command.planId ?? "" });
+    assert.equal(code, "already-exists");
+  });
+
   test("expire", async () => {
     await made("expires");
     const plan = await planned("expires", 5);

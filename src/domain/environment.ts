@@ -33,6 +33,8 @@ export interface Environment {
   /** True when an environment that it requires has changed its outputs since. */
   readonly outdated: boolean;
   readonly drifted: boolean;
+  /** Only planned so far: it is in no list and holds no name until a plan of it is applied. */
+  readonly prospective: boolean;
   readonly createdAt: string;
   readonly updatedAt: string;
   readonly plannedDestructionAt: string | null;

@@ -28,6 +28,7 @@ function environment(of: Partial<Environment>): Environment {
     requires: [],
     outdated: false,
     drifted: false,
+    prospective: false,
     createdAt: "",
     updatedAt: "",
     plannedDestructionAt: null,

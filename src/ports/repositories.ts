@@ -34,14 +34,11 @@ export interface EnvironmentRepository {
   /** Errors: `already-exists` when a living environment has the name. */
   insert(environment: Environment): Promise<void>;
   get(id: string): Promise<Environment | null>;
-  /** By id, else the living one of this name, else the latest destroyed one of this name. */
+  /** By id (a prospective one too), else the living one of this name, else the latest destroyed one of this name. */
   find(idOrName: string): Promise<Environment | null>;
   /** Changes the named members only. Sequence is changed by events alone. `updatedAt` is the caller's to set. */
-  update(
-    id: string,
-    patch: Partial<Omit<Environment, "id" | "sequence" | "createdAt">>,
-  ): Promise<void>;
-  /** Newest first. */
+  update(id: string, patch: Partial<Omit<Environment, "id" | "sequence">>): Promise<void>;
+  /** Newest first, without prospective ones. */
   list(filter: EnvironmentFilter, page: PageRequest): Promise<Page<Environment>>;
   /** Living environments whose planned destruction is at or before `now`. */
   due(now: string, limit: number): Promise<readonly Environment[]>;

@@ -3,11 +3,14 @@ import { GlasshouseError } from "../domain/errors.ts";
 import type { SavedPlan } from "../domain/plan.ts";
 import { groupKey } from "../domain/record.ts";
 import { exclusiveKinds, type Run } from "../domain/run.ts";
+import type { Template } from "../domain/template.ts";
 import { toJson } from "../lib/json.ts";
 import type { Tx } from "../ports/store.ts";
 import type { Services } from "./deps.ts";
 import { Moved, type Asked, type CommandRequest, type Effect } from "./effect.ts";
+import { refuseTaken } from "./environment-create.ts";
 import { refuseWhileDestroying, subjectEnvironment } from "./environment-find.ts";
+import { plannedDestruction } from "./lifetime.ts";
 import { environmentEvent } from "./environment-update.ts";
 import { enqueue, queuedRun } from "./queue.ts";
 import { resolveRequirements } from "./requirements.ts";
@@ -41,7 +44,9 @@ export async function prepareApply(
       body: seen.template.body,
       parameters,
     });
+    if (environment.prospective) await refuseTaken(tx, environment.name);
     const patch = {
+      ...(environment.prospective ? birth(seen.template, now) : {}),
       desired: plan.desired,
       generation: environment.generation + 1,
       requires: [...new Set([...environment.requires, ...required])],
@@ -72,6 +77,21 @@ export async function prepareApply(
       events: [environmentEvent("environment.deploying", after), queued],
     };
   };
+}
+
+/** What was only planned becomes an environment: from now on it has its name and its time. */
+function birth(
+  { body }: Template,
+  now: string,
+): Pick<Environment, "prospective" | "createdAt" | "plannedDestructionAt"> {
+  const { lifetime } = body;
+  const plannedDestructionAt = plannedDestruction({
+    ttl: undefined,
+    lifetime,
+    createdAt: now,
+    now,
+  });
+  return { prospective: false, createdAt: now, plannedDestructionAt };
 }
 
 /** Errors: `not-found`. */

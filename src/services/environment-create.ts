@@ -81,13 +81,12 @@ function environmentRow(
   const { description, ttl } = asked.data;
   const { lifetime } = template.body;
   return {
+    ...blank(now),
     id: ids.environment,
     name,
     tags: of.tags,
     description: description ?? "",
-    status: "deploying",
     reason: "its creation is queued",
-    failure: null,
     desired: {
       templates: [
         {
@@ -99,17 +98,70 @@ function environmentRow(
       ],
     },
     generation: 1,
+    requires: of.requires,
+    prospective: false,
+    plannedDestructionAt: plannedDestruction({ ttl, lifetime, createdAt: now, now }),
+  };
+}
+
+/** The environment that a plan is about before there is one: nothing wanted, nothing taken, in no list. */
+export function prospectiveEnvironment(of: {
+  readonly id: string;
+  readonly name: string;
+  readonly template: Template;
+  readonly now: string;
+}): Environment {
+  const { id, name, template, now } = of;
+  const desired = {
+    templates: [
+      { templateId: template.id, name: template.name, version: template.version, parameters: {} },
+    ],
+  };
+  return {
+    ...blank(now),
+    id,
+    name,
+    tags: {},
+    description: "",
+    reason: "it is only planned",
+    desired,
+    generation: 0,
+    requires: [],
+    prospective: true,
+    plannedDestructionAt: null,
+  };
+}
+
+/** What every environment begins with. */
+function blank(
+  now: string,
+): Pick<
+  Environment,
+  | "status"
+  | "failure"
+  | "appliedGeneration"
+  | "activeRun"
+  | "sequence"
+  | "outputs"
+  | "entrypoints"
+  | "outdated"
+  | "drifted"
+  | "createdAt"
+  | "updatedAt"
+  | "destroyedAt"
+> {
+  return {
+    status: "deploying",
+    failure: null,
     appliedGeneration: 0,
     activeRun: null,
     sequence: 0,
     outputs: {},
     entrypoints: {},
-    requires: of.requires,
     outdated: false,
     drifted: false,
     createdAt: now,
     updatedAt: now,
-    plannedDestructionAt: plannedDestruction({ ttl, lifetime, createdAt: now, now }),
     destroyedAt: null,
   };
 }
@@ -127,11 +179,15 @@ function nameOf({ request, data }: Asked<"environment.create">): string {
     const message = `The name ${data.name} and the subject ${request.subject} differ: give one of them.`;
     throw new GlasshouseError("invalid-request", message, { details: [{ message, pointer }] });
   }
-  if (!namePattern.test(name)) {
-    const message = `"${name.slice(0, 80)}" is no name of an environment: small letters, digits and -, neither first nor last a -, at most 63 characters.`;
-    throw new GlasshouseError("invalid-request", message, { details: [{ message, pointer }] });
-  }
+  refuseBadName(name, pointer);
   return name;
+}
+
+/** Errors: `invalid-request` at the pointer. */
+export function refuseBadName(name: string, pointer: string): void {
+  if (namePattern.test(name)) return;
+  const message = `"${name.slice(0, 80)}" is no name of an environment: small letters, digits and -, neither first nor last a -, at most 63 characters.`;
+  throw new GlasshouseError("invalid-request", message, { details: [{ message, pointer }] });
 }
 
 /** The one template; several in one environment come later. */
@@ -148,7 +204,7 @@ export function templateOf(data: {
   return data.template ?? data.templates?.[0] ?? "";
 }
 
-async function refuseTaken(tx: Tx, name: string): Promise<void> {
+export async function refuseTaken(tx: Tx, name: string): Promise<void> {
   const present = await tx.environments.find(name);
   if (present === null || !isLiving(present) || isId("environment", name)) return;
   throw new GlasshouseError(

@@ -35,6 +35,12 @@ export async function subjectEnvironment(
       `Environment ${environment.name} was destroyed at ${environment.destroyedAt ?? "an earlier time"}: create it anew under the same name if it is wanted again.`,
     );
   }
+  if (environment.prospective && request.type !== "environment.apply") {
+    throw new GlasshouseError(
+      "conflict",
+      `Environment ${environment.name} is only planned: apply its plan first (\`glasshouse env apply PLAN\`), or create it.`,
+    );
+  }
   const expected = request.ifSequence ?? null;
   if (expected !== null && expected !== environment.sequence) {
     throw new GlasshouseError(

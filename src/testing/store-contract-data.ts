@@ -31,6 +31,7 @@ export function anEnvironment(clock: FakeClock, over: Partial<Environment> = {})
     requires: [],
     outdated: false,
     drifted: false,
+    prospective: false,
     createdAt: timestamp(clock),
     updatedAt: timestamp(clock),
     plannedDestructionAt: null,

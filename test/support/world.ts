@@ -239,6 +239,7 @@ function environmentOf(desired: Desired): Environment {
     requires: [],
     outdated: false,
     drifted: false,
+    prospective: false,
     createdAt: now,
     updatedAt: now,
     plannedDestructionAt: null,

@@ -17,6 +17,7 @@ export function environments(session: Session): EnvironmentRepository {
       const before = readCursor(page);
       let query = select(session)
         .orderBy("number", "desc")
+        .where("prospective", "=", false)
         .limit(page.limit + 1);
       if (before !== null) query = query.where("number", "<", before);
       if (filter.status !== undefined) query = query.where("status", "=", filter.status);
@@ -105,9 +106,14 @@ async function find(session: Session, idOrName: string): Promise<Environment | n
   const living = await select(session)
     .where("name", "=", idOrName)
     .where("status", "<>", "destroyed")
+    .where("prospective", "=", false)
     .executeTakeFirst();
   if (living !== undefined) return environmentOf(living);
-  const latest = select(session).where("name", "=", idOrName).orderBy("number", "desc").limit(1);
+  const latest = select(session)
+    .where("name", "=", idOrName)
+    .where("prospective", "=", false)
+    .orderBy("number", "desc")
+    .limit(1);
   return optional(await latest.executeTakeFirst());
 }
 
@@ -203,5 +209,6 @@ function environmentOf(row: Selectable<Tables["environment"]>): Environment {
     requires: fromJson(row.requires),
     outdated: Boolean(row.outdated),
     drifted: Boolean(row.drifted),
+    prospective: Boolean(row.prospective),
   };
 }

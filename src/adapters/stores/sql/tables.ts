@@ -28,7 +28,7 @@ export interface Tables {
     Row<
       Environment,
       "tags" | "failure" | "desired" | "outputs" | "entrypoints" | "requires",
-      "outdated" | "drifted"
+      "outdated" | "drifted" | "prospective"
     >;
   readonly environmentTemplate: { readonly environmentId: string; readonly templateId: string };
   readonly requirement: { readonly environmentId: string; readonly requiredId: string };

@@ -22,9 +22,10 @@ function templatesAndEnvironments({ identity, boolean, keyOrdered }: Ddl): reado
       "tags" text not null, "status" text not null, "reason" text, "failure" text not null, "desired" text not null,
       "generation" integer not null, "appliedGeneration" integer not null, "activeRun" text, "sequence" integer not null,
       "outputs" text not null, "entrypoints" text not null, "requires" text not null, "outdated" ${boolean} not null,
-      "drifted" ${boolean} not null, "createdAt" text not null, "updatedAt" text not null,
+      "drifted" ${boolean} not null, "prospective" ${boolean} not null, "createdAt" text not null, "updatedAt" text not null,
       "plannedDestructionAt" text, "destroyedAt" text)`,
-    `create unique index "environmentLivingName" on "environment" ("name") where "status" <> 'destroyed'`,
+    `create unique index "environmentLivingName" on "environment" ("name")
+      where "status" <> 'destroyed' and not "prospective"`,
     `create index "environmentName" on "environment" ("name", "number")`,
     `create index "environmentStatus" on "environment" ("status", "number")`,
     `create index "environmentDue" on "environment" ("plannedDestructionAt")
