@@ -31,7 +31,7 @@ export const environment: Environment = {
   requires: [],
   outdated: false,
   drifted: false,
-    prospective: false,
+  prospective: false,
   createdAt: at,
   updatedAt: at,
   plannedDestructionAt: null,
