@@ -10,7 +10,7 @@ import type {
   Observation,
   Settlement,
 } from "../../../ports/executor.ts";
-import { endOf, runProgram, type ProgramHost, type Ran } from "./program.ts";
+import { endOf, removeTraces, runProgram, type ProgramHost, type Ran } from "./program.ts";
 import { changesOf, observedOf, readResult, sealOutputs } from "./result.ts";
 import {
   filesOf,
@@ -35,11 +35,20 @@ export function commandExecutor(host: ProgramHost): Executor {
     filesOf,
     validate: validateSettings,
     plan: (ctx) => Promise.resolve(plan(ctx)),
-    apply: (ctx) => apply(host, ctx),
-    destroy: (ctx) => destroy(host, ctx),
-    observe: (ctx) => observe(host, ctx),
-    settle: (ctx) => settle(host, ctx),
+    apply: (ctx) => swept(ctx, () => apply(host, ctx)),
+    destroy: (ctx) => swept(ctx, () => destroy(host, ctx)),
+    observe: (ctx) => swept(ctx, () => observe(host, ctx)),
+    settle: (ctx) => swept(ctx, () => settle(host, ctx)),
   };
+}
+
+/** Does it, and whatever comes of it leaves nothing behind that a program wrote for us unmasked. */
+async function swept<T>(ctx: ExecutorContext, act: () => Promise<T>): Promise<T> {
+  try {
+    return await act();
+  } finally {
+    await removeTraces(ctx);
+  }
 }
 
 const temporaryFailure = 75;

@@ -101,14 +101,29 @@ function checkNotStopped(ctx: ExecutorContext, operation: Operation): void {
   );
 }
 
-async function preparePlace(ctx: ExecutorContext, program: string): Promise<Place> {
-  const visible = join(ctx.workDirectory, "run");
-  const place = {
+/**
+ * Removes a program's output and result: both are as it wrote them, so a secret may stand there in clear. What was to be
+ * kept of them is in the log and the outputs by now. Also those of an attempt that a crash cut off.
+ */
+export async function removeTraces(ctx: Pick<ExecutorContext, "workDirectory">): Promise<void> {
+  const { output, result } = placeOf(ctx);
+  await rm(output, { force: true });
+  await rm(result, { force: true, recursive: true });
+}
+
+function placeOf({ workDirectory }: Pick<ExecutorContext, "workDirectory">): Place {
+  const visible = join(workDirectory, "run");
+  return {
     visible,
     files: join(visible, "template"),
     result: join(visible, "result.json"),
-    output: join(ctx.workDirectory, "output.log"),
+    output: join(workDirectory, "output.log"),
   };
+}
+
+async function preparePlace(ctx: ExecutorContext, program: string): Promise<Place> {
+  const place = placeOf(ctx);
+  const { visible } = place;
   if (isTemplateProgram(program) && !ctx.files.paths.includes(posix.normalize(program)))
     throw new GlasshouseError(
       "step-failed",
