@@ -57,6 +57,16 @@ describe("the configuration", () => {
     assert.equal(origin("engine.places"), "default");
   });
 
+  test("says where its only mistake is", async () => {
+    const { message } = await fails(load({}, "listen: 127.0.0.1:1\nengin: {}\n"));
+    assert.match(
+      message,
+      /a mistake at \S*glasshouse\.yaml:2:1: there is no key engin; did you mean/u,
+    );
+    const flag = await fails(load({ flags: { "engine-places": "many" } }));
+    assert.match(flag.message, /a mistake at --engine-places: /u);
+  });
+
   test("names each key by one rule in file, variable and flag", () => {
     const key = configKeys.find((known) => known.key === "security.allowedHosts");
     assert.equal(key?.variable, "GLASSHOUSE_SECURITY_ALLOWED_HOSTS");

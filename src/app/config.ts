@@ -97,10 +97,14 @@ function parse(found: Found, before: readonly ErrorDetail[]): Config {
   throw new GlasshouseError(
     "invalid-configuration",
     problems.length === 1
-      ? `The configuration has a mistake: ${problems[0]?.message}.`
+      ? `The configuration has a mistake${placeOf(problems[0])}: ${problems[0]?.message}.`
       : `The configuration has ${problems.length} mistakes.`,
     { details: problems },
   );
+}
+
+function placeOf(problem: ErrorDetail | undefined): string {
+  return problem?.place === undefined ? "" : ` at ${problem.place}`;
 }
 
 /** Values of defaults stay away, so that the schema fills them in. */
