@@ -3,6 +3,9 @@ import { join } from "node:path";
 import { pack } from "../../src/adapters/sources/archive/index.ts";
 import { readDirectory } from "../../src/adapters/sources/directory/index.ts";
 
+/** The environment that is judged; others may share its ledger. */
+export const judged = "judged";
+
 /**
  * The outside judge of crash tests: a file that only the template's own commands append to. A group whose creation stands
  * there twice was created twice, whatever the service says.
@@ -18,7 +21,7 @@ export class Ledger {
     await appendFile(this.file, "");
   }
 
-  /** How often each group was created. */
+  /** How often each group of the judged environment was created. */
   created(): Promise<ReadonlyMap<string, number>> {
     return this.#count("created");
   }
@@ -31,8 +34,9 @@ export class Ledger {
   async #count(wanted: string): Promise<ReadonlyMap<string, number>> {
     const counts = new Map<string, number>();
     for (const line of (await readFile(this.file, "utf8")).split("\n")) {
-      const [what, group = ""] = line.split(" ");
-      if (what === wanted) counts.set(group, (counts.get(group) ?? 0) + 1);
+      const [what, group = "", environment] = line.split(" ");
+      if (what === wanted && environment === judged)
+        counts.set(group, (counts.get(group) ?? 0) + 1);
     }
     return counts;
   }
@@ -56,11 +60,17 @@ export async function ledgerTemplate(
 ): Promise<Uint8Array<ArrayBuffer>> {
   await mkdir(directory, { recursive: true });
   const hold = of.holdSeconds === undefined ? "" : `sleep ${of.holdSeconds}`;
-  await script(join(directory, "create"), `${hold}\necho "created $GLASSHOUSE_GROUP" >> "$1"\n`);
-  await script(join(directory, "destroy"), `${hold}\necho "destroyed $GLASSHOUSE_GROUP" >> "$1"\n`);
+  await script(
+    join(directory, "create"),
+    `${hold}\necho "created $GLASSHOUSE_GROUP $GLASSHOUSE_ENVIRONMENT_NAME" >> "$1"\n`,
+  );
+  await script(
+    join(directory, "destroy"),
+    `${hold}\necho "destroyed $GLASSHOUSE_GROUP $GLASSHOUSE_ENVIRONMENT_NAME" >> "$1"\n`,
+  );
   await script(
     join(directory, "observe"),
-    `grep " $GLASSHOUSE_GROUP\\$" "$1" | tail -n 1 | grep -q "^created" || exit 3\n`,
+    `grep " $GLASSHOUSE_GROUP $GLASSHOUSE_ENVIRONMENT_NAME\\$" "$1" | tail -n 1 | grep -q "^created" || exit 3\n`,
   );
   await script(
     join(directory, "looked"),
