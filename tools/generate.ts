@@ -5,6 +5,7 @@ import * as terraform from "../src/adapters/executors/terraform/settings.ts";
 import { openApiDocument } from "../src/contract/openapi.ts";
 import { templateJsonSchema } from "../src/contract/template-schema.ts";
 import manifest from "../package.json" with { type: "json" };
+import { configurationPage } from "./configuration-page.ts";
 import { errorsPage } from "./errors-page.ts";
 
 /** `npm run generate`: writes the pages that are made from the source. Tests fail while they differ. */
@@ -20,6 +21,7 @@ const templateSchema = templateJsonSchema([
 ]);
 
 write("docs/errors.md", errorsPage());
+write("docs/configuration.md", configurationPage());
 write("docs/reference/template.schema.json", `${JSON.stringify(templateSchema, null, 2)}\n`);
 write(
   "docs/reference/openapi.json",
