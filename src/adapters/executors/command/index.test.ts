@@ -26,6 +26,15 @@ suite("a group over its life", () => {
     assert.deepEqual(group.lines, ["[glasshouse] no destroy command: nothing is taken down"]);
   });
 
+  test("that could never be created, for a secret in an argument, can be destroyed", async () => {
+    const group = groupOf({}, say);
+    const secret = group.secret("output/password", "s3cret-value");
+    group.change(caseOf({ create: ["echo", secret], destroy: ["./say", "destroy"] }, say));
+    assert.equal((await failureOf(executor.apply(group.context()))).code, "step-failed");
+    await executor.destroy(group.context());
+    assert.deepEqual(group.lines, ["destroy"]);
+  });
+
   test("whose destroy fails is gone only when observe proves it", async () => {
     await executor.destroy(groupOf(undestroyable(3), {}).context());
     for (const code of [0, 4, 75, 1])

@@ -15,6 +15,7 @@ import { changesOf, observedOf, readResult, sealOutputs } from "./result.ts";
 import {
   filesOf,
   parseSettings,
+  parseSettingsToDestroy,
   settingsShape,
   validateSettings,
   type CommandSettings,
@@ -77,7 +78,7 @@ async function apply(host: ProgramHost, ctx: ExecutorContext): Promise<ExecutorR
 
 /** Without a `destroy` command there is nothing to take down. A failed one is success when `observe` proves it gone. */
 async function destroy(host: ProgramHost, ctx: ExecutorContext): Promise<void> {
-  const settings = parseSettings(ctx.settings);
+  const settings = parseSettingsToDestroy(ctx.settings);
   const ran = await run(host, ctx, { operation: "destroy", settings });
   if (ran === null) ctx.log("[glasshouse] no destroy command: nothing is taken down");
   if (ran === null || ran.exit.code === 0) return;
@@ -113,7 +114,9 @@ async function settle(
   ctx: ExecutorContext & { readonly operation: "apply" | "destroy" },
 ): Promise<Settlement> {
   if (!mayHaveBegun(ctx)) return { kind: "again" };
-  const settings = parseSettings(ctx.settings);
+  const settings = (ctx.operation === "destroy" ? parseSettingsToDestroy : parseSettings)(
+    ctx.settings,
+  );
   const ran = await run(host, ctx, { operation: "observe", settings });
   if (ran !== null) return await settleBy(ran, ctx);
   if (settings.repeatable) return { kind: "again" };

@@ -87,23 +87,41 @@ const parsed = z.object({
   leavesProcesses: z.boolean().default(false),
   app: z.object({ url: z.string().optional() }).optional(),
 });
+const parsedToDestroy = parsed.omit({ create: true, update: true });
 
 /**
  * Settings that passed the shape's check. Errors: `not-available` for an app with a URL; `step-failed` when a secret or a
  * list came to stand in an argument or variable, which only shows when expressions are evaluated.
  */
 export function parseSettings(settings: Value): CommandSettings {
-  const { success, data, error } = parsed.safeParse(settings);
+  return parseAs(parsed, settings);
+}
+
+/**
+ * The same without the commands that make and change. A mistake in those, which is why they were never run, must not keep
+ * the group from being destroyed. Errors: as above.
+ */
+export function parseSettingsToDestroy(settings: Value): CommandSettings {
+  return parseAs(parsedToDestroy, settings);
+}
+
+function parseAs(schema: typeof parsed | typeof parsedToDestroy, settings: Value): CommandSettings {
+  const { success, data, error } = schema.safeParse(settings);
   if (!success) throw malformed(settings, error);
   if (data.app?.url !== undefined)
     throw new GlasshouseError(
       "not-available",
       "Apps fetched from a URL (`app.url`) are not available in this version.",
     );
-  const { create, update, destroy, observe, env, app: _app, ...rest } = data;
+  const { env, inputs, files, repeatable, leavesProcesses } = data;
+  const rest = { inputs, files, repeatable, leavesProcesses };
+  const given: Partial<Record<Operation, readonly (string | number | boolean)[] | undefined>> =
+    data;
   const commands: Partial<Record<Operation, readonly string[]>> = {};
-  for (const [operation, list] of Object.entries({ create, update, destroy, observe }))
-    if (list !== undefined) commands[operationOf(operation)] = list.map(asText);
+  for (const operation of operations) {
+    const list = given[operation];
+    if (list !== undefined) commands[operation] = list.map(asText);
+  }
   const texts = Object.entries(env).map(([name, value]) => [name, asText(value)]);
   return { ...rest, commands, env: Object.fromEntries(texts) };
 }
@@ -166,10 +184,6 @@ function programFault(program: string | number | boolean): string | null {
 
 function asText(value: string | number | boolean): string {
   return typeof value === "string" ? value : JSON.stringify(value);
-}
-
-function operationOf(name: string): Operation {
-  return operations.find((operation) => operation === name) ?? "create";
 }
 
 function malformed(settings: Value, cause: z.ZodError): GlasshouseError {
