@@ -50,6 +50,10 @@ export interface WorldOptions {
   readonly start?: boolean;
   /** Called around each commit of the store. */
   readonly onCommit?: (n: number, phase: "before" | "after") => void;
+  /** Puts something between the engine and its store. */
+  readonly bend?: (store: Store) => Store;
+  /** For tests that show what the fence is for. */
+  readonly unsafeWithoutFence?: boolean;
 }
 
 const clock = new SystemClock();
@@ -79,13 +83,15 @@ async function openDeps(directory: string, options: WorldOptions): Promise<Engin
     keyFile: defaultKeyFile(keys),
     mayCreate: true,
   });
+  const store = await createSqliteStore({
+    directory,
+    clock,
+    log,
+    ...(options.onCommit === undefined ? {} : { onCommit: options.onCommit }),
+    unsafeWithoutFence: options.unsafeWithoutFence ?? false,
+  });
   return {
-    store: await createSqliteStore({
-      directory,
-      clock,
-      log,
-      ...(options.onCommit === undefined ? {} : { onCommit: options.onCommit }),
-    }),
+    store: options.bend?.(store) ?? store,
     clock,
     sealer,
     blobs: await FileBlobs.open(join(directory, "blobs"), sealer),
