@@ -105,7 +105,7 @@ export class RunModel {
 /** Checks, looks and actions are named as such; the group alone means that it is made or destroyed. */
 export function labelOf(step: Pick<StepView, "phase" | "group" | "key">): string {
   if (step.phase === "check") return `check ${step.key.replace(/^check:/u, "")}`;
-  if (step.phase === "action") return step.key;
+  if (step.phase === "action") return `action ${step.key.replace(/^.*\//u, "")}`;
   const group = step.group ?? step.key;
   return step.phase === "apply" || step.phase === "destroy" ? group : `${step.phase} ${group}`;
 }

@@ -93,13 +93,13 @@ describe("the http check", () => {
   });
 
   test("does not use a proxy of the environment", async () => {
-    const before = { ...process.env };
     process.env["NODE_USE_ENV_PROXY"] = "1";
     process.env["HTTP_PROXY"] = "http://127.0.0.1:1";
     try {
       assert.equal((await look("/ok")).healthy, true);
     } finally {
-      process.env = before;
+      delete process.env["NODE_USE_ENV_PROXY"];
+      delete process.env["HTTP_PROXY"];
     }
   });
 });

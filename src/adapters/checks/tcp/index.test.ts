@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import dns from "node:dns";
 import { createServer } from "node:net";
-import { after, describe, mock, test } from "node:test";
+import { after, before, describe, mock, test } from "node:test";
 import { testChecker } from "../../../testing/check-contract.ts";
 import { tcpChecker } from "./index.ts";
 
@@ -12,14 +12,19 @@ const listening = new Promise<number>((resolve) => {
     resolve(typeof address === "object" && address !== null ? address.port : 0);
   });
 });
-// Nothing on the machine itself keeps silent when it is connected to; a name that is never found does.
-const lookup = mock.method(dns, "lookup", () => undefined);
-after(() => {
-  server.close();
-  lookup.mock.restore();
-});
+after(() => server.close());
 
 describe("the tcp check", () => {
+  // Nothing on the machine itself keeps silent when it is connected to; a name that is never found does.
+  const lookup = dns.lookup.bind(dns);
+  let silence: { readonly mock: { restore(): void } } | null = null;
+  before(() => {
+    silence = mock.method(dns, "lookup", (...args: Parameters<typeof lookup>) => {
+      if (args[0] !== "silent.invalid") lookup(...args);
+    });
+  });
+  after(() => silence?.mock.restore());
+
   testChecker(tcpChecker, async () => ({
     healthy: { kind: "tcp", host: "127.0.0.1", port: await listening },
     unhealthy: { kind: "tcp", host: "127.0.0.1", port: 1 },
