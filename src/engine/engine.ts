@@ -70,6 +70,10 @@ export class Engine {
         this.#wake();
       }),
       store.watch("steps", () => this.#wake()),
+      store.watch("commands", () => {
+        this.#lifetime.commandsCame();
+        this.#wake();
+      }),
     );
     this.#wake();
   }

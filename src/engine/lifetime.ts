@@ -7,6 +7,8 @@ const proofMs = 5_000;
 /** A wall clock that moved this much more or less than the monotonic one has jumped. */
 const jumpMs = 2_000;
 const longestSleepMs = 60_000;
+/** While commands come, which may set lifetimes, it looks no more often than this. */
+const soonestMs = 250;
 const batch = 20;
 
 /**
@@ -22,14 +24,21 @@ export class Lifetime {
   >();
   #nextLookMs = 0;
   #lookedAtMs = Number.NEGATIVE_INFINITY;
+  #moved = false;
 
   constructor(deps: EngineDeps) {
     this.#deps = deps;
   }
 
+  /** Commands were taken: one of them may have set an end that comes before the next look. */
+  commandsCame(): void {
+    this.#moved = true;
+  }
+
   /** How long until the next look has a use. */
   nextLookMs(): number {
-    return Math.max(0, this.#nextLookMs - (this.#deps.clock.monotonic() - this.#lookedAtMs));
+    const sleepMs = this.#moved ? Math.min(soonestMs, this.#nextLookMs) : this.#nextLookMs;
+    return Math.max(0, sleepMs - (this.#deps.clock.monotonic() - this.#lookedAtMs));
   }
 
   /** Looks when it is time to; costs nothing otherwise. */
@@ -37,6 +46,7 @@ export class Lifetime {
     if (this.nextLookMs() > 0) return;
     const { store, clock } = this.#deps;
     this.#lookedAtMs = clock.monotonic();
+    this.#moved = false;
     const now = timestamp(clock);
     const { due, next } = await store.read(async (tx) => ({
       due: await tx.environments.due(now, batch),
@@ -47,10 +57,13 @@ export class Lifetime {
     for (const id of this.#seen.keys()) if (!known.has(id)) this.#seen.delete(id);
     for (const environment of waiting) await this.#consider(environment);
     const untilNext = next === null ? longestSleepMs : Date.parse(next) - clock.now();
-    this.#nextLookMs = Math.max(
-      0,
-      Math.min(longestSleepMs, untilNext, waiting.length > 0 ? proofMs : longestSleepMs),
-    );
+    this.#nextLookMs = Math.max(0, Math.min(longestSleepMs, untilNext, this.#untilProvenMs()));
+  }
+
+  /** From the last look to the first time at which one that is due has been so for long enough. */
+  #untilProvenMs(): number {
+    const provenAt = [...this.#seen.values()].map((first) => first.monotonicMs + proofMs);
+    return Math.min(...provenAt) - this.#lookedAtMs;
   }
 
   async #consider(environment: Environment): Promise<void> {
