@@ -87,6 +87,10 @@ describe("a file tree", () => {
   test("refuses one file and one byte too many, by the size already before it is read", () => {
     assert.equal(emptyFiles(10).length, 10);
     assert.throws(() => emptyFiles(11), refused("too-large", /more than 10 files/u));
+    const expecting = new FileTree(limits);
+    expecting.addFile("a", 0o644, bytes);
+    expecting.expectCount(9);
+    assert.throws(() => expecting.expectCount(10), refused("too-large", /more than 10 files/u));
     const tree = new FileTree(limits);
     tree.addFile("a", 0o644, new Uint8Array(60));
     tree.expect("b", 40);

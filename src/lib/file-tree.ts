@@ -49,6 +49,11 @@ export class FileTree {
     this.#checkRoom(path, size);
   }
 
+  /** Refuses so many more files before the first of them is read. */
+  expectCount(files: number): void {
+    if (this.#entries + files > this.#limits.files) throw this.#tooMany();
+  }
+
   addFile(path: string, mode: number, bytes: Uint8Array): void {
     this.#enter(path, false);
     this.#keep(path, mode, bytes);
@@ -98,8 +103,11 @@ export class FileTree {
 
   #count(): void {
     this.#entries += 1;
-    if (this.#entries > this.#limits.files)
-      throw new TreeFault("too-large", `there are more than ${this.#limits.files} files`);
+    if (this.#entries > this.#limits.files) throw this.#tooMany();
+  }
+
+  #tooMany(): TreeFault {
+    return new TreeFault("too-large", `there are more than ${this.#limits.files} files`);
   }
 
   #enterName(path: string, isFolder: boolean): void {

@@ -76,7 +76,10 @@ export function testSource(read: ReadFilled): void {
       isError("unsafe-path", /case/u),
     );
   });
+}
 
+/** What every source must do with too much; `read` as above. */
+export function testSourceLimits(read: ReadFilled): void {
   test("refuses more than 5,000 files", async () => {
     await assert.rejects(
       read(async (directory) => {

@@ -97,6 +97,12 @@ describe("an archive", () => {
     await assert.rejects(unpack(gzipSync(tar)), isError("too-large", /"big"/u));
   });
 
+  test("refuses more than 5,000 files", async () => {
+    const entries = Array.from({ length: 5_001 }, (_, at) => ({ name: `many/${at}` }));
+    await assert.rejects(unpack(await archive(...entries)), isError("too-large", /5000 files/u));
+    assert.equal((await unpack(await archive(...entries.slice(1)))).files.length, 5_000);
+  });
+
   test("refuses what is too large packed", async () => {
     await assert.rejects(
       unpack(new Uint8Array(16 * 1024 * 1024 + 1)),

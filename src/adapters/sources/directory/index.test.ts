@@ -4,7 +4,7 @@ import { mkdtemp, rm, symlink } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, describe, test } from "node:test";
-import { isError, put, testSource } from "../../../testing/source-contract.ts";
+import { isError, put, testSource, testSourceLimits } from "../../../testing/source-contract.ts";
 import { readDirectory } from "./index.ts";
 
 const root = await mkdtemp(join(tmpdir(), "glasshouse-directory-"));
@@ -12,12 +12,15 @@ after(() => rm(root, { recursive: true, force: true }));
 
 const newFolder = (): Promise<string> => mkdtemp(join(root, "f"));
 
+async function readFilled(fill: (directory: string) => Promise<void>) {
+  const directory = await newFolder();
+  await fill(directory);
+  return readDirectory(directory);
+}
+
 describe("a local folder", () => {
-  testSource(async (fill) => {
-    const directory = await newFolder();
-    await fill(directory);
-    return readDirectory(directory);
-  });
+  testSource(readFilled);
+  testSourceLimits(readFilled);
 
   test("may itself be reached through a link", async () => {
     const directory = await newFolder();

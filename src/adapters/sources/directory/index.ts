@@ -26,11 +26,13 @@ interface Place {
 }
 
 async function readFolder(tree: FileTree, { root, path }: Place): Promise<void> {
-  const names = (await readdir(join(root, path))).sort();
-  for (const name of names) {
-    const below = path === "" ? name : `${path}/${name}`;
-    if (!isLeftOut(below)) await readEntry(tree, { root, path: below });
-  }
+  const entries = await readdir(join(root, path), { withFileTypes: true });
+  const paths = entries.flatMap((entry) => {
+    const below = path === "" ? entry.name : `${path}/${entry.name}`;
+    return isLeftOut(below) ? [] : [{ below, isFolder: entry.isDirectory() }];
+  });
+  tree.expectCount(paths.filter((one) => !one.isFolder).length);
+  for (const { below } of paths) await readEntry(tree, { root, path: below });
 }
 
 async function readEntry(tree: FileTree, { root, path }: Place): Promise<void> {

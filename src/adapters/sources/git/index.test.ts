@@ -36,6 +36,14 @@ function commit(directory: string, message: string): string {
   return git(directory, "rev-parse", "HEAD");
 }
 
+/** A branch with exactly these entries, without a file on the disk. */
+function commitIndex(directory: string, branch: string, entries: string): void {
+  const env = { PATH: process.env["PATH"], HOME: root, GIT_INDEX_FILE: join(root, branch) };
+  execFileSync("git", ["update-index", "--index-info"], { cwd: directory, env, input: entries });
+  const tree = execFileSync("git", ["write-tree"], { cwd: directory, env }).toString().trim();
+  git(directory, "branch", branch, git(directory, "commit-tree", tree, "-m", branch));
+}
+
 function fetch(directory: string, more: Partial<GitRequest> = {}) {
   const request = { repository: `file://${directory}`, ref: null, path: "", allowFile: true };
   return source.fetch({ ...request, ...more }, new AbortController().signal);
@@ -104,6 +112,21 @@ describe("a git repository", () => {
     const empty = await mkdtemp(join(root, "e"));
     git(empty, "init", "-q");
     await assert.rejects(fetch(empty), isError("not-found", /empty/u));
+  });
+
+  test("with too many files or too many bytes is refused before they are read", async () => {
+    const directory = await newRepository((at) => put(at, "a", "1"));
+    await writeFile(join(directory, "big"), Buffer.alloc(33 * 1024 * 1024));
+    const big = git(directory, "hash-object", "-w", "big");
+    const small = git(directory, "rev-parse", "HEAD:a");
+    const many = Array.from({ length: 5_001 }, (_, at) => `100644 ${small}\tmany/${at}\n`);
+    commitIndex(directory, "many", many.join(""));
+    commitIndex(directory, "large", `100644 ${big}\tone\n100644 ${big}\ttwo\n`);
+    await assert.rejects(
+      fetch(directory, { ref: "many", path: "many" }),
+      isError("too-large", /5000 files/u),
+    );
+    await assert.rejects(fetch(directory, { ref: "large" }), isError("too-large", /67108864/u));
   });
 
   test("with a submodule is refused", async () => {
