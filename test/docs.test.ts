@@ -1,7 +1,11 @@
 import assert from "node:assert/strict";
-import { existsSync, globSync, readdirSync, readFileSync } from "node:fs";
+import { existsSync, globSync, mkdirSync, mkdtempSync, readdirSync, readFileSync } from "node:fs";
+import { chmodSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { describe, test } from "node:test";
+import { lintDirectory } from "../src/app/lint.ts";
+import { blocksOf } from "./support/walkthrough.ts";
 
 const root = join(import.meta.dirname, "..");
 const pages = globSync(["*.md", "docs/**/*.md", "templates/*/README.md"], { cwd: root });
@@ -52,6 +56,30 @@ describe("the documents", () => {
         .map((link) => `${page}: ${link}`),
     );
     assert.deepEqual(broken, []);
+  });
+
+  test("show sections of a template that are well-formed together", async () => {
+    const sections = blocksOf(textOf("docs/templates.md"))
+      .filter(({ info }) => info === "yaml")
+      .map(({ text }) => text)
+      .filter((text) =>
+        /^(?:apiVersion|[a-z]+):(?: \{|$)|^apiVersion/mu.test(text.split("\n")[0] ?? ""),
+      );
+    assert.equal(sections.length, 7);
+    const folder = mkdtempSync(join(tmpdir(), "glasshouse-docs-"));
+    try {
+      for (const directory of ["network", "web"]) mkdirSync(join(folder, directory));
+      writeFileSync(join(folder, "network/main.tf"), 'variable "region" {}\n');
+      for (const program of ["up", "down", "look", "restart"]) {
+        writeFileSync(join(folder, "web", program), "#!/bin/sh\n");
+        chmodSync(join(folder, "web", program), 0o755);
+      }
+      writeFileSync(join(folder, "template.yaml"), sections.join("\n"));
+      const { mistakes } = await lintDirectory(folder, ".");
+      assert.deepEqual(mistakes, []);
+    } finally {
+      rmSync(folder, { recursive: true });
+    }
   });
 
   test("are reached from the README", () => {
