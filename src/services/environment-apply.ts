@@ -110,9 +110,12 @@ async function planEnvironment(
   request: CommandRequest,
   plan: SavedPlan,
 ): Promise<Environment> {
+  const own = await tx.environments.get(plan.environmentId);
+  // What is only planned holds no name yet, so its name would not lead to it.
+  const named = own?.prospective === true && request.subject === own.name;
   const environment = await subjectEnvironment(tx, {
     ...request,
-    subject: request.subject ?? plan.environmentId,
+    subject: named ? plan.environmentId : (request.subject ?? plan.environmentId),
   });
   if (environment.id === plan.environmentId) return environment;
   throw new GlasshouseError(
