@@ -13,7 +13,7 @@ export interface RunRepository {
     id: string,
     patch: Partial<Omit<Run, "id" | "environmentId" | "progress" | "createdAt">>,
   ): Promise<void>;
-  /** Adds to the counters of progress. */
+  /** Adds to the counters of progress; returns them as they are now, or null when there is no such run. */
   addProgress(
     id: string,
     delta: {
@@ -22,7 +22,7 @@ export interface RunRepository {
       readonly failed?: number;
       readonly skipped?: number;
     },
-  ): Promise<void>;
+  ): Promise<Run["progress"] | null>;
   /** Newest first. */
   list(
     filter: { readonly environmentId?: string; readonly status?: RunStatus },

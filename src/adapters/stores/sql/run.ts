@@ -9,9 +9,9 @@ import type { Session } from "./session.ts";
 import { offerSteps } from "./step-offer.ts";
 import type { Tables } from "./tables.ts";
 
-const addProgress = statement(
+const addProgress = statement<Run["progress"]>(
   `update "run" set "done" = "done" + ?, "total" = "total" + ?, "failed" = "failed" + ?, "skipped" = "skipped" + ?
-   where "id" = ?`,
+   where "id" = ? returning "done", "total", "failed", "skipped"`,
 );
 const selectRun = statement<Selectable<Tables["run"]>>(`select * from "run" where "id" = ?`);
 
@@ -24,7 +24,8 @@ export function runs(session: Session): RunRepository {
     },
     update: (id, patch) => update(session, id, patch),
     async addProgress(id, { done = 0, total = 0, failed = 0, skipped = 0 }) {
-      await session.change(addProgress, done, total, failed, skipped, id);
+      const now = await session.one(addProgress, done, total, failed, skipped, id);
+      return now === undefined ? null : { ...now };
     },
     async list(filter, page) {
       const before = readCursor(page);
