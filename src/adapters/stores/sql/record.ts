@@ -2,32 +2,49 @@ import type { Selectable } from "kysely";
 import type { GroupRecord } from "../../../domain/record.ts";
 import type { RecordRepository } from "../../../ports/repositories.ts";
 import { fromJson, toJson } from "./json.ts";
+import { statement } from "./session.ts";
 import type { Session } from "./session.ts";
 import type { Tables } from "./tables.ts";
+
+type RecordRow = Selectable<Tables["groupRecord"]>;
 
 /** As many names as one statement takes without getting slow to prepare. */
 const namesAtOnce = 200;
 
+const ofEnvironment = statement<RecordRow>(
+  `select * from "groupRecord" where "environmentId" = ? order by "template", "group"`,
+);
+const selectRecord = statement<RecordRow>(
+  `select * from "groupRecord" where "environmentId" = ? and "template" = ? and "group" = ?`,
+);
+const putRecord = statement(
+  `insert into "groupRecord" ("environmentId", "template", "group", "templateId", "executor", "behaviour", "status",
+     "upstreams", "settings", "fingerprint", "outputs", "memory", "drift", "timeoutMs", "appliedAt")
+   values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+   on conflict ("environmentId", "template", "group") do update set "templateId" = excluded."templateId",
+     "executor" = excluded."executor", "behaviour" = excluded."behaviour", "status" = excluded."status",
+     "upstreams" = excluded."upstreams", "settings" = excluded."settings", "fingerprint" = excluded."fingerprint",
+     "outputs" = excluded."outputs", "memory" = excluded."memory", "drift" = excluded."drift",
+     "timeoutMs" = excluded."timeoutMs", "appliedAt" = excluded."appliedAt"`,
+);
+
 export function records(session: Session): RecordRepository {
   return {
     async list(environmentId) {
-      const rows = await select(session)
-        .where("environmentId", "=", environmentId)
-        .orderBy("template")
-        .orderBy("group")
-        .execute();
+      const rows = await session.all(ofEnvironment, environmentId);
       return rows.map((row) => recordOf(row));
     },
     async get(environmentId, template, group) {
-      const row = await select(session)
-        .where("environmentId", "=", environmentId)
-        .where("template", "=", template)
-        .where("group", "=", group)
-        .executeTakeFirst();
+      const row = await session.one(selectRecord, environmentId, template, group);
       return row === undefined ? null : recordOf(row);
     },
     async some(environmentId, template, groups) {
       const found: GroupRecord[] = [];
+      const [only, ...others] = groups;
+      if (only !== undefined && others.length === 0) {
+        const row = await session.one(selectRecord, environmentId, template, only);
+        return row === undefined ? [] : [recordOf(row)];
+      }
       for (let at = 0; at < groups.length; at += namesAtOnce) {
         const rows = await select(session)
           .where("environmentId", "=", environmentId)
@@ -39,20 +56,25 @@ export function records(session: Session): RecordRepository {
       return found;
     },
     async put(record) {
-      const row = {
-        ...record,
-        upstreams: toJson(record.upstreams),
-        settings: toJson(record.settings),
-        outputs: toJson(record.outputs),
-        memory: toJson(record.memory),
-      };
-      await session.db
-        .insertInto("groupRecord")
-        .values(row)
-        .onConflict((conflict) =>
-          conflict.columns(["environmentId", "template", "group"]).doUpdateSet(row),
-        )
-        .execute();
+      const { environmentId, template, group, templateId, executor, behaviour, status } = record;
+      await session.change(
+        putRecord,
+        environmentId,
+        template,
+        group,
+        templateId,
+        executor,
+        behaviour,
+        status,
+        toJson(record.upstreams),
+        toJson(record.settings),
+        record.fingerprint,
+        toJson(record.outputs),
+        toJson(record.memory),
+        record.drift,
+        record.timeoutMs,
+        record.appliedAt,
+      );
     },
     async remove(environmentId, template, group) {
       await session.db
@@ -69,7 +91,7 @@ function select(session: Session) {
   return session.db.selectFrom("groupRecord").selectAll();
 }
 
-function recordOf(row: Selectable<Tables["groupRecord"]>): GroupRecord {
+function recordOf(row: RecordRow): GroupRecord {
   return {
     ...row,
     upstreams: fromJson(row.upstreams),

@@ -3,8 +3,17 @@ import type { Resource } from "../../../domain/resource.ts";
 import type { GroupPlace, ResourceRepository } from "../../../ports/repositories.ts";
 import { fromJson, toJson } from "./json.ts";
 import { pageOf, readTextCursor } from "./paging.ts";
+import { statement } from "./session.ts";
 import type { Session } from "./session.ts";
 import type { Tables } from "./tables.ts";
+
+const forgetObserved = statement(
+  `delete from "observed" where "environmentId" = ? and "template" = ? and "group" = ?`,
+);
+const insertObserved = statement(
+  `insert into "observed" ("environmentId", "template", "group", "address", "type", "externalId", "attributes", "observedAt")
+   values (?, ?, ?, ?, ?, ?, ?, ?)`,
+);
 
 export function resources(session: Session): ResourceRepository {
   return {
@@ -43,13 +52,11 @@ export function resources(session: Session): ResourceRepository {
       });
     },
     async replaceObserved(at, observed, now) {
-      await ofGroup(session, "observed", at);
-      if (observed.length === 0) return;
-      for (const each of observed) {
-        await session.db
-          .insertInto("observed")
-          .values({ ...place(at), ...each, attributes: toJson(each.attributes), observedAt: now })
-          .execute();
+      const { environmentId, template, group } = at;
+      await session.change(forgetObserved, environmentId, template, group);
+      for (const { address, type, externalId, attributes } of observed) {
+        const what = [address, type, externalId, toJson(attributes), now] as const;
+        await session.change(insertObserved, environmentId, template, group, ...what);
       }
     },
     async observedOf(environmentId) {
@@ -82,7 +89,7 @@ async function replaceGroup(
   for (const { id, key } of present) {
     if (!keys.has(key)) await session.db.deleteFrom("resource").where("id", "=", id).execute();
   }
-  await ofGroup(session, "resourceEdge", at);
+  await forgetEdges(session, at);
   for (const resource of wanted) {
     const row = rowOf(resource);
     const { id: _id, createdAt: _createdAt, ...changed } = row;
@@ -111,14 +118,9 @@ async function writeEdges(session: Session, resource: Resource): Promise<void> {
     .execute();
 }
 
-/** Removes the group's rows of a table. */
-async function ofGroup(
-  session: Session,
-  table: "observed" | "resourceEdge",
-  at: GroupPlace,
-): Promise<void> {
+async function forgetEdges(session: Session, at: GroupPlace): Promise<void> {
   await session.db
-    .deleteFrom(table)
+    .deleteFrom("resourceEdge")
     .where("environmentId", "=", at.environmentId)
     .where("template", "=", at.template)
     .where("group", "=", at.group)
