@@ -7,14 +7,15 @@ import { RunCache } from "./run-cache.ts";
 
 /**
  * Acts on requested cancels: what has not begun is cancelled, what runs gets one SIGINT (or, asked twice, is killed), what is
- * unknown is still settled. Safe to repeat.
+ * unknown is still settled. Says how many runs are being cancelled. Safe to repeat.
  */
-export async function requestCancels(deps: EngineDeps, attempts: Attempts): Promise<void> {
+export async function requestCancels(deps: EngineDeps, attempts: Attempts): Promise<number> {
   const cancelling = await deps.store.read((tx) => tx.runs.cancelling());
   for (const run of cancelling) {
     attempts.interrupt(run.id, { kill: run.killRequested });
     await cancelUnstarted(deps, run);
   }
+  return cancelling.length;
 }
 
 async function cancelUnstarted(deps: EngineDeps, run: Run): Promise<void> {

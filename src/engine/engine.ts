@@ -37,6 +37,8 @@ export class Engine {
   readonly #blocked = new Map<string, number>();
   /** Runs have begun, ended or changed since: what blocked others may be gone. */
   #queueMoved = false;
+  /** Something may be at the head of a queue, or asked to be cancelled, that no pass has looked at. */
+  #unlooked = true;
   /** How long blocked runs are left alone while the queue moves. */
   #patienceMs = leastPatienceMs;
   readonly #unwatch: (() => void)[] = [];
@@ -67,6 +69,7 @@ export class Engine {
     this.#unwatch.push(
       store.watch("queue", () => {
         this.#queueMoved = true;
+        this.#unlooked = true;
         this.#wake();
       }),
       store.watch("steps", () => this.#wake()),
@@ -94,8 +97,13 @@ export class Engine {
   /** One pass: cancels, starts, claims. Resolves when everything that could begin has begun. */
   async tick(): Promise<void> {
     if (this.#state === "stopping") return;
-    await requestCancels(this.#deps, this.#attempts);
-    await this.#startRuns();
+    // Both questions cost more than a hop, and only what touches the queue changes their answers.
+    if (this.#state === "new" || this.#unlooked || this.#blocked.size > 0) {
+      this.#unlooked = false;
+      // A run that is being cancelled is asked again in every pass: a step may have begun since.
+      if ((await requestCancels(this.#deps, this.#attempts)) > 0) this.#unlooked = true;
+      await this.#startRuns();
+    }
     const claimedAt = timestamp(this.#deps.clock);
     await this.#attempts.claim();
     await this.#lifetime.look();
@@ -128,6 +136,7 @@ export class Engine {
     try {
       await this.tick();
     } catch (error) {
+      this.#unlooked = true;
       // The store is down or full: work pauses and is tried again; nothing that was accepted is lost.
       const transient = error instanceof GlasshouseError && error.row.kind === "transient";
       this.#deps.log[transient ? "warn" : "error"]("The engine could not go on; it tries again", {
@@ -154,7 +163,10 @@ export class Engine {
     }
     const tookMs = clock.monotonic() - now;
     this.#patienceMs = Math.min(settings.sweepMs, Math.max(leastPatienceMs, patience * tookMs));
-    if (open.length === startableLimit) this.#again = true;
+    if (startable.length === startableLimit) {
+      this.#unlooked = true;
+      if (open.length > 0) this.#again = true;
+    }
   }
 
   async #startOne(run: Run): Promise<void> {

@@ -2,6 +2,7 @@ import { GlasshouseError, failureOf, type Failure } from "../domain/errors.ts";
 import { stepEventData } from "../domain/event-data.ts";
 import type { EventType, NewEvent } from "../domain/event.ts";
 import { groupKey, type GroupRecord } from "../domain/record.ts";
+import type { Run } from "../domain/run.ts";
 import type { Step } from "../domain/step.ts";
 import { backoff } from "../lib/backoff.ts";
 import { timestamp } from "../ports/clock.ts";
@@ -82,16 +83,15 @@ function unlooked(failure: Failure): Outcome {
   return { kind: "performed", performed: asked };
 }
 
-/** Writes an attempt's outcome: the step, the record of its group, resources, progress and events. First it checks the fence. */
+/** Writes an attempt's outcome and its events. Every way has a verb that checks the fence; if it does not hold, nothing is kept. */
 export async function recordOutcome(tx: Tx, deps: EngineDeps, of: Recording): Promise<void> {
   const { step, outcome } = of;
   const fence = fenceOf(step);
   const now = timestamp(deps.clock);
-  await tx.steps.fence(fence);
   switch (outcome.kind) {
     case "performed":
       return recordPerformed(tx, deps, { ...of, performed: outcome.performed });
-    case "failed":
+    case "failed": {
       await keepPartial(tx, of, now);
       await tx.steps.end(fence, {
         status: "failed",
@@ -100,21 +100,21 @@ export async function recordOutcome(tx: Tx, deps: EngineDeps, of: Recording): Pr
         changes: [],
         now,
       });
-      await tx.runs.addProgress(step.runId, { failed: 1 });
+      const progress = await tx.runs.addProgress(step.runId, { failed: 1 });
       if (step.onFailure === "abort") await abortRest(tx, step, now);
-      return append(tx, of, { now, type: "step.failed" });
+      const after = ended(step, { status: "failed", failure: outcome.failure, now });
+      return append(tx, of, { now, type: "step.failed", after, progress });
+    }
     case "retry": {
       await keepPartial(tx, of, now);
-      const reason = `it is tried again: ${outcome.failure.message}`;
-      await tx.steps.retry(fence, {
-        availableAt: timestamp(deps.clock, outcome.delayMs),
-        counts: outcome.counts,
-        unknown: outcome.unknown,
-        reason,
-        failure: outcome.failure,
-        now,
-      });
-      return append(tx, of, { now, type: "step.retrying" });
+      const { counts, unknown, failure } = outcome;
+      const reason = `it is tried again: ${failure.message}`;
+      const availableAt = timestamp(deps.clock, outcome.delayMs);
+      await tx.steps.retry(fence, { availableAt, counts, unknown, reason, failure, now });
+      const status = unknown ? "unknown" : "ready";
+      const attempts = step.attempts + (counts ? 1 : 0);
+      const after: Step = { ...step, status, reason, failure, availableAt, attempts };
+      return append(tx, of, { now, type: "step.retrying", after });
     }
     case "cancelled":
       return recordCancelled(tx, of, now);
@@ -131,7 +131,8 @@ async function recordCancelled(tx: Tx, of: Recording, now: string): Promise<void
     changes: [],
     now,
   });
-  return append(tx, of, { now, type: "step.failed" });
+  const after = ended(of.step, { status: "cancelled", reason, now });
+  return append(tx, of, { now, type: "step.failed", after });
 }
 
 type Asked = Extract<Performed, { kind: "ask" }>;
@@ -147,14 +148,13 @@ async function recordAsk(
   if (run !== null && run.cancelRequestedAt !== null) return recordCancelled(tx, of, now);
   await keepPartial(tx, of, now);
   const code = performed.reason === "approval" ? "conflict" : performed.reason;
-  await tx.steps.park(fenceOf(step), {
-    reason: performed.detail,
-    failure: { code, message: performed.detail },
-    now,
-  });
+  const reason = performed.detail;
+  const failure: Failure = { code, message: reason };
+  await tx.steps.park(fenceOf(step), { reason, failure, now });
   return append(tx, of, {
     now,
     type: performed.reason === "approval" ? "step.progressed" : "step.unknown",
+    after: { ...step, status: "waiting", reason, failure },
   });
 }
 
@@ -340,41 +340,59 @@ async function done(
   { now, status, reason, changes, more }: Done,
 ): Promise<void> {
   const { step } = of;
-  await tx.steps.end(fenceOf(step), {
-    status,
-    reason: reason ?? step.reason,
-    failure: null,
-    changes: changes ?? [],
-    now,
-  });
-  await tx.runs.addProgress(step.runId, {
+  const what = { status, reason: reason ?? step.reason, changes: changes ?? [], now };
+  await tx.steps.end(fenceOf(step), { ...what, failure: null });
+  const progress = await tx.runs.addProgress(step.runId, {
     done: 1,
     ...(status === "skipped" ? { skipped: 1 } : {}),
   });
   await append(tx, of, {
     now,
     type: status === "skipped" ? "step.skipped" : "step.succeeded",
+    after: ended(step, what),
+    progress,
     ...(more === undefined ? {} : { more }),
   });
 }
 
+/** The step as the store has it once it has ended. */
+function ended(
+  step: Step,
+  how: {
+    readonly status: "succeeded" | "skipped" | "failed" | "cancelled";
+    readonly reason?: string | null;
+    readonly failure?: Failure;
+    readonly changes?: Step["changes"];
+    readonly now: string;
+  },
+): Step {
+  const { status, reason = null, failure = null, changes = [], now } = how;
+  const attempts = step.attempts + (status === "succeeded" || status === "failed" ? 1 : 0);
+  return { ...step, status, reason, failure, changes, attempts, finishedAt: now };
+}
+
+interface Told {
+  readonly now: string;
+  readonly type: EventType;
+  /** The step as it is now. */
+  readonly after: Step;
+  /** The run's progress as it is now; read when it has not changed. */
+  readonly progress?: Run["progress"] | null;
+  readonly more?: readonly NewEvent[];
+}
+
 /** The step's event carries the run's progress, so that one stream shows both. */
-async function append(
-  tx: Tx,
-  of: Recording,
-  what: { readonly now: string; readonly type: EventType; readonly more?: readonly NewEvent[] },
-): Promise<void> {
+async function append(tx: Tx, of: Recording, told: Told): Promise<void> {
   const { facts, step } = of;
-  const [after, run] = [await tx.steps.get(step.id), await tx.runs.get(step.runId)];
-  if (after === null || run === null) return;
-  const data = stepEventData(after, { progress: { ...run.progress } });
+  const progress = told.progress ?? (await tx.runs.get(step.runId))?.progress;
+  if (progress === undefined) return;
   const event: NewEvent = {
-    type: what.type,
+    type: told.type,
     environmentId: facts.environment.id,
     subject: `environments/${facts.environment.name}`,
-    runId: run.id,
+    runId: step.runId,
     stepId: step.id,
-    data,
+    data: stepEventData(told.after, { progress: { ...progress } }),
   };
-  await tx.events.append([...(what.more ?? []), event], what.now);
+  await tx.events.append([...(told.more ?? []), event], told.now);
 }
