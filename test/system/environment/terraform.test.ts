@@ -90,7 +90,7 @@ describe("Terraform in an environment", { skip: engine === undefined || engine.s
     const infra = plan.steps.find((step) => step.group === "infra");
     assert.equal(infra?.mark, "exact");
     assert.deepEqual(
-      infra?.changes.filter(({ action }) => action !== "none").map((c) => [c.address, c.action]),
+      infra.changes.filter(({ action }) => action !== "none").map((c) => [c.address, c.action]),
       [["terraform_data.second", "replace"]],
     );
     assert.equal(plan.steps.find((step) => step.group === "user")?.mark, "deferred");
