@@ -115,7 +115,7 @@ async function openKeys(config: Config): Promise<SecretSealer & ByteSealer> {
 
 function limitsOf(config: Config): Services["limits"] {
   const allowFileRepositories = isLoopback(listenAddress(config.listen).host);
-  return { ...serviceLimits, allowFileRepositories };
+  return { ...serviceLimits, allowFileRepositories, parallelism: config.engine.parallelism };
 }
 
 function engineSettings(config: Config, crash: CrashHooks): EngineDeps["settings"] {

@@ -1,5 +1,6 @@
 import type { BlobStore } from "../ports/blob.ts";
 import type { Clock } from "../ports/clock.ts";
+import { defaultParallelism } from "../domain/run.ts";
 import type { Executor } from "../ports/executor.ts";
 import type { SecretSealer } from "../ports/secrets.ts";
 import type { ArchiveSource, GitSource } from "../ports/source.ts";
@@ -26,6 +27,8 @@ export type Reads = Pick<Services, "store">;
 export type ServiceExecutor = Pick<Executor, "name" | "settings" | "filesOf" | "validate">;
 
 export interface ServiceLimits {
+  /** Steps of one run that are worked on at once, where its command does not say. */
+  readonly parallelism: number;
   /** Queued runs in all. */
   readonly queuedRuns: number;
   /** Queued runs of one environment. */
@@ -41,6 +44,7 @@ export interface ServiceLimits {
 }
 
 export const serviceLimits: ServiceLimits = {
+  parallelism: defaultParallelism,
   queuedRuns: 10_000,
   queuedRunsOfEnvironment: 100,
   cascade: 1_000,

@@ -86,7 +86,7 @@ async function act(
   const { asked, environment } = of;
   const { data } = asked;
   const parallelism = "parallelism" in data ? data.parallelism : undefined;
-  const run: Run = queuedRun({ ...of.run, environment, options: { parallelism } });
+  const run: Run = queuedRun(deps.limits, { ...of.run, environment, options: { parallelism } });
   const queued = await enqueue(tx, deps, { run, environmentName: environment.name });
   return {
     status: "accepted",

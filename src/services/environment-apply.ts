@@ -58,7 +58,7 @@ export async function prepareApply(
     const after: Environment = { ...environment, ...patch };
     await tx.environments.update(environment.id, patch);
     await tx.plans.update(plan.id, { status: "applied" });
-    const run = queuedRun({
+    const run = queuedRun(deps.limits, {
       id: runId,
       environment: after,
       kind: plan.kind === "create" ? "create" : "update",

@@ -54,7 +54,13 @@ async function create(tx: Tx, deps: Services, of: Creation): Promise<Effected> {
   const environment = environmentRow(of, { parameters: kept.values, requires, tags: facts.tags });
   await tx.environments.insert(environment);
   await putSecrets(tx, kept.secrets);
-  const run = queuedRun({ id: ids.run, environment, kind: "create", now, options: data });
+  const run = queuedRun(deps.limits, {
+    id: ids.run,
+    environment,
+    kind: "create",
+    now,
+    options: data,
+  });
   const queued = await enqueue(tx, deps, { run, environmentName: name });
   return {
     status: "accepted",

@@ -79,7 +79,7 @@ async function destroyOne(
     await tx.runs.update(active.id, { cancelRequestedAt: active.cancelRequestedAt ?? now });
   const joined = queue.find((run) => run.kind === "destroy") ?? joinableActive(active);
   if (joined !== null) return { runId: joined.id, events };
-  const run = queuedRun({
+  const run = queuedRun(deps.limits, {
     id: deps.clock.id("run"),
     environment,
     kind: "destroy",

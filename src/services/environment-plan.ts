@@ -90,7 +90,7 @@ async function plan(tx: Tx, deps: Services, of: Planning): Promise<Effected> {
   const change = await changeDesired(tx, deps, { environment, versions, wish: data, now });
   const { desired } = change;
   await putSecrets(tx, change.kept.secrets);
-  const run = queuedRun({
+  const run = queuedRun(deps.limits, {
     id: ids.run,
     environment: { ...environment, desired },
     kind: "plan",

@@ -106,7 +106,7 @@ async function queueUpdate(
     await tx.runs.update(joined.id, { desired, generation });
     return { runId: joined.id, events: [] };
   }
-  const run = queuedRun({
+  const run = queuedRun(deps.limits, {
     id: of.runId,
     environment: after,
     kind: "update",

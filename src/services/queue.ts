@@ -2,9 +2,9 @@ import type { Environment } from "../domain/environment.ts";
 import { GlasshouseError } from "../domain/errors.ts";
 import { runEventData } from "../domain/event-data.ts";
 import type { NewEvent } from "../domain/event.ts";
-import { defaultParallelism, type Run, type RunKind, type RunOptions } from "../domain/run.ts";
+import type { Run, RunKind, RunOptions } from "../domain/run.ts";
 import type { Tx } from "../ports/store.ts";
-import type { Services } from "./deps.ts";
+import type { ServiceLimits, Services } from "./deps.ts";
 
 export interface NewRun {
   readonly id: string;
@@ -17,7 +17,7 @@ export interface NewRun {
 }
 
 /** A run as it enters the queue. */
-export function queuedRun(of: NewRun): Run {
+export function queuedRun(limits: Pick<ServiceLimits, "parallelism">, of: NewRun): Run {
   return {
     id: of.id,
     environmentId: of.environment.id,
@@ -32,7 +32,7 @@ export function queuedRun(of: NewRun): Run {
     action: of.action ?? null,
     options: {
       deferred: of.options?.deferred ?? "safe",
-      parallelism: of.options?.parallelism ?? defaultParallelism,
+      parallelism: of.options?.parallelism ?? limits.parallelism,
     },
     formatVersion: 1,
     attempt: 1,
