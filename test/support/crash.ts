@@ -104,6 +104,12 @@ export interface CrashOutcome {
   readonly words: string;
 }
 
+interface Going {
+  readonly archive?: Uint8Array<ArrayBuffer>;
+  /** Judges in place of the ledger, when no server runs. */
+  readonly judge?: (site: CrashSite) => Promise<readonly string[]>;
+}
+
 /**
  * Creates an environment on a server that is ended, stalled or throws somewhere, goes on (after a kill on another server),
  * and lets the ledger judge. A run that a thrown fault has failed is retried, as a person would.
@@ -111,36 +117,48 @@ export interface CrashOutcome {
 export async function crashAndGoOn(
   subject: CrashSubject,
   crashAt: string,
-  more: {
-    readonly archive?: Uint8Array<ArrayBuffer>;
-    readonly judge?: (site: CrashSite) => Promise<readonly string[]>;
-  } = {},
+  more: Going = {},
 ): Promise<CrashOutcome> {
   const site = await CrashSite.open(subject, more);
   try {
     const first = await startOrEnd(site, crashAt);
-    const ended = first === null || (await createsUntilItEnds(site, first));
-    const server = ended ? await site.start() : first;
-    const run = await site.create(server);
-    let settled = await server.settled(run);
-    const happened = ended || server.output.includes(crashWords);
-    const retried = !ended && happened && settled.status === "failed";
-    if (retried) {
-      await site.send(server, "run.retry", { subject: run });
-      settled = await server.settled(run);
-    }
-    const wanted = more.judge === undefined ? "created" : "judged elsewhere";
-    const complaints = await site.complaints(server, run, wanted);
-    const words = retried ? "failed, said so, retried" : ended ? "taken over" : "went on";
-    await server.stop();
-    return {
-      happened,
-      complaints: [...complaints, ...((await more.judge?.(site)) ?? [])],
-      words: `${words}: ${settled.status}`,
-    };
+    const outlived = first === null ? null : await outlives(site, first, more);
+    if (outlived !== null) return outlived;
+    const outcome = await goOn(site, await site.start(), more);
+    return { ...outcome, happened: true, words: `taken over: ${outcome.words}` };
   } finally {
     await site.close();
   }
+}
+
+/** Null when the server was killed on the way. */
+async function outlives(
+  site: CrashSite,
+  server: TestServer,
+  more: Going,
+): Promise<CrashOutcome | null> {
+  try {
+    return await goOn(site, server, more);
+  } catch (error) {
+    return gone(server, error);
+  }
+}
+
+/** To the end on this server. */
+async function goOn(site: CrashSite, server: TestServer, { judge }: Going): Promise<CrashOutcome> {
+  const run = await site.create(server);
+  let settled = await server.settled(run);
+  const happened = server.output.includes(crashWords);
+  const retried = happened && settled.status === "failed";
+  if (retried) {
+    await site.send(server, "run.retry", { subject: run });
+    settled = await server.settled(run);
+  }
+  const wanted = judge === undefined ? "created" : "judged elsewhere";
+  const complaints = await site.complaints(server, run, wanted);
+  await server.stop();
+  const words = `${retried ? "failed, said so, retried: " : ""}${settled.status}`;
+  return { happened, complaints: [...complaints, ...((await judge?.(site)) ?? [])], words };
 }
 
 /** Null when it ended before it was ready. */
@@ -152,19 +170,9 @@ async function startOrEnd(site: CrashSite, crashAt: string): Promise<TestServer 
   }
 }
 
-/** True when the server has ended on its own before the run was settled. */
-async function createsUntilItEnds(site: CrashSite, server: TestServer): Promise<boolean> {
-  const settled = site
-    .create(server)
-    .then((run) => server.settled(run))
-    .then(() => false);
-  const ended = server.ended.then(() => true);
-  // A broken connection is the end of the server, which comes a moment later.
-  return Promise.race([ended, settled.catch(async (error: unknown) => gone(server, error))]);
-}
-
-async function gone(server: TestServer, error: unknown): Promise<boolean> {
-  const ended = await Promise.race([server.ended.then(() => true), sleep(2_000, false)]);
-  if (!ended) throw error;
-  return true;
+/** Null when the request broke because the server was killed; any other fault is passed on. */
+async function gone(server: TestServer, error: unknown): Promise<null> {
+  const end = await Promise.race([server.ended, sleep(2_000, null)]);
+  if (end?.signal !== "SIGKILL") throw error;
+  return null;
 }
