@@ -149,7 +149,9 @@ export class Engine {
   async #startRuns(): Promise<void> {
     const { store, clock, settings } = this.#deps;
     const now = clock.monotonic();
-    const startable = await store.read((tx) => tx.runs.startable(startableLimit));
+    // Those that are known to be blocked take no place from those behind them.
+    const limit = startableLimit + this.#blocked.size;
+    const startable = await store.read((tx) => tx.runs.startable(limit));
     const known = new Set(startable.map((run) => run.id));
     for (const id of this.#blocked.keys()) if (!known.has(id)) this.#blocked.delete(id);
     const restMs = this.#queueMoved ? this.#patienceMs : settings.sweepMs;
