@@ -136,8 +136,8 @@ const program = `#!/bin/sh
 set -eu
 verb=$1 world=$2 value=\${3-}
 me=$GLASSHOUSE_ENVIRONMENT_NAME.$GLASSHOUSE_GROUP
-[ "$verb" = observe ] || echo "begin-$verb $me $value" >> "$world/ledger"
 [ ! -e "$world/$me.deaf" ] || trap '' INT
+[ "$verb" = observe ] || echo "begin-$verb $me $value" >> "$world/ledger"
 while [ -e "$world/$me.hold" ]; do sleep 0.05; done
 if [ -s "$world/$me.$verb.fail" ]; then
   code=$(head -n 1 "$world/$me.$verb.fail")

@@ -73,10 +73,6 @@ describe("cancelling", () => {
     await site.outside.write("deaf.low.deaf");
     const command = await creating("deaf");
     await site.begun("deaf", "begin-create deaf.low");
-    // The trap is set right after the line in the ledger.
-    await new Promise((resolve) => {
-      setTimeout(resolve, 300);
-    });
     await site.ask("POST", `/runs/${command.run}/cancel`);
     await new Promise((resolve) => {
       setTimeout(resolve, 500);

@@ -57,7 +57,7 @@ describe("requirements between environments", () => {
     await release();
     await site.settled(made);
     // Far below the slow look at what waits.
-    const run = await site.settled(command, 2_500);
+    const run = await site.settled(command, 4_000);
     assert.equal(run.status, "succeeded", run.reason ?? "");
     assert.equal(await site.outside.read("a2.web.made"), "in n1");
   });
@@ -89,7 +89,7 @@ describe("requirements between environments", () => {
     assert.equal(await site.outside.read("b4.net.made"), "n1");
     await release();
     assert.equal((await site.settled(user)).status, "succeeded");
-    assert.equal((await site.settled(change, 2_500)).status, "succeeded");
+    assert.equal((await site.settled(change, 4_000)).status, "succeeded");
     assert.equal(await site.outside.read("b4.net.made"), "n2");
   });
 
@@ -161,5 +161,18 @@ describe("requirements between environments", () => {
     assert.equal((await site.update("a7", { parameters: { on: "b8" } })).status, "succeeded");
     assert.equal((await site.destroy("b7")).status, "succeeded");
     assert.equal((await site.refused("DELETE", "/environments/b8")).code, "in-use");
+  });
+
+  test("hundreds that wait do not keep the others from starting", async () => {
+    for (let from = 0; from < 510; from += 51) {
+      const names = Array.from({ length: 51 }, (_, at) => `w${from + at}`);
+      await Promise.all(names.map((name) => creating(name, "app", "nobody")));
+    }
+    const run = await site.settled(await creating("free", "base"), 30_000);
+    assert.equal(run.status, "succeeded", run.reason ?? "");
+    await site.runWhen(
+      await creating("w-last", "app", "nobody"),
+      ({ blocker }) => blocker !== null,
+    );
   });
 });
