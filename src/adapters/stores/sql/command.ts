@@ -4,8 +4,17 @@ import { GlasshouseError } from "../../../domain/errors.ts";
 import type { CommandRepository } from "../../../ports/repositories.ts";
 import { fromJson, toJson, toJsonIfGiven } from "./json.ts";
 import { pageOf, readCursor } from "./paging.ts";
+import { statement } from "./session.ts";
 import type { Session } from "./session.ts";
 import type { Tables } from "./tables.ts";
+
+type CommandRow = Selectable<Tables["command"]>;
+
+const ofRun = statement<CommandRow>(`select * from "command" where "runId" = ? order by "number"`);
+const settleRun = statement<CommandRow>(
+  `update "command" set "status" = ?, "failure" = ?, "finishedAt" = ?
+   where "runId" = ? and "status" = 'accepted' returning *`,
+);
 
 export function commands(session: Session): CommandRepository {
   return {
@@ -32,17 +41,12 @@ export function commands(session: Session): CommandRepository {
     },
     async settleRun(runId, outcome) {
       session.touch("commands");
-      const rows = await session.db
-        .updateTable("command")
-        .set({ ...outcome, failure: toJson(outcome.failure) })
-        .where("runId", "=", runId)
-        .where("status", "=", "accepted")
-        .returningAll()
-        .execute();
-      return rows.sort((a, b) => a.number - b.number).map((row) => commandOf(row));
+      const { status, failure, finishedAt } = outcome;
+      const rows = await session.all(settleRun, status, toJson(failure), finishedAt, runId);
+      return rows.toSorted((a, b) => a.number - b.number).map((row) => commandOf(row));
     },
     async ofRun(runId) {
-      const rows = await select(session).where("runId", "=", runId).orderBy("number").execute();
+      const rows = await session.all(ofRun, runId);
       return rows.map((row) => commandOf(row));
     },
     async list(page) {

@@ -4,13 +4,23 @@ import { GlasshouseError } from "../../../domain/errors.ts";
 import type { EnvironmentRepository } from "../../../ports/repositories.ts";
 import { fromJson, toJson, toJsonIfGiven } from "./json.ts";
 import { pageOf, readCursor } from "./paging.ts";
+import { patchRow, statement } from "./session.ts";
 import type { Session } from "./session.ts";
 import type { Tables } from "./tables.ts";
+
+const selectEnvironment = statement<Selectable<Tables["environment"]>>(
+  `select * from "environment" where "id" = ?`,
+);
+const forgetRequirements = statement(`delete from "requirement" where "environmentId" = ?`);
+const forgetTemplates = statement(`delete from "environmentTemplate" where "environmentId" = ?`);
+const insertTemplate = statement(
+  `insert into "environmentTemplate" ("environmentId", "templateId") values (?, ?)`,
+);
 
 export function environments(session: Session): EnvironmentRepository {
   return {
     insert: (environment) => insert(session, environment),
-    get: async (id) => optional(await select(session).where("id", "=", id).executeTakeFirst()),
+    get: async (id) => optional(await session.one(selectEnvironment, id)),
     find: (idOrName) => find(session, idOrName),
     update: (id, patch) => update(session, id, patch),
     async list(filter, page) {
@@ -123,19 +133,16 @@ async function update(
   patch: Parameters<EnvironmentRepository["update"]>[1],
 ): Promise<void> {
   if (Object.keys(patch).length === 0) return;
-  await session.db
-    .updateTable("environment")
-    .set({
-      ...patch,
-      tags: toJsonIfGiven(patch.tags),
-      failure: toJsonIfGiven(patch.failure),
-      desired: toJsonIfGiven(patch.desired),
-      outputs: toJsonIfGiven(patch.outputs),
-      entrypoints: toJsonIfGiven(patch.entrypoints),
-      requires: toJsonIfGiven(patch.requires),
-    })
-    .where("id", "=", id)
-    .execute();
+  const row = {
+    ...patch,
+    tags: toJsonIfGiven(patch.tags),
+    failure: toJsonIfGiven(patch.failure),
+    desired: toJsonIfGiven(patch.desired),
+    outputs: toJsonIfGiven(patch.outputs),
+    entrypoints: toJsonIfGiven(patch.entrypoints),
+    requires: toJsonIfGiven(patch.requires),
+  };
+  await patchRow(session, "environment", { id, patch: row });
   if (patch.desired !== undefined) await writeTemplates(session, id, patch.desired);
   if (patch.requires !== undefined) await writeRequirements(session, id, patch.requires);
 }
@@ -145,16 +152,9 @@ async function writeTemplates(
   environmentId: string,
   desired: Environment["desired"],
 ): Promise<void> {
-  await session.db
-    .deleteFrom("environmentTemplate")
-    .where("environmentId", "=", environmentId)
-    .execute();
-  const used = [...new Set(desired.templates.map((template) => template.templateId))];
-  if (used.length === 0) return;
-  await session.db
-    .insertInto("environmentTemplate")
-    .values(used.map((templateId) => ({ environmentId, templateId })))
-    .execute();
+  await session.change(forgetTemplates, environmentId);
+  const used = new Set(desired.templates.map((template) => template.templateId));
+  for (const templateId of used) await session.change(insertTemplate, environmentId, templateId);
 }
 
 async function writeRequirements(
@@ -162,7 +162,7 @@ async function writeRequirements(
   environmentId: string,
   requires: readonly string[],
 ): Promise<void> {
-  await session.db.deleteFrom("requirement").where("environmentId", "=", environmentId).execute();
+  await session.change(forgetRequirements, environmentId);
   if (requires.length === 0) return;
   await session.db
     .insertInto("requirement")

@@ -4,7 +4,7 @@ import type { Run } from "../../../domain/run.ts";
 import type { RunRepository } from "../../../ports/work.ts";
 import { fromJson, toJson, toJsonIfGiven } from "./json.ts";
 import { pageOf, readCursor } from "./paging.ts";
-import { statement } from "./session.ts";
+import { patchRow, statement } from "./session.ts";
 import type { Session } from "./session.ts";
 import { offerSteps } from "./step-offer.ts";
 import type { Tables } from "./tables.ts";
@@ -13,6 +13,7 @@ const addProgress = statement<Run["progress"]>(
   `update "run" set "done" = "done" + ?, "total" = "total" + ?, "failed" = "failed" + ?, "skipped" = "skipped" + ?
    where "id" = ? returning "done", "total", "failed", "skipped"`,
 );
+const releaseUses = statement(`delete from "environmentUse" where "runId" = ?`);
 const selectRun = statement<Selectable<Tables["run"]>>(`select * from "run" where "id" = ?`);
 
 export function runs(session: Session): RunRepository {
@@ -98,7 +99,7 @@ function uses(session: Session): Pick<RunRepository, "usersOf" | "use" | "releas
     },
     async releaseUses(runId) {
       session.touch("queue");
-      await session.db.deleteFrom("environmentUse").where("runId", "=", runId).execute();
+      await session.change(releaseUses, runId);
     },
   };
 }
@@ -128,20 +129,17 @@ async function update(
 ): Promise<void> {
   if (Object.keys(patch).length === 0) return;
   session.touch("queue");
-  await session.db
-    .updateTable("run")
-    .set({
-      ...patch,
-      blocker: toJsonIfGiven(patch.blocker),
-      failure: toJsonIfGiven(patch.failure),
-      desired: toJsonIfGiven(patch.desired),
-      options: toJsonIfGiven(patch.options),
-      parallelism: patch.options?.parallelism,
-      // A run that goes on writes logs again.
-      logsPruned: patch.status === "running" ? 0 : undefined,
-    })
-    .where("id", "=", id)
-    .execute();
+  const row = {
+    ...patch,
+    blocker: toJsonIfGiven(patch.blocker),
+    failure: toJsonIfGiven(patch.failure),
+    desired: toJsonIfGiven(patch.desired),
+    options: toJsonIfGiven(patch.options),
+    parallelism: patch.options?.parallelism,
+    // A run that goes on writes logs again.
+    logsPruned: patch.status === "running" ? 0 : undefined,
+  };
+  await patchRow(session, "run", { id, patch: row });
   if (patch.status !== undefined) await offerSteps(session, id, patch.status === "running");
 }
 

@@ -21,6 +21,22 @@ export function statement<R = unknown>(sql: string): Statement<R> {
   return { sql };
 }
 
+/** Changes the named columns of the row with this id. Members that are undefined stay as they are. */
+export async function patchRow(
+  session: Session,
+  table: "run" | "environment",
+  of: { readonly id: string; readonly patch: Readonly<Record<string, Cell | undefined>> },
+): Promise<void> {
+  const given = Object.entries(of.patch).flatMap(([column, value]) =>
+    value === undefined ? [] : [{ column, value }],
+  );
+  if (given.length === 0) return;
+  // Columns are named by our own code, never by what came in.
+  const set = given.map(({ column }) => `"${column}" = ?`).join(", ");
+  const kept = statement(`update "${table}" set ${set} where "id" = ?`);
+  await session.change(kept, ...given.map(({ value }) => value), of.id);
+}
+
 /** One transaction as the queries see it. Every member throws once the transaction has ended. */
 export interface Session {
   readonly db: Kysely<Tables>;

@@ -43,7 +43,7 @@ export interface SqliteStoreOptions {
 
 const databaseName = "glasshouse.db";
 
-export const sqliteDefaults: WriterLimits = { transactions: 256, openMs: 5, idleMs: 10_000 };
+export const sqliteDefaults: WriterLimits = { transactions: 256, openMs: 10, idleMs: 10_000 };
 
 /**
  * Opens the store of a directory and takes the directory for this process. The file is examined for damage in a thread
