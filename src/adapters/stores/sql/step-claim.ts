@@ -1,3 +1,4 @@
+import type { StepStatus } from "../../../domain/step.ts";
 import type { Claim, ClaimRequest } from "../../../ports/work.ts";
 import { toJson } from "./json.ts";
 import { statement } from "./session.ts";
@@ -11,6 +12,15 @@ interface Candidate {
   readonly runId: string;
 }
 
+interface Offered extends Candidate {
+  readonly lane: string;
+  readonly status: StepStatus;
+}
+
+/** When no more steps than this are offered, one question fetches them all. */
+const fewOffered = 32;
+const someOffered = `select "id", "runId", "lane", "status" from "step"
+   where "offered" = 1 order by "lane", "runId", "number" limit ?`;
 const nextLane = statement<{ readonly lane: string }>(
   `select "lane" from "step" where "offered" = 1 and "lane" > ? order by "lane" limit 1`,
 );
@@ -47,14 +57,21 @@ export async function claimSteps(
 ): Promise<readonly Claim[]> {
   if (request.limit <= 0) return [];
   await offerDueSteps(session, request.now);
+  const some = statement<Offered>(`${someOffered}${session.dialect.skipLocked}`);
+  const offered = await session.all(some, fewOffered + 1);
+  if (offered.length === 0) return [];
+  const known = offered.length <= fewOffered ? offered : null;
   const round: Round = {
     session,
+    known,
+    taken: new Set(),
     request,
     places: new Map(Object.entries(request.places)),
     free: new Map(),
     claims: [],
   };
-  const lanes = await lanesWithWork(session);
+  const lanes =
+    known === null ? await lanesWithWork(session) : [...new Set(known.map((step) => step.lane))];
   await goRound(round, lanes, { select: nextUnknown, settle: true, turn: "unknown" });
   await goRound(round, lanes, { select: nextOffered, settle: false, turn: "ready" });
   return round.claims;
@@ -62,6 +79,9 @@ export async function claimSteps(
 
 interface Round {
   readonly session: Session;
+  /** All offered steps in the order of the index, when they are few. */
+  readonly known: readonly Offered[] | null;
+  readonly taken: Set<string>;
   readonly request: ClaimRequest;
   readonly places: Map<string, number>;
   /** Room of each run that was looked at. */
@@ -91,11 +111,10 @@ async function claimInLane(round: Round, lane: string, pick: Pick): Promise<bool
   const { session, places } = round;
   const turn = `${pick.turn} ${lane}`;
   const start = session.dialect.turns.get(turn) ?? "";
-  const query = statement<Candidate>(`${pick.select}${session.dialect.skipLocked}`);
   let after = start;
   let wrapped = start === "";
   for (;;) {
-    const found = await session.one(query, lane, after);
+    const found = await candidateAfter(round, { lane, after, pick });
     if (found === undefined || (wrapped && start !== "" && found.runId > start)) {
       if (wrapped) return false;
       wrapped = true;
@@ -115,8 +134,28 @@ async function claimInLane(round: Round, lane: string, pick: Pick): Promise<bool
   }
 }
 
+/** The next step of the lane that belongs to a later run than `after`. */
+async function candidateAfter(
+  { session, known, taken }: Round,
+  at: { readonly lane: string; readonly after: string; readonly pick: Pick },
+): Promise<Candidate | undefined> {
+  const { lane, after, pick } = at;
+  if (known === null) {
+    const query = statement<Candidate>(`${pick.select}${session.dialect.skipLocked}`);
+    return session.one(query, lane, after);
+  }
+  return known.find(
+    (step) =>
+      step.lane === lane &&
+      step.runId > after &&
+      (!pick.settle || step.status === "unknown") &&
+      !taken.has(step.id),
+  );
+}
+
 async function claimOne(round: Round, id: string, settle: boolean): Promise<void> {
   const { session, request } = round;
+  round.taken.add(id);
   const row = await session.one(take, request.worker, request.now, id);
   if (row === undefined) return;
   const none = toJson(null);
