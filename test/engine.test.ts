@@ -306,6 +306,7 @@ describe("steps of unknown outcome", () => {
     const waiting = await w2.until(run.id, (now) => now.status === "waiting");
     assert.equal(waiting.blocker?.kind, "outcome-unknown");
     assert.match(waiting.reason ?? "", /it may have run/u);
+    assert.equal((await w2.environment(run.environmentId)).reason, waiting.reason);
     assert.deepEqual(second.order("apply"), []);
     await w2.store.transact(async (tx) => {
       await tx.steps.reopen(run.id, new Date().toISOString());

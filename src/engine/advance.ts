@@ -97,6 +97,12 @@ async function waitForOperator(
     reason,
     blocker: { kind, on: of.waiting.map((step) => step.key) },
   });
+  // The environment keeps its status; beside it stands what its run waits for.
+  if (of.run.kind === "create" || of.run.kind === "update" || of.run.kind === "destroy")
+    await tx.environments.update(of.run.environmentId, {
+      reason,
+      updatedAt: timestamp(deps.clock),
+    });
   await appendRunEvent(tx, deps, { runId: of.run.id, type: "run.waiting" });
 }
 

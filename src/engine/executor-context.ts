@@ -147,9 +147,9 @@ export function fenceOf(step: Step): Fence {
 }
 
 function previousOf(record: GroupRecord | null): ExecutorContext["previous"] {
-  return record === null
-    ? null
-    : { settings: record.settings, outputs: record.outputs, memory: record.memory };
+  if (record === null) return null;
+  const { settings, outputs, memory, drift } = record;
+  return { settings, outputs, memory, drift };
 }
 
 /** Secret parameters are left out altogether: programs get them through `inputs` or not at all. */

@@ -87,6 +87,8 @@ export interface ExecutorContext {
     readonly settings: Value;
     readonly outputs: Values;
     readonly memory: Json;
+    /** What the last look said of it. */
+    readonly drift: DriftStatus;
   } | null;
   /** Parameters that are not secret, for programs that want them. */
   readonly parameters: Readonly<Record<string, Json>>;

@@ -2,6 +2,7 @@ import { createHash, randomUUID } from "node:crypto";
 import { mkdirSync, rmSync } from "node:fs";
 import { chmod, mkdir, writeFile } from "node:fs/promises";
 import { dirname, join } from "node:path";
+import type { DriftStatus } from "../domain/record.ts";
 import type { Attempt, ChildIdentity } from "../domain/step.ts";
 import { replaceSecrets, type SecretRef, type Value } from "../domain/value.ts";
 import type { Json } from "../lib/json.ts";
@@ -56,8 +57,13 @@ export class TestGroup {
   /** Keeps what an apply delivered, as the frozen record does. */
   keep(result: ExecutorResult): ExecutorResult {
     const { outputs, memory } = result;
-    this.#previous = { settings: this.#case.settings, outputs, memory };
+    this.#previous = { settings: this.#case.settings, outputs, memory, drift: "none" };
     return result;
+  }
+
+  /** What a look has found since the last apply. */
+  found(drift: DriftStatus): void {
+    if (this.#previous !== null) this.#previous = { ...this.#previous, drift };
   }
 
   /** The work directory is a cache: it may be gone at any time. */

@@ -20,6 +20,14 @@ suite("a group over its life", () => {
     assert.deepEqual(group.lines, ["create", "create", "update"]);
   });
 
+  test("is created anew, not updated, when a look has found it gone", async () => {
+    const group = groupOf({ create: ["./say", "create"], update: ["./say", "update"] }, say);
+    group.keep(await executor.apply(group.context()));
+    group.found("missing");
+    group.keep(await executor.apply(group.context()));
+    assert.deepEqual(group.lines, ["create", "create"]);
+  });
+
   test("without a destroy command has nothing to take down", async () => {
     const group = groupOf({ create: ["./say", "create"] }, say);
     await executor.destroy(group.context());

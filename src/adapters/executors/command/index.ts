@@ -181,8 +181,9 @@ async function resultOf(
   };
 }
 
-/** A record alone does not mean that: a first attempt that failed leaves one too. */
+/** A record alone does not mean that: a first attempt that failed leaves one too, and a look may have found it gone. */
 function wasCreated({ previous }: ExecutorContext): boolean {
+  if (previous?.drift === "missing") return false;
   return isJsonObject(previous?.memory) && previous.memory["created"] === true;
 }
 

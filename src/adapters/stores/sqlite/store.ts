@@ -1,4 +1,4 @@
-import { mkdirSync } from "node:fs";
+import { closeSync, openSync, mkdirSync } from "node:fs";
 import { join } from "node:path";
 import { GlasshouseError } from "../../../domain/errors.ts";
 import { timestamp } from "../../../ports/clock.ts";
@@ -57,6 +57,8 @@ export async function createSqliteStore(options: SqliteStoreOptions): Promise<Sq
   const opened: Connection[] = [];
   try {
     const file = join(options.directory, databaseName);
+    // For its owner alone; SQLite gives the files beside it (log, shared memory) the same mode.
+    closeSync(openSync(file, "a", 0o600));
     const writing = new Connection(file, "write");
     opened.push(writing);
     const now = timestamp(options.clock);
