@@ -46,6 +46,7 @@ export function attempt(deps: EngineDeps, claimed: Claimed, around: Surroundings
   const gentle = new AbortController();
   const hard = new AbortController();
   let interruption: Interruption | null = null;
+  let isCancelAsked = false;
   const interrupt = (why: Interruption): void => {
     interruption ??= why;
     gentle.abort(new GlasshouseError("step-interrupted", `The step was interrupted: ${why}.`));
@@ -57,6 +58,14 @@ export function attempt(deps: EngineDeps, claimed: Claimed, around: Surroundings
     gentle: gentle.signal,
     hard: hard.signal,
     interruption: () => interruption,
+    look: {
+      // Steps that change nothing outside have nothing to look at.
+      isOpen: claimed.settle && settles.includes(claimed.step.phase),
+      close: () => {
+        trial.look.isOpen = false;
+        if (isCancelAsked) interrupt("cancelled");
+      },
+    },
   };
   const forget = deps.clock.after(
     claimed.step.timeoutMs,
@@ -68,7 +77,9 @@ export function attempt(deps: EngineDeps, claimed: Claimed, around: Surroundings
     executor: claimed.step.phase === "check" ? "check" : (claimed.step.executor ?? ""),
     done,
     cancel: (kill) => {
-      interrupt("cancelled");
+      isCancelAsked = true;
+      // A look at what an earlier attempt did is let come to its end: without it that would stay unknown for good.
+      if (kill || !trial.look.isOpen) interrupt("cancelled");
       if (kill) hard.abort();
     },
     stop: () => interrupt("stopping"),
@@ -82,28 +93,28 @@ interface Trial {
   readonly gentle: AbortSignal;
   readonly hard: AbortSignal;
   readonly interruption: () => Interruption | null;
+  /** Open until it is known what an earlier attempt of unknown outcome did. */
+  readonly look: { isOpen: boolean; readonly close: () => void };
 }
 
 async function work(trial: Trial): Promise<void> {
   const { deps, claimed } = trial;
   if (claimed.step.phase === "check") return runCheck(trial);
   let inputs: StepInputs | null = null;
-  // Steps that change nothing outside have nothing to look at.
-  let unsettled = claimed.settle && settles.includes(claimed.step.phase);
   let outcome: Outcome;
   try {
     await provePredecessorGone(trial);
+    const glance = await wasInterrupted(trial);
     const performed = await perform(deps, {
       facts: claimed.facts,
       step: claimed.step,
       settle: claimed.settle,
+      glance,
       signal: trial.gentle,
       kill: trial.hard,
       cancelling: claimed.settle && (await isCancelling(trial)),
       progress: progressWriter(trial),
-      settled: () => {
-        unsettled = false;
-      },
+      settled: trial.look.close,
       prepared: (known) => {
         inputs = known;
       },
@@ -119,7 +130,7 @@ async function work(trial: Trial): Promise<void> {
       step: claimed.step,
       cancelled: trial.interruption() === "cancelled",
       timedOut: trial.interruption() === "timeout",
-      unsettled,
+      unsettled: trial.look.isOpen,
       random: Math.random(),
     });
   }
@@ -216,6 +227,15 @@ async function provePredecessorGone({ deps, claimed, gentle }: Trial): Promise<v
     if (earlier.child !== null && earlier.token < claimed.step.token)
       await deps.processes.awaitGone(earlier.child, gentle);
   }
+}
+
+/** Whether the attempt before was interrupted while its program ran: it may have acted all the same. */
+async function wasInterrupted({ deps, claimed }: Trial): Promise<boolean> {
+  const { step } = claimed;
+  if (claimed.settle || step.token === 1 || !settles.includes(step.phase)) return false;
+  const attempts = await deps.store.read((tx) => tx.steps.attempts(step.id));
+  const before = attempts.findLast(({ token }) => token < step.token);
+  return before?.outcome === "interrupted" && before.child !== null;
 }
 
 async function isCancelling({ deps, claimed }: Trial): Promise<boolean> {

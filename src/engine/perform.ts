@@ -48,6 +48,8 @@ export interface Performance {
   readonly signal: AbortSignal;
   readonly kill: AbortSignal;
   readonly progress: StepContextProgress;
+  /** The last attempt was interrupted, and a person wants it done: it is looked at first where that is possible. */
+  readonly glance: boolean;
   /** The run is being cancelled: what is unknown is settled, nothing new is begun. */
   readonly cancelling: boolean;
   /** Told once the unknown outcome has been looked at: an error before that says nothing of what the last attempt did. */
@@ -183,7 +185,7 @@ async function settleFirst(
 ): Promise<
   { readonly result: ExecutorResult } | { readonly ask: Extract<Performed, { kind: "ask" }> } | null
 > {
-  if (!of.settle) return null;
+  if (!of.settle && !of.glance) return null;
   const operation = of.step.phase === "destroy" ? "destroy" : "apply";
   const settlement = await executor.settle({ ...ctx, operation });
   of.settled();
@@ -193,6 +195,8 @@ async function settleFirst(
     case "again":
       return null;
     case "ask":
+      // The person who wants it done once more has answered this already, as far as it can be answered.
+      if (of.glance && settlement.reason === "outcome-unknown") return null;
       return { ask: { ...settlement, changes: [] } };
   }
 }
