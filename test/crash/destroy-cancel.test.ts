@@ -102,6 +102,35 @@ describe(`a server killed while it cancels (CRASH_SEED=${seed})`, { concurrency:
   }
 });
 
+describe("a run cancelled when its commands have acted and not yet ended", () => {
+  for (const isKilled of [false, true]) {
+    const title = isKilled ? "by a server that is killed then" : "by a server that lives on";
+    test(`${title}: retried it makes nothing twice`, async () => {
+      const site = await CrashSite.open({ groups: 5, width: 4, lingerSeconds: 3 });
+      try {
+        const first = await site.start();
+        const run = await site.create(first);
+        await until(async () => (await site.ledger.created()).size === 4, "all have acted");
+        await site.send(first, "run.cancel", { subject: run });
+        if (isKilled) first.kill();
+        if (isKilled) await first.ended;
+        const server = isKilled ? await site.start() : first;
+        assert.equal((await server.settled(run)).status, "cancelled");
+        await site.send(server, "run.retry", { subject: run });
+        const settled = await server.settled(run);
+        const complaints = await site.complaints(server, run, "created");
+        table.put(`a cancel after acting, ${title}`, "outcome", {
+          complaints,
+          words: settled.status,
+        });
+        assert.deepEqual(complaints, []);
+      } finally {
+        await site.close();
+      }
+    });
+  }
+});
+
 describe("a server killed while checks are awaited", () => {
   test("goes on with them, and the environment gets ok without anything being made again", async () => {
     const site = await CrashSite.open({ groups: 4, width: 2, checkSeconds: 4 });

@@ -9,6 +9,7 @@ export interface CrashSubject {
   readonly groups: number;
   readonly width: number;
   readonly holdSeconds?: number;
+  readonly lingerSeconds?: number;
   readonly checkSeconds?: number;
 }
 

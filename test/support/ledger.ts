@@ -49,6 +49,8 @@ export interface LedgerTemplate {
   readonly ledger: Ledger;
   /** Seconds between looking and writing. */
   readonly holdSeconds?: number;
+  /** Seconds that a creation goes on after it has written. */
+  readonly lingerSeconds?: number;
   /** A check that fails this many seconds long, counted from the first look. */
   readonly checkSeconds?: number;
 }
@@ -59,10 +61,11 @@ export async function ledgerTemplate(
   of: LedgerTemplate,
 ): Promise<Uint8Array<ArrayBuffer>> {
   await mkdir(directory, { recursive: true });
+  const linger = of.lingerSeconds === undefined ? "" : `sleep ${of.lingerSeconds}`;
   const hold = of.holdSeconds === undefined ? "" : `sleep ${of.holdSeconds}`;
   await script(
     join(directory, "create"),
-    `${hold}\necho "created $GLASSHOUSE_GROUP $GLASSHOUSE_ENVIRONMENT_NAME" >> "$1"\n`,
+    `${hold}\necho "created $GLASSHOUSE_GROUP $GLASSHOUSE_ENVIRONMENT_NAME" >> "$1"\n${linger}\n`,
   );
   await script(
     join(directory, "destroy"),
