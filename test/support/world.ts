@@ -9,7 +9,7 @@ import { createLog } from "../../src/adapters/telemetry/pino/index.ts";
 import type { Desired, Environment } from "../../src/domain/environment.ts";
 import { defaultParallelism, isEnded, type Run, type RunKind } from "../../src/domain/run.ts";
 import type { Step } from "../../src/domain/step.ts";
-import type { Template, TemplateBody } from "../../src/domain/template.ts";
+import type { Template, TemplateBody, TemplateFile } from "../../src/domain/template.ts";
 import type { Values } from "../../src/domain/value.ts";
 import { engineDefaults, type EngineDeps, type EngineSettings } from "../../src/engine/deps.ts";
 import { Engine } from "../../src/engine/engine.ts";
@@ -23,8 +23,8 @@ export interface World {
   readonly store: Store;
   readonly deps: EngineDeps;
   readonly engine: Engine;
-  /** A registered template. */
-  template(body: TemplateBody): Promise<Template>;
+  /** A registered template, with files whose content is in `deps.blobs`. */
+  template(body: TemplateBody, files?: readonly TemplateFile[]): Promise<Template>;
   /** A new environment with its queued create. */
   create(template: Template, parameters?: Values): Promise<Run>;
   /** Changes what is wanted and queues a run of this kind. */
@@ -134,8 +134,8 @@ function actions({
   const until = (runId: string, condition: (run: Run) => boolean): Promise<Run> =>
     waitFor(store, runId, condition);
   return {
-    template: async (body) => {
-      const template = templateOf(body);
+    template: async (body, files = []) => {
+      const template = { ...templateOf(body), files };
       await store.transact((tx) => tx.templates.insert(template));
       return template;
     },
