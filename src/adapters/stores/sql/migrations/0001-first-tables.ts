@@ -106,7 +106,6 @@ function groups({ identity, bytes, keyOrdered }: Ddl): readonly string[] {
       "executor" text not null, "behaviour" integer not null, "status" text not null, "upstreams" text not null,
       "settings" text not null, "fingerprint" text, "outputs" text not null, "memory" text not null, "drift" text not null,
       "timeoutMs" integer not null, "appliedAt" text not null, primary key ("environmentId", "template", "group"))${keyOrdered}`,
-    `create index "groupRecordTemplate" on "groupRecord" ("templateId")`,
     `create table "resource" (
       "number" ${identity}, "id" text not null unique, "environmentId" text not null, "templateId" text not null,
       "template" text not null, "group" text not null, "key" text not null, "name" text not null,
