@@ -32,9 +32,12 @@ export interface ContextParts {
   }) => void;
 }
 
+/** A context that `settle` takes as well; copying one would make its work directory. */
+export type SettlingContext = ExecutorContext & { readonly operation: "apply" | "destroy" };
+
 /** The context of one attempt and what must be closed when it ends. */
 export interface StepContext {
-  readonly ctx: ExecutorContext;
+  readonly ctx: SettlingContext;
   readonly close: () => Promise<void>;
 }
 
@@ -56,7 +59,8 @@ export async function stepContext(deps: EngineDeps, parts: ContextParts): Promis
   // Taking down and looking go by the files that the record was applied with, not by those of a newer version.
   const files =
     step.phase === "apply" || step.phase === "action" ? facts.template.files : template.files;
-  const ctx: ExecutorContext = {
+  const ctx: SettlingContext = {
+    operation: step.phase === "destroy" ? "destroy" : "apply",
     environment: { id: facts.environment.id, name: facts.environment.name },
     template: { name: facts.template.name, version: facts.template.version },
     group: name,

@@ -9,7 +9,7 @@ import { evaluate } from "../domain/expression.ts";
 import { isJsonObject, type Json } from "../lib/json.ts";
 import type { Executor, ExecutorContext, ExecutorResult, Observation } from "../ports/executor.ts";
 import type { EngineDeps } from "./deps.ts";
-import { stepContext, type StepContext } from "./executor-context.ts";
+import { stepContext, type SettlingContext, type StepContext } from "./executor-context.ts";
 import { groupResources } from "./resources.ts";
 import type { RunFacts } from "./run-cache.ts";
 import { applyInputs, recordInputs, scopeOf, type StepInputs } from "./step-inputs.ts";
@@ -181,13 +181,12 @@ async function performAction(deps: EngineDeps, of: Performance): Promise<Perform
 async function settleFirst(
   executor: Executor,
   of: Performance,
-  ctx: ExecutorContext,
+  ctx: SettlingContext,
 ): Promise<
   { readonly result: ExecutorResult } | { readonly ask: Extract<Performed, { kind: "ask" }> } | null
 > {
   if (!of.settle && !of.glance) return null;
-  const operation = of.step.phase === "destroy" ? "destroy" : "apply";
-  const settlement = await executor.settle({ ...ctx, operation });
+  const settlement = await executor.settle(ctx);
   of.settled();
   switch (settlement.kind) {
     case "done":
@@ -262,7 +261,7 @@ async function contextOf(
 
 async function closing<T>(
   context: StepContext,
-  act: (ctx: ExecutorContext) => Promise<T>,
+  act: (ctx: SettlingContext) => Promise<T>,
 ): Promise<T> {
   try {
     return await act(context.ctx);
