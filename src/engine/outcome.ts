@@ -192,10 +192,11 @@ async function recordPerformed(
         changes: performed.observation.changes,
       });
     case "planned":
-      await tx.steps.setInput(
-        step.id,
-        performed.blob === null ? null : { sealedPlan: performed.blob },
-      );
+      if (performed.blob !== null || step.input !== null)
+        await tx.steps.setInput(
+          step.id,
+          performed.blob === null ? null : { sealedPlan: performed.blob },
+        );
       return done(tx, of, { now, status: "succeeded", changes: performed.changes });
     case "acted":
     case "nothing":

@@ -14,6 +14,7 @@ import type { StepRow } from "./step-rows.ts";
 import { addNotes, checkFence, endStep, parkStep, retryStep, setChild } from "./step-work.ts";
 
 const selectStep = statement<StepRow>(`select * from "step" where "id" = ?`);
+const storeInput = statement(`update "step" set "input" = ? where "id" = ?`);
 const anyWithStatus = statement(
   `select 1 from "step"
    where "runId" = ? and "status" in ('ready', 'running', 'unknown') and ${indexedStatus} limit 1`,
@@ -67,11 +68,7 @@ export function steps(session: Session): StepRepository {
     reopen: (runId, now) => reopenSteps(session, runId, now),
     openGate: (runId, phase) => openGate(session, runId, phase),
     async setInput(stepId, input) {
-      await session.db
-        .updateTable("step")
-        .set({ input: toJson(input) })
-        .where("id", "=", stepId)
-        .execute();
+      await session.change(storeInput, toJson(input), stepId);
     },
   };
 }
