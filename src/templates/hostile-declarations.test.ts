@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { cases, group, head, problemsOf } from "./hostile-harness.test.ts";
+import { cases, group, head, problemsOf } from "./hostile-harness.fixture.ts";
 
 cases("what comes later is refused by name", [
   [

@@ -1,4 +1,4 @@
-import { cases, group, head, web } from "./hostile-harness.test.ts";
+import { cases, group, head, web } from "./hostile-harness.fixture.ts";
 
 cases("keys and types that the schema does not know are refused", [
   [

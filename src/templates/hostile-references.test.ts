@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { cases, group, head, problemsOf, web } from "./hostile-harness.test.ts";
+import { cases, group, head, problemsOf, web } from "./hostile-harness.fixture.ts";
 
 const params = `parameters: { token: { type: string, secret: true } }\n`;
 const two = (a: string, b: string): string =>

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { cases, group, head, problemsOf, web } from "./hostile-harness.test.ts";
+import { cases, group, head, problemsOf, web } from "./hostile-harness.fixture.ts";
 
 cases("malformed YAML is refused with its place and a way out", [
   [

@@ -119,9 +119,13 @@ describe("blobs as files", () => {
       throw Object.assign(new Error("no space left on device"), { code: "ENOSPC" });
     });
     await handle.close();
-    for (const putting of [store.put(Buffer.from("new")), store.putSealed(Buffer.from("new"))])
+    const ways = [
+      (): Promise<string> => store.put(Buffer.from("new")),
+      (): Promise<string> => store.putSealed(Buffer.from("new")),
+    ];
+    for (const put of ways)
       await assert.rejects(
-        putting,
+        put(),
         (error) => error instanceof GlasshouseError && error.code === "storage-full",
       );
     assert.equal(Buffer.from(await store.get(kept)).toString(), "kept");
