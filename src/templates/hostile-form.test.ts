@@ -1,4 +1,6 @@
-import { cases, group, head, web } from "./hostile-harness.fixture.ts";
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { cases, expectProblem, group, head, web } from "./hostile-harness.fixture.ts";
 
 cases("keys and types that the schema does not know are refused", [
   [
@@ -186,3 +188,11 @@ cases("paths stay in the template's folder", [
     /use expressions in its arguments/u,
   ],
 ]);
+
+test("a mark that is not where the problem is makes a case fail", () => {
+  const text = `${head}¦${group}`.replace("web:", "Web:");
+  assert.throws(
+    () => expectProblem(text, /./u, /./u),
+    /expected a problem at template\.yaml:5:1, saw:\n6:3 /u,
+  );
+});
