@@ -33,7 +33,27 @@ function printScript(call: Call): void {
   const shell = call.args[0] ?? call.options.text("shell");
   if (!shells.some((known) => known === shell))
     throw new UsageError(`It needs a shell: ${shells.join(", ")}.`);
-  t.setup("glasshouse", "glasshouse", shell ?? "");
+  call.terminal.out(`${scriptOf(shell ?? "")}\n`);
+}
+
+/**
+ * The library only prints, so its words are caught on their way to the console. Its bash script makes names read-only, which
+ * fails when the script is read a second time: here they are set unless they are.
+ */
+function scriptOf(shell: string): string {
+  const lines: string[] = [];
+  const { log } = console;
+  // oxlint-disable-next-line no-console -- the library has no other way to give its script
+  console.log = (text: string): void => void lines.push(text);
+  try {
+    t.setup("glasshouse", "glasshouse", shell);
+  } finally {
+    // oxlint-disable-next-line no-console -- as it was
+    console.log = log;
+  }
+  return lines
+    .join("\n")
+    .replaceAll(/^readonly (ShellComp\w+)=(\d+)$/gmu, "[[ -n $${$1-} ]] || $1=$2");
 }
 
 /** Answers one Tab: prints what may follow the words. The server is asked for names only where one is wanted. */
