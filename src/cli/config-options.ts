@@ -9,8 +9,27 @@ export function configOptions(): readonly Option[] {
     "--config <file>",
     "the configuration file (or GLASSHOUSE_CONFIG; glasshouse.yaml when it is there)",
   );
-  return [file, ...configKeys.filter((key) => !key.isFileOnly).map((key) => optionOf(key))];
+  const short = Object.entries(shortFlags).map(([flag, { value, description }]) =>
+    new Option(`--${flag} <${value}>`, description).hideHelp(),
+  );
+  return [
+    file,
+    ...short,
+    ...configKeys.filter((key) => !key.isFileOnly).map((key) => optionOf(key)),
+  ];
 }
+
+/** Flags that are known under a shorter name than their key's. */
+const shortFlags: Readonly<
+  Record<string, { readonly flag: string; readonly value: string; readonly description: string }>
+> = {
+  "primary-cluster-name": {
+    flag: "cluster-primary-cluster-name",
+    value: "name",
+    description: "the primary cluster, for a server of another one",
+  },
+  location: { flag: "cluster-location", value: "place", description: "where this cluster is" },
+};
 
 function optionOf(key: ConfigKey): Option {
   const many = key.kind === "list" || key.kind === "map";
@@ -35,7 +54,8 @@ export async function configOf(call: Call): Promise<LoadedConfig> {
   const { loadConfig } = await import("../app/config.ts");
   const flags: Record<string, string | readonly string[]> = {};
   for (const [name, value] of call.options.entries()) {
-    const flag = name.replaceAll(/[A-Z]/gu, (letter) => `-${letter.toLowerCase()}`);
+    const given = name.replaceAll(/[A-Z]/gu, (letter) => `-${letter.toLowerCase()}`);
+    const flag = shortFlags[given]?.flag ?? given;
     if (typeof value === "string") flags[flag] = value;
     else if (Array.isArray(value)) flags[flag] = value.map(String);
   }

@@ -1,4 +1,4 @@
-import type { Command } from "commander";
+import { Option, type Command } from "commander";
 import { leaf, type Call, type Context } from "./call.ts";
 import { configOf, configOptions } from "./config-options.ts";
 
@@ -16,7 +16,10 @@ export function addCommand(program: Command, context: Context): void {
         "server --listen 127.0.0.1:9090 --data /var/lib/glasshouse",
         "server --config glasshouse.yaml --telemetry-level debug",
       ],
-      options: configOptions(),
+      options: [
+        new Option("--primary", "this cluster is the primary, as without it").hideHelp(),
+        ...configOptions(),
+      ],
       local: true,
       plain: true,
     },
@@ -25,6 +28,10 @@ export function addCommand(program: Command, context: Context): void {
 }
 
 async function serve(call: Call): Promise<number> {
+  if (call.options.flag("primary"))
+    call.terminal.err(
+      "--primary says what is so without it: a server without a primary cluster's name is primary. Other clusters are not available in this version.\n",
+    );
   const { config } = await configOf(call);
   const { listenAddress } = await import("../app/config-listen.ts");
   // Refused before anything is opened.
