@@ -1,13 +1,20 @@
-import { routeOf, type ChangeView, type CheckView, type PlanView } from "../contract/rest.ts";
+import {
+  routeOf,
+  type ChangeView,
+  type CheckView,
+  type CommandView,
+  type PlanView,
+} from "../contract/rest.ts";
 import type { Api } from "./api.ts";
 import type { Call } from "./call.ts";
+import { ServerError } from "./failure.ts";
 import { getEnvironment, parametersOf, templateOf } from "./environment-change.ts";
 import { statusStyle } from "./environment-print.ts";
 import { followRun, reportEnd, runOfCommand, waitChoice } from "./follow.ts";
 import { printData, printList } from "./output.ts";
 import { readParameters } from "./parameters.ts";
-import type { Column } from "./table.ts";
-import { painter, safe, type Style } from "./text.ts";
+import { alignedLines, type Column } from "./table.ts";
+import { moment, painter, safe, type Style } from "./text.ts";
 import { finishCommand, sendCommand } from "./finish-command.ts";
 
 /** Looks, and says no more than how it ended. */
@@ -37,18 +44,20 @@ export async function drift(call: Call): Promise<number> {
   const found = await api.get(routeOf("getEnvironmentDrift"), { params });
   if (!printData(call, found)) {
     const drifted = found.groups.filter((group) => group.drift !== "none");
-    for (const group of drifted) {
-      call.terminal.out(`${safe(group.group)}  ${styled(call, group.drift)}\n`);
+    const lines = alignedLines(
+      call,
+      drifted.map(({ group, drift: state }) => [
+        { text: group },
+        { text: state, style: statusStyle(state) },
+      ]),
+    );
+    for (const [at, group] of drifted.entries()) {
+      call.terminal.out(`${lines[at] ?? ""}\n`);
       printChanges(call, group.changes);
     }
     if (drifted.length === 0) call.terminal.out("No drift.\n");
   }
   return found.drifted ? 6 : 0;
-}
-
-function styled(call: Call, status: string): string {
-  const style = statusStyle(status);
-  return style === null ? status : painter(call.terminal, "out")(style, status);
 }
 
 const actions: Readonly<Record<ChangeView["action"], readonly [string, Style]>> = {
@@ -71,12 +80,7 @@ function printChanges(call: Call, changes: readonly ChangeView[]): void {
 export async function plan(call: Call): Promise<number> {
   const name = call.args[0] ?? "";
   const api = await call.api();
-  const command = await sendCommand(api, {
-    type: "environment.plan",
-    subject: name,
-    data: await planData(call, api),
-  });
-  const run = await runOfCommand(api, command);
+  const { command, run } = await askForPlan(call, api, name);
   const { timeoutMs } = waitChoice(call);
   if (run !== null) {
     const followed = await followRun(call, api, { run, title: `plan ${name}`, timeoutMs });
@@ -88,6 +92,26 @@ export async function plan(call: Call): Promise<number> {
   if (call.format === "name") call.terminal.out(`${made.id}\n`);
   else if (!printData(call, made)) printPlan(call, made);
   return made.steps.some((step) => step.mark !== "unchanged" && isWork(step)) ? 6 : 0;
+}
+
+async function askForPlan(
+  call: Call,
+  api: Api,
+  name: string,
+): Promise<{ readonly command: CommandView; readonly run: string | null }> {
+  try {
+    const data = await planData(call, api);
+    const command = await sendCommand(api, { type: "environment.plan", subject: name, data });
+    return { command, run: await runOfCommand(api, command) };
+  } catch (error) {
+    const isUnknown = error instanceof ServerError && error.code === "not-found";
+    if (!isUnknown || call.options.list("template").length > 0) throw error;
+    throw new ServerError({
+      ...error.problem,
+      advice:
+        "`glasshouse env list` shows what exists; to plan an environment that does not exist yet, name its template with --template.",
+    });
+  }
 }
 
 async function planData(call: Call, api: Api): Promise<object> {
@@ -119,17 +143,24 @@ const marks: Readonly<Record<PlanView["steps"][number]["mark"], Style>> = {
 };
 
 function printPlan(call: Call, made: PlanView): void {
-  const paint = painter(call.terminal, "out");
-  for (const step of made.steps.filter((one) => isWork(one))) {
-    const mark = paint(marks[step.mark], step.mark);
-    call.terminal.out(`${safe(step.group ?? step.key)}  ${mark}  ${safe(step.reason)}\n`);
+  const steps = made.steps.filter((one) => isWork(one));
+  const lines = alignedLines(
+    call,
+    steps.map(({ group, key, mark, reason }) => [
+      { text: group ?? key },
+      { text: mark, style: marks[mark] },
+      { text: reason === mark ? "" : reason },
+    ]),
+  );
+  for (const [at, step] of steps.entries()) {
+    call.terminal.out(`${lines[at] ?? ""}\n`);
     printChanges(call, step.changes);
   }
   const counts = Object.entries(made.summary ?? {}).filter(([, count]) => count > 0);
   const summary = counts.map(([mark, count]) => `${count} ${mark}`).join(", ");
   call.terminal.out(`\nPlan ${made.id}: ${summary === "" ? "nothing to do" : summary}\n`);
   call.terminal.err(
-    `\`glasshouse env apply ${made.id}\` does exactly this, until ${made.expiresAt}.\n`,
+    `\`glasshouse env apply ${made.id}\` does exactly this, until ${moment(made.expiresAt)}.\n`,
   );
 }
 
@@ -138,7 +169,7 @@ const checkColumns: readonly Column<CheckView>[] = [
   { title: "STATUS", value: ({ status }) => status, style: ({ status }) => statusStyle(status) },
   { title: "TARGET", value: ({ target }) => target },
   { title: "SEEN", value: ({ detail }) => detail },
-  { title: "AT", value: ({ checkedAt }) => checkedAt ?? "", wide: true },
+  { title: "AT", value: ({ checkedAt }) => moment(checkedAt), wide: true },
 ];
 
 export async function validate(call: Call): Promise<number> {

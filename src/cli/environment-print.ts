@@ -1,7 +1,8 @@
-import type { EnvironmentView } from "../contract/rest.ts";
+import type { EnvironmentView, RunView } from "../contract/rest.ts";
 import type { Call } from "./call.ts";
 import { heading, joined, oneLine, printData, printFacts } from "./output.ts";
-import { painter, safe, type Style } from "./text.ts";
+import { needsSomebody, plainReason, waysOn } from "./run-model.ts";
+import { moment, painter, safe, type Style } from "./text.ts";
 
 /** The colour of a status of an environment, run, step or resource. */
 export function statusStyle(status: string): Style | null {
@@ -13,8 +14,15 @@ export function statusStyle(status: string): Style | null {
   return null;
 }
 
-/** Prints one environment: the answer of the API, its name, or what people want to know of it. */
-export function printEnvironment(call: Call, environment: EnvironmentView): void {
+/**
+ * Prints one environment: the answer of the API, its name, or what people want to know of it, with why its active run waits
+ * when that is given.
+ */
+export function printEnvironment(
+  call: Call,
+  environment: EnvironmentView,
+  run: RunView | null = null,
+): void {
   if (printData(call, environment)) return;
   if (call.format === "name") {
     call.terminal.out(`${environment.name}\n`);
@@ -23,7 +31,7 @@ export function printEnvironment(call: Call, environment: EnvironmentView): void
   const paint = painter(call.terminal, "out");
   const style = statusStyle(environment.status);
   const status = style === null ? environment.status : paint(style, environment.status);
-  const reason = environment.reason === null ? "" : `  ${safe(environment.reason)}`;
+  const reason = environment.reason === null ? "" : `  ${safe(plainReason(environment.reason))}`;
   call.terminal.out(`${paint("bold", environment.name)}  ${status}${reason}\n`);
   printFacts(call, [
     ["id", environment.id],
@@ -31,10 +39,11 @@ export function printEnvironment(call: Call, environment: EnvironmentView): void
     ["template", environment.templates.map((use) => `${use.name}@${use.version}`).join(", ")],
     ["parameters", joined(environment.parameters)],
     ["tags", joined(environment.tags)],
-    ["created", environment.createdAt],
-    ["destruction", environment.plannedDestructionAt],
-    ["destroyed", environment.destroyedAt],
-    ["running", environment.activeRun],
+    ["created", moment(environment.createdAt)],
+    ["destruction", moment(environment.plannedDestructionAt)],
+    ["destroyed", moment(environment.destroyedAt)],
+    ["running", run === null ? environment.activeRun : `${run.id}  ${run.kind} ${run.status}`],
+    ["waits for", waitsFor(environment, run)],
     ["outdated", environment.outdated ? "what it requires has changed since" : null],
     ["drifted", environment.drifted ? "yes; `env drift` says what" : null],
   ]);
@@ -51,6 +60,13 @@ export function printEnvironment(call: Call, environment: EnvironmentView): void
       description === "" ? url : `${url}  ${description}`,
     ]),
   );
+  if (run !== null && needsSomebody(run)) call.terminal.err(`${waysOn(run)}\n`);
+}
+
+/** The run's reason, unless it stands beside the status already. */
+function waitsFor({ reason }: EnvironmentView, run: RunView | null): string | null {
+  if (run === null || run.reason === null || run.reason === reason) return null;
+  return plainReason(run.reason);
 }
 
 function printNamed(

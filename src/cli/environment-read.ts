@@ -6,11 +6,20 @@ import { printEnvironment, statusStyle } from "./environment-print.ts";
 import { limitOf } from "./options.ts";
 import { liveEvents } from "./live.ts";
 import { joined, printData, printList } from "./output.ts";
-import { age, safe } from "./text.ts";
+import { plainReason } from "./run-model.ts";
+import { age, moment, safe } from "./text.ts";
 import type { Column } from "./table.ts";
 
 export async function show(call: Call): Promise<void> {
-  printEnvironment(call, await getEnvironment(await call.api(), call.args[0] ?? ""));
+  const api = await call.api();
+  const environment = await getEnvironment(api, call.args[0] ?? "");
+  const { activeRun } = environment;
+  const isForPeople = call.format === "table" || call.format === "wide";
+  const run =
+    activeRun === null || !isForPeople
+      ? null
+      : await api.get(routeOf("getRun"), { params: { run: activeRun } });
+  printEnvironment(call, environment, run);
 }
 
 export async function graph(call: Call): Promise<void> {
@@ -25,10 +34,13 @@ const columns: readonly Column<EnvironmentView>[] = [
   { title: "STATUS", value: ({ status }) => status, style: ({ status }) => statusStyle(status) },
   { title: "TEMPLATE", value: (environment) => templateOf(environment) },
   { title: "AGE", value: ({ createdAt }) => age(createdAt, Date.now()) },
-  { title: "DESTRUCTION", value: ({ plannedDestructionAt }) => plannedDestructionAt ?? "-" },
+  {
+    title: "DESTRUCTION",
+    value: ({ plannedDestructionAt }) => moment(plannedDestructionAt) || "-",
+  },
   { title: "ID", value: ({ id }) => id, wide: true },
   { title: "TAGS", value: ({ tags }) => joined(tags), wide: true },
-  { title: "REASON", value: ({ reason }) => reason ?? "" },
+  { title: "REASON", value: ({ reason }) => plainReason(reason ?? "") },
 ];
 
 export async function list(call: Call): Promise<void> {
@@ -45,7 +57,7 @@ export async function list(call: Call): Promise<void> {
 }
 
 const eventColumns: readonly Column<EventView>[] = [
-  { title: "TIME", value: ({ time }) => time },
+  { title: "TIME", value: ({ time }) => moment(time) },
   { title: "EVENT", value: ({ type }) => type },
   { title: "ABOUT", value: (event) => aboutOf(event) },
   { title: "POSITION", value: ({ position }) => String(position), wide: true },
@@ -56,7 +68,7 @@ function aboutOf({ data }: EventView): string {
   if (typeof data !== "object" || data === null || Array.isArray(data)) return "";
   const parts = ["group", "key", "kind", "status", "reason"].flatMap((name) => {
     const value: unknown = Reflect.get(data, name);
-    return typeof value === "string" && value !== "" ? [value] : [];
+    return typeof value === "string" && value !== "" ? [plainReason(value)] : [];
   });
   return [...new Set(parts)].join("  ");
 }
@@ -88,6 +100,6 @@ function printEvent(call: Call, event: EventView): void {
   call.terminal.out(
     structured
       ? `${JSON.stringify(event)}\n`
-      : `${event.time}  ${event.type}  ${safe(aboutOf(event))}\n`,
+      : `${moment(event.time)}  ${event.type}  ${safe(aboutOf(event))}\n`,
   );
 }

@@ -93,15 +93,19 @@ const updateLeaf: Leaf = {
 
 const planLeaf: Leaf = {
   usage: "plan <name>",
-  summary: "say what an update would do, and keep the plan",
+  summary: "say what a create or an update would do, and keep the plan",
   description:
-    "Say what an update would do, and keep the plan: `env apply` does exactly that. Exit code 6 when there are changes.",
+    "Say what an update would do, or, with --template, what making an environment that does not exist yet would do, and keep the plan: `env apply` does exactly that. Exit code 6 when there are changes.",
   examples: [
+    "env plan new-shop --template web-shop --param title=Plants # before `env create`",
     "env plan shop --param title=Trees",
     "env plan shop --template web-shop@1.1.0 -o json",
   ],
   options: [
-    listOption("--template <name[@version]>", "the version to plan for"),
+    listOption(
+      "--template <name[@version]>",
+      "the version to plan for; needed where the environment does not exist yet",
+    ),
     ...parameterOptions,
     listOption("--reset <name>", "a parameter that returns to its default"),
     timeout,

@@ -24,23 +24,28 @@ export class UnreachableError extends Error {
   }
 }
 
+/** What a server says of a refusal. */
+export interface Problem {
+  readonly code: string;
+  readonly status: number;
+  readonly detail: string;
+  readonly advice: string;
+  readonly errors: readonly ErrorDetail[];
+  readonly traceId: string;
+}
+
 /** What the server answered in place of success. */
 export class ServerError extends Error {
+  readonly problem: Problem;
   readonly code: string;
   readonly status: number;
   readonly advice: string;
   readonly details: readonly ErrorDetail[];
   readonly traceId: string;
 
-  constructor(problem: {
-    readonly code: string;
-    readonly status: number;
-    readonly detail: string;
-    readonly advice: string;
-    readonly errors: readonly ErrorDetail[];
-    readonly traceId: string;
-  }) {
+  constructor(problem: Problem) {
     super(problem.detail);
+    this.problem = problem;
     this.name = "ServerError";
     this.code = problem.code;
     this.status = problem.status;

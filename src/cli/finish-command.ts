@@ -16,6 +16,8 @@ export async function finishCommand(
     readonly title: string;
     /** What `-o name` prints. */
     readonly name: string;
+    /** For a run that had been under way before: shows what happens from this time of the server on. */
+    readonly since?: string;
     /** Prints the result after a good end, and may give another exit code. */
     readonly done: () => Promise<number | void>;
   },
@@ -27,7 +29,12 @@ export async function finishCommand(
     call.terminal.err(`${of.title}: done, nothing had to be run.\n`);
     return (await of.done()) ?? 0;
   }
-  const followed = await followRun(call, api, { run, title: of.title, timeoutMs });
+  const followed = await followRun(call, api, {
+    run,
+    title: of.title,
+    timeoutMs,
+    ...(of.since === undefined ? {} : { since: of.since }),
+  });
   const code = reportEnd(call, run, followed);
   return code === 0 ? ((await of.done()) ?? 0) : code;
 }

@@ -5,7 +5,15 @@ import type { Call } from "./call.ts";
 import { ServerError, UsageError } from "./failure.ts";
 import { isAborted, liveEvents, pause } from "./live.ts";
 import { newProgress } from "./progress.ts";
-import { isEnded, needsSomebody, RunModel, type ShownStep } from "./run-model.ts";
+import {
+  isEnded,
+  needsSomebody,
+  plainReason,
+  RunModel,
+  waysOn,
+  type ShownStep,
+} from "./run-model.ts";
+import { safe } from "./text.ts";
 
 /** How watching a run came to its end. */
 export type Followed =
@@ -24,14 +32,24 @@ const mostSteps = 20_000;
 export async function followRun(
   call: Pick<Call, "terminal">,
   api: Api,
-  of: { readonly run: string; readonly title: string } & FollowLimits,
+  of: {
+    readonly run: string;
+    readonly title: string;
+    /** Leaves out what had ended before this time of the server, and counts times from it on. */
+    readonly since?: string;
+  } & FollowLimits,
 ): Promise<Followed> {
   const stop = new AbortController();
   const forget = call.terminal.onInterrupt(() => stop.abort("interrupted"));
   const timer =
     of.timeoutMs === null ? null : setTimeout(() => stop.abort("timeout"), of.timeoutMs);
   try {
-    const run = await watch(call, api, { run: of.run, title: of.title, stop });
+    const run = await watch(call, api, {
+      run: of.run,
+      title: of.title,
+      since: of.since ?? null,
+      stop,
+    });
     if (run !== null) return { end: isEnded(run) ? "ended" : "waiting", run };
     return cutShort(stop.signal);
   } catch (error) {
@@ -55,20 +73,23 @@ function cutShort({ reason }: AbortSignal): Followed {
 interface Watched {
   readonly run: string;
   readonly title: string;
+  readonly since: string | null;
   readonly stop: AbortController;
 }
 
 async function watch(
   { terminal }: Pick<Call, "terminal">,
   api: Api,
-  { run, title, stop }: Watched,
+  { run, title, since, stop }: Watched,
 ): Promise<RunView | null> {
   const { position } = await api.get(routeOf("getInfo"));
   const first = await reading(api, run);
-  const model = new RunModel(first.run, first.steps);
+  const model = new RunModel(first.run, first.steps, since);
   const progress = newProgress(terminal, model, { title });
   try {
-    progress.changed([...model.steps.values()].filter((step) => hasBegun(step)));
+    progress.changed(
+      [...model.steps.values()].filter((step) => hasBegun(step) && !model.isOld(step)),
+    );
     const settled = (): boolean => isEnded(model.run) || needsSomebody(model.run);
     const looking = resync(api, {
       run,
@@ -87,7 +108,7 @@ async function watch(
     if (given) return null;
     const last = await reading(api, run);
     progress.changed(model.read(last.run, last.steps).filter((step) => hasBegun(step)));
-    const { skipped } = last.run.progress;
+    const skipped = last.run.progress.skipped - model.oldSkipped;
     if (skipped > 0) progress.say(`${skipped} unchanged: nothing to do for them`);
     return last.run;
   } finally {
@@ -186,15 +207,14 @@ export function reportEnd(call: Call, run: string, followed: Followed): number {
 function reportRun({ terminal }: Call, run: RunView): number {
   if (run.status === "succeeded") return 0;
   if (run.status === "waiting") {
-    terminal.err(`The run ${run.id} waits: ${run.reason ?? run.blocker?.kind ?? ""}\n`);
-    for (const on of run.blocker?.on ?? []) terminal.err(`  ${on}\n`);
-    terminal.err(
-      `\`glasshouse run show ${run.id}\` says more, \`glasshouse run retry ${run.id}\` goes on.\n`,
-    );
+    const why = plainReason(run.reason ?? run.blocker?.kind ?? "");
+    terminal.err(`The run ${run.id} waits: ${safe(why)}\n`);
+    for (const on of run.blocker?.on ?? []) terminal.err(`  ${safe(plainReason(on))}\n`);
+    terminal.err(`${waysOn(run)}\n`);
     return 1;
   }
   terminal.err(
-    `The run ${run.id} ${run.status === "failed" ? "failed" : `was ${run.status}`}${run.reason === null ? "" : `: ${run.reason}`}\n`,
+    `The run ${run.id} ${run.status === "failed" ? "failed" : `was ${run.status}`}${run.reason === null ? "" : `: ${safe(plainReason(run.reason))}`}\n`,
   );
   if (run.status === "failed")
     terminal.err(

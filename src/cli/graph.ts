@@ -1,7 +1,9 @@
 import type { GraphView } from "../contract/rest.ts";
 import type { Call } from "./call.ts";
 import { statusStyle } from "./environment-print.ts";
-import { pad, painter, safe, widthOf } from "./text.ts";
+import { plainReason } from "./run-model.ts";
+import { alignedLines } from "./table.ts";
+import { painter } from "./text.ts";
 
 type Node = GraphView["nodes"][number];
 
@@ -19,24 +21,23 @@ export function graphLines(call: Pick<Call, "terminal">, graph: GraphView): read
   const shown = graph.nodes.filter((node) => !inside.has(node.id));
   const upstreams = upstreamsOf(graph, new Set(shown.map((node) => node.id)));
   const layers = layersOf(shown, upstreams);
-  const width = Math.max(0, ...shown.map((node) => widthOf(safe(node.name))));
-  const kindWidth = Math.max(0, ...shown.map((node) => kindOf(node).length));
+  const lines = alignedLines(
+    call,
+    layers.flat().map((node) => {
+      const from = (upstreams.get(node.id) ?? []).map((id) => nodes.get(id)?.name ?? id);
+      return [
+        { text: `  ${node.name}` },
+        { text: kindOf(node), style: "dim" },
+        { text: node.status ?? "", style: statusStyle(node.status ?? "") },
+        { text: from.length === 0 ? "" : `← ${from.join(", ")}`, style: "dim" },
+        { text: plainReason(node.reason ?? "") },
+      ];
+    }),
+  );
+  const starts = layers.map((_, at) => layers.slice(0, at).flat().length);
   return layers.flatMap((layer, at) => [
     paint("bold", `layer ${at + 1}`),
-    ...layer.map((node) => {
-      const style = statusStyle(node.status ?? "");
-      const status = node.status ?? "";
-      const from = (upstreams.get(node.id) ?? []).map((id) => safe(nodes.get(id)?.name ?? id));
-      return [
-        `  ${pad(safe(node.name), width)}`,
-        paint("dim", pad(kindOf(node), kindWidth)),
-        style === null ? status : paint(style, status),
-        from.length === 0 ? "" : paint("dim", `← ${from.join(", ")}`),
-        node.reason === null ? "" : safe(node.reason),
-      ]
-        .filter((part) => part !== "")
-        .join("  ");
-    }),
+    ...lines.slice(starts[at], (starts[at] ?? 0) + layer.length),
   ]);
 }
 

@@ -1,8 +1,8 @@
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
-import type { EventView, RunView } from "../contract/rest.ts";
+import type { EventView, RunView, StepView } from "../contract/rest.ts";
 import { newProgress } from "./progress.ts";
-import { isEnded, needsSomebody, RunModel } from "./run-model.ts";
+import { isEnded, needsSomebody, plainReason, RunModel, waysOn } from "./run-model.ts";
 import { fakeTerminal, screenOf } from "./terminal.fixture.ts";
 
 const time = "2026-01-01T00:00:00.000Z";
@@ -30,6 +30,30 @@ const run: RunView = {
   startedAt: time,
   finishedAt: null,
 };
+
+function stepOf(group: string): StepView {
+  return {
+    id: `stp_${group}`,
+    run: "run_1",
+    environment: "env_1",
+    key: `apply:shop/${group}`,
+    phase: "apply",
+    template: "shop",
+    group,
+    executor: "command",
+    status: "blocked",
+    reason: null,
+    failure: null,
+    mark: "exact",
+    waitingOn: 0,
+    attempts: 1,
+    changes: [],
+    availableAt: null,
+    createdAt: time,
+    startedAt: time,
+    finishedAt: null,
+  };
+}
 
 function stepEvent(group: string, status: string, more: Record<string, unknown> = {}): EventView {
   return {
@@ -143,6 +167,32 @@ describe("the model of a run", () => {
     assert.equal(model.run.failure, "no");
   });
 
+  test("of a run that is tried again leaves out what had ended and counts from then on", () => {
+    const since = "2026-01-01T01:00:00.000Z";
+    const ended = { ...stepOf("beds"), status: "succeeded", finishedAt: time } as const;
+    const skipped = { ...stepOf("sign"), status: "skipped", finishedAt: time } as const;
+    const retried = { ...stepOf("water"), status: "ready" } as const;
+    const going = { ...stepOf("fence"), status: "running" } as const;
+    const model = new RunModel(run, [ended, skipped, retried, going], since);
+    const [old] = [...model.steps.values()];
+    assert.ok(old !== undefined && model.isOld(old));
+    assert.equal(model.oldSkipped, 1);
+    assert.equal(model.steps.get("stp_fence")?.startedAt, since);
+    const later = "2026-01-01T01:00:02.000Z";
+    const [started] = model.apply({ ...stepEvent("water", "running"), time: later });
+    assert.equal(started?.startedAt, later);
+    const finishedAt = "2026-01-01T01:00:05.000Z";
+    const [done] = model.apply(stepEvent("water", "succeeded", { finishedAt }));
+    assert.equal(done?.startedAt, later);
+    assert.equal(model.isOld(done), false);
+  });
+
+  test("keeps all that a first attempt did", () => {
+    const model = new RunModel(run, [{ ...stepOf("beds"), status: "skipped", finishedAt: time }]);
+    assert.equal(model.oldSkipped, 0);
+    assert.equal(model.steps.get("stp_beds")?.startedAt, time);
+  });
+
   test("knows when only a person can help", () => {
     const waiting = { status: "waiting", blocker: { kind: "suspected-leak", on: [] } } as const;
     assert.equal(needsSomebody(waiting), true);
@@ -154,5 +204,27 @@ describe("the model of a run", () => {
     const model = new RunModel(run, []);
     assert.deepEqual(model.apply({ ...stepEvent("a", "running"), data: "?" }), []);
     assert.deepEqual(model.apply(stepEvent("a", "flying")), []);
+  });
+});
+
+describe("a reason of the server", () => {
+  test("names the group in place of its step's key, at its beginning only", () => {
+    assert.equal(plainReason("apply:lab/show: cut off"), "group show: cut off");
+    assert.equal(plainReason("destroy:my-lab/show"), "group show");
+    assert.equal(plainReason("apply:lab/show failed and aborts"), "group show failed and aborts");
+    assert.equal(plainReason("action:lab/water: cut off"), "action water: cut off");
+    assert.equal(plainReason("see apply:lab/show"), "see apply:lab/show");
+    assert.equal(plainReason("apply:lab/show.sh: no"), "apply:lab/show.sh: no");
+  });
+
+  test("comes with what can be done, which is to approve where that is asked for", () => {
+    assert.match(
+      waysOn({ id: "run_1", blocker: { kind: "suspected-leak", on: [] } }),
+      /run retry run_1/u,
+    );
+    assert.match(
+      waysOn({ id: "run_1", blocker: { kind: "approval", on: [] } }),
+      /run approve run_1/u,
+    );
   });
 });

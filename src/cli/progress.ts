@@ -1,4 +1,4 @@
-import type { RunModel, ShownStep } from "./run-model.ts";
+import { plainReason, type RunModel, type ShownStep } from "./run-model.ts";
 import type { Terminal } from "./terminal.ts";
 import { cut, pad, painter, safe, shortTime, type Style } from "./text.ts";
 
@@ -169,7 +169,7 @@ class MovingProgress implements Progress {
   #status(): string {
     const { progress, status, reason, stage } = this.#model.run;
     const steps = progress.total === 0 ? "" : `  ${progress.done}/${progress.total}`;
-    const why = reason === null ? "" : `  ${safe(reason)}`;
+    const why = reason === null ? "" : `  ${safe(plainReason(reason))}`;
     const what = stage === "checks" && status === "running" ? "checks" : status;
     return `${this.#title}  ${what}${steps}${why}`;
   }

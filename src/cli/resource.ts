@@ -11,16 +11,22 @@ export function addCommand(program: Command, context: Context): void {
   leaf(
     at,
     {
-      usage: "list",
+      usage: "list [environment]",
       summary: "list resources, of all environments or one",
-      examples: ["resource list", "resource list --environment shop -o wide"],
-      options: [option("--environment <name>", "only of this environment"), limitOption],
+      description:
+        "List resources, of all environments or one. With an environment, -o wide also shows what was observed in the real world.",
+      examples: ["resource list", "resource list shop", "resource list shop -o wide"],
+      options: [option("--environment <name>", "the same as the argument"), limitOption],
     },
     async (call) => (await import("./resource-commands.ts")).list(call),
   );
   leaf(
     at,
-    { usage: "show <resource>", summary: "show a resource", examples: ["resource show res_01…"] },
+    {
+      usage: "show <resource>",
+      summary: "show a resource, and what was observed of its group",
+      examples: ["resource show res_01…"],
+    },
     async (call) => (await import("./resource-commands.ts")).show(call),
   );
 }

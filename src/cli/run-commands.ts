@@ -5,9 +5,9 @@ import { statusStyle } from "./environment-print.ts";
 import { limitOf } from "./options.ts";
 import { followRun, reportEnd, waitChoice } from "./follow.ts";
 import { heading, printData, printFacts, printList } from "./output.ts";
-import { labelOf } from "./run-model.ts";
+import { labelOf, plainReason } from "./run-model.ts";
 import { tableLines, type Column } from "./table.ts";
-import { age, painter, safe, shortTime } from "./text.ts";
+import { age, moment, painter, safe, shortTime } from "./text.ts";
 import { finishCommand } from "./finish-command.ts";
 
 const columns: readonly Column<RunView>[] = [
@@ -19,7 +19,7 @@ const columns: readonly Column<RunView>[] = [
   { title: "AGE", value: ({ createdAt }) => age(createdAt, Date.now()) },
   { title: "TOOK", value: (run) => took(run) },
   { title: "PLAN", value: ({ plan }) => plan ?? "", wide: true },
-  { title: "REASON", value: ({ reason }) => reason ?? "" },
+  { title: "REASON", value: ({ reason }) => plainReason(reason ?? "") },
 ];
 
 function took(of: {
@@ -70,7 +70,10 @@ const stepColumns: readonly Column<StepView>[] = [
   { title: "TOOK", value: (step) => took(step) },
   { title: "TRIES", value: ({ attempts }) => String(attempts), wide: true },
   { title: "ID", value: ({ id }) => id, wide: true },
-  { title: "REASON", value: ({ failure, reason }) => failure?.message ?? reason ?? "" },
+  {
+    title: "REASON",
+    value: ({ failure, reason }) => plainReason(failure?.message ?? reason ?? ""),
+  },
 ];
 
 export async function show(call: Call): Promise<void> {
@@ -94,7 +97,8 @@ function printRun(call: Call, run: RunView): void {
   const paint = painter(call.terminal, "out");
   const style = statusStyle(run.status);
   const status = style === null ? run.status : paint(style, run.status);
-  call.terminal.out(`${paint("bold", run.id)}  ${status}  ${safe(run.reason ?? "")}\n`);
+  const reason = run.reason === null ? "" : `  ${safe(plainReason(run.reason))}`;
+  call.terminal.out(`${paint("bold", run.id)}  ${status}${reason}\n`);
   const { done, total, failed, skipped } = run.progress;
   printFacts(call, [
     ["environment", run.environmentName],
@@ -102,14 +106,19 @@ function printRun(call: Call, run: RunView): void {
     ["template", run.templates.map((use) => `${use.name}@${use.version}`).join(", ")],
     ["steps", `${done} of ${total} done, ${failed} failed, ${skipped} skipped`],
     ["queue", run.position === null ? null : `${run.position} before it`],
-    ["waits for", run.blocker === null ? null : `${run.blocker.kind} ${run.blocker.on.join(", ")}`],
+    ["waits for", waitsFor(run)],
     ["plan", run.plan],
     ["attempt", run.attempt > 1 ? String(run.attempt) : null],
-    ["created", run.createdAt],
-    ["started", run.startedAt],
-    ["finished", run.finishedAt],
+    ["created", moment(run.createdAt)],
+    ["started", moment(run.startedAt)],
+    ["finished", moment(run.finishedAt)],
     ["failure", run.failure?.message],
   ]);
+}
+
+function waitsFor({ blocker }: RunView): string | null {
+  if (blocker === null) return null;
+  return `${blocker.kind} ${blocker.on.map((key) => plainReason(key)).join(", ")}`;
 }
 
 export async function watch(call: Call): Promise<number> {
@@ -146,6 +155,7 @@ export async function ask(
     command: { ...command, run: command.run ?? run.id },
     title: `${what === "retryRun" ? "retry" : "approve"} ${run.environmentName}`,
     name: run.id,
+    since: command.createdAt,
     done: async () => printOutcome(call, await api.get(routeOf("getRun"), { params: { run: id } })),
   });
 }

@@ -37,12 +37,18 @@ const runEvent = runView
   .pick({ status: true, stage: true, reason: true, blocker: true, progress: true, kind: true })
   .extend({ failure: z.object({ message: z.string() }).nullish() });
 
-/** A run and its steps as the events tell them, from a first reading on. */
+/**
+ * A run and its steps as the events tell them, from a first reading on. A run that is tried again has a time `since` (of
+ * the server): what had ended before it is old, and steps that go on count from then.
+ */
 export class RunModel {
   #run: ShownRun;
   readonly #steps = new Map<string, ShownStep>();
 
-  constructor(run: RunView, steps: readonly StepView[]) {
+  readonly #since: string | null;
+
+  constructor(run: RunView, steps: readonly StepView[], since: string | null = null) {
+    this.#since = since;
     this.#run = { ...run, failure: run.failure?.message ?? null };
     this.read(run, steps);
   }
@@ -55,6 +61,17 @@ export class RunModel {
     return this.#steps;
   }
 
+  /** Whether the step had ended before the run was tried again. */
+  isOld({ finishedAt }: Pick<ShownStep, "finishedAt">): boolean {
+    return this.#since !== null && finishedAt !== null && finishedAt < this.#since;
+  }
+
+  /** How many steps had been skipped before the run was tried again. */
+  get oldSkipped(): number {
+    return [...this.#steps.values()].filter((step) => step.status === "skipped" && this.isOld(step))
+      .length;
+  }
+
   /** Takes a new reading; returns the steps that changed. */
   read(run: RunView, steps: readonly StepView[]): readonly ShownStep[] {
     this.#run = { ...run, failure: run.failure?.message ?? null };
@@ -65,6 +82,7 @@ export class RunModel {
           ...step,
           label: labelOf(step),
           failure: step.failure?.message ?? null,
+          startedAt: this.#begun(step, this.#since),
           detail: "",
         }),
       );
@@ -83,15 +101,35 @@ export class RunModel {
     const { progress, failure, detail, startedAt, finishedAt, ...step } = parsed.data;
     if (progress !== undefined) this.#run = { ...this.#run, progress };
     if (step.phase === "barrier") return [];
-    const before = this.#steps.get(step.id);
-    return this.#set({
+    const seen = {
       ...step,
+      startedAt:
+        startedAt ??
+        this.#steps.get(step.id)?.startedAt ??
+        (step.status === "running" ? event.time : null),
+      finishedAt: finishedAt ?? null,
+    };
+    return this.#set({
+      ...seen,
       label: labelOf(step),
       failure: failure?.message ?? null,
-      startedAt: startedAt ?? before?.startedAt ?? (step.status === "running" ? event.time : null),
-      finishedAt: finishedAt ?? null,
+      startedAt: this.#begun(seen, event.time),
       detail: detailOf(detail),
     });
+  }
+
+  /** A step keeps the time of its first start; tried again, it begins anew. */
+  #begun(
+    step: Pick<ShownStep, "id" | "status" | "startedAt" | "finishedAt">,
+    now: string | null,
+  ): string | null {
+    const { startedAt } = step;
+    const since = this.#since;
+    if (since === null || startedAt === null || startedAt >= since || this.isOld(step))
+      return startedAt;
+    const before = this.#steps.get(step.id)?.startedAt ?? null;
+    if (before !== null && before >= since) return before;
+    return step.status === "ready" || step.status === "blocked" ? null : now;
   }
 
   #set(step: ShownStep): readonly ShownStep[] {
@@ -108,6 +146,20 @@ export function labelOf(step: Pick<StepView, "phase" | "group" | "key">): string
   if (step.phase === "action") return `action ${step.key.replace(/^.*\//u, "")}`;
   const group = step.group ?? step.key;
   return step.phase === "apply" || step.phase === "destroy" ? group : `${step.phase} ${group}`;
+}
+
+/** A reason of the server as people read it: where it begins with a step's key, the group takes its place. */
+export function plainReason(text: string): string {
+  return text
+    .replace(/^(?:apply|destroy):[-a-z0-9]+\/([a-z][a-z0-9_]*)(?=$|[: ])/u, "group $1")
+    .replace(/^(plan|observe|action):[-a-z0-9]+\/([a-z][a-z0-9_]*)(?=$|[: ])/u, "$1 $2")
+    .replace(/^check:([a-z][a-z0-9_.]*)(?=$|[: ])/u, "check $1");
+}
+
+/** What a person can do about a run that waits for one. */
+export function waysOn({ id, blocker }: Pick<RunView, "id" | "blocker">): string {
+  const verb = blocker?.kind === "approval" ? "approve" : "retry";
+  return `\`glasshouse run show ${id}\` says more, \`glasshouse run ${verb} ${id}\` goes on, \`glasshouse run cancel ${id}\` gives it up.`;
 }
 
 function detailOf(detail: Readonly<Record<string, unknown>> | undefined): string {

@@ -2,7 +2,8 @@ import { routeOf } from "../contract/rest.ts";
 import type { Call } from "./call.ts";
 import { statusStyle } from "./environment-print.ts";
 import { heading, printData, printFacts } from "./output.ts";
-import { painter, safe } from "./text.ts";
+import { alignedLines } from "./table.ts";
+import { moment, painter, safe } from "./text.ts";
 
 export async function status(call: Call): Promise<number> {
   const api = await call.api();
@@ -29,13 +30,19 @@ export async function status(call: Call): Promise<number> {
     ["store", info.store],
     ["executors", info.executors.join(", ")],
     ["journal", `${info.position} events`],
-    ["started", info.startedAt],
+    ["started", moment(info.startedAt)],
   ]);
   heading(call, "Dependencies");
-  for (const dependency of health.dependencies) {
-    const look = statusStyle(dependency.status);
-    const word = look === null ? dependency.status : paint(look, dependency.status);
-    call.terminal.out(`${safe(dependency.name)}  ${word}  ${safe(dependency.detail)}\n`);
+  const lines = alignedLines(
+    call,
+    health.dependencies.map((dependency) => [
+      { text: dependency.name },
+      { text: dependency.status, style: statusStyle(dependency.status) },
+      { text: dependency.detail },
+    ]),
+  );
+  for (const [at, dependency] of health.dependencies.entries()) {
+    call.terminal.out(`${lines[at] ?? ""}\n`);
     if (dependency.advice !== null) call.terminal.out(`  ${safe(dependency.advice)}\n`);
   }
   heading(call, `Environments${more ? " (the newest)" : ""}`);

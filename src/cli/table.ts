@@ -16,26 +16,41 @@ export function tableLines<T>(
   items: readonly T[],
   all: readonly Column<T>[],
 ): readonly string[] {
-  const paint = painter(call.terminal, "out");
   const columns = all.filter((column) => column.wide !== true || call.format === "wide");
-  const rows = items.map((item) => columns.map((column) => safe(column.value(item))));
-  const widths = columns.map((column, at) =>
-    Math.max(widthOf(column.title), ...rows.map((row) => widthOf(row[at] ?? ""))),
+  const head = columns.map(({ title }): Cell => ({ text: title, style: "bold" }));
+  const rows = items.map((item) =>
+    columns.map(({ value, style }): Cell => ({
+      text: value(item),
+      style: style?.(item) ?? null,
+    })),
   );
-  const line = (cells: readonly string[]): string =>
-    cells
-      .map((cell, at) => pad(cell, widths[at] ?? 0))
+  return alignedLines(call, [head, ...rows]);
+}
+
+export interface Cell {
+  readonly text: string;
+  readonly style?: Style | null;
+}
+
+/** Lines of rows whose cells stand below each other, without space at their ends. A column with nothing in it is left out. */
+export function alignedLines(
+  { terminal }: Pick<Call, "terminal">,
+  rows: readonly (readonly Cell[])[],
+): readonly string[] {
+  const paint = painter(terminal, "out");
+  const shown = rows.map((row) => row.map((cell) => ({ ...cell, text: safe(cell.text) })));
+  const count = Math.max(0, ...shown.map((row) => row.length));
+  const widths = Array.from({ length: count }, (_, at) =>
+    Math.max(...shown.map((row) => widthOf(row[at]?.text ?? ""))),
+  );
+  return shown.map((row) =>
+    row
+      .flatMap(({ text, style = null }, at) => {
+        const width = widths[at] ?? 0;
+        if (width === 0) return [];
+        return [pad(style === null || text === "" ? text : paint(style, text), width)];
+      })
       .join("  ")
-      .trimEnd();
-  const head = paint("bold", line(columns.map((column) => column.title)));
-  const body = rows.map((row, index) =>
-    line(
-      row.map((cell, at) => {
-        const item = items[index];
-        const style = item === undefined ? null : (columns[at]?.style?.(item) ?? null);
-        return style === null ? cell : paint(style, cell);
-      }),
-    ),
+      .trimEnd(),
   );
-  return [head, ...body];
 }

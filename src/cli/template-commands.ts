@@ -16,7 +16,7 @@ import { printGraph } from "./graph.ts";
 import { pause } from "./live.ts";
 import { heading, joined, oneLine, printData, printFacts, printList } from "./output.ts";
 import { tableLines, type Column } from "./table.ts";
-import { age, painter, safe } from "./text.ts";
+import { age, moment, painter, safe } from "./text.ts";
 import { sendCommand } from "./finish-command.ts";
 
 export async function lint(call: Call): Promise<number> {
@@ -179,7 +179,7 @@ function printTemplate(call: Call, template: TemplateView): void {
     ["tags", joined(template.tags)],
     ["repository", template.source.repository],
     ["commit", template.source.commit],
-    ["registered", template.createdAt],
+    ["registered", moment(template.createdAt)],
     ["lifetime", template.lifetime.default],
   ]);
   const parameters = Object.entries(template.parameters);

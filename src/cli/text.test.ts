@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 import { tableLines } from "./table.ts";
 import { fakeTerminal } from "./terminal.fixture.ts";
-import { age, cut, hasColour, pad, safe, shortTime, widthOf } from "./text.ts";
+import { age, cut, hasColour, moment, pad, safe, shortTime, widthOf } from "./text.ts";
 
 describe("text from elsewhere", () => {
   test("cannot steer the terminal", () => {
@@ -33,6 +33,8 @@ describe("times", () => {
     assert.equal(shortTime(200_000), "3m20s");
     assert.equal(shortTime(7_500_000), "2h5m");
     assert.equal(shortTime(10 * 86_400_000), "10d");
+    assert.equal(moment("2026-01-01T00:00:00.999Z"), "2026-01-01T00:00:00Z");
+    assert.equal(moment(null), "");
     assert.equal(age("1970-01-01T00:00:00Z", 5_000), "5s");
   });
 });

@@ -78,6 +78,11 @@ export function shortTime(durationMs: number): string {
     : `${Math.floor(minutes / 1440)}d`;
 }
 
+/** A time of the server for people: whole seconds. */
+export function moment(time: string | null): string {
+  return time === null ? "" : time.replace(/\.\d+(?=Z$)/u, "");
+}
+
 /** How long ago a time of the server was. */
 export function age(time: string | null, nowMs: number): string {
   return time === null
