@@ -17,6 +17,7 @@ describe(`a server killed at random moments (CRASH_SEED=${seed})`, () => {
   test(`while it makes ${resources} groups by commands loses nothing and does nothing twice`, async () => {
     const random = seeded(seed);
     const lives: string[] = [];
+    let missed = 0;
     for (let left = commands.kills; left > 0;) {
       const site = await CrashSite.open({ groups: resources, width: 40 });
       try {
@@ -25,21 +26,22 @@ describe(`a server killed at random moments (CRASH_SEED=${seed})`, () => {
         lives.push(`${killed.killed}`);
         table.put("commands", "kills of each run", { complaints, words: lives.join(" ") });
         assert.deepEqual(complaints, [], `seed ${seed}, run ${lives.length}`);
-        assert.ok(killed.killed > 0, "the run ended before its server was killed");
         left -= killed.killed;
+        missed = missesInARow(missed, killed.killed);
       } finally {
         await site.close();
       }
     }
   });
 
-  const terraform = { kills: full ? 200 : 5, mostMs: 3_000 };
+  const terraform = { kills: full ? 200 : 5, mostMs: 1_500 };
   const title = `while Terraform makes ${resources} resources of one group keeps its state and lineage`;
   test(title, { skip: terraformSkip }, async () => {
     const random = seeded(seed + 1);
     const archive = await terraformTemplate(resources);
     const lives: string[] = [];
     let asked = 0;
+    let missed = 0;
     for (let left = terraform.kills; left > 0;) {
       const site = await CrashSite.open({ groups: 1, width: 1 }, { archive });
       try {
@@ -55,11 +57,18 @@ describe(`a server killed at random moments (CRASH_SEED=${seed})`, () => {
         const words = `${lives.join(" ")}; ${asked} wait with suspected-leak`;
         table.put("terraform", "kills of each run", { complaints, words });
         assert.deepEqual(complaints, [], `seed ${seed}, run ${lives.length}`);
-        assert.ok(killed.killed > 0, "the run ended before its server was killed");
         left -= killed.killed;
+        missed = missesInARow(missed, killed.killed);
       } finally {
         await site.close();
       }
     }
   });
 });
+
+/** A run on a quick machine may end before its kill comes; when that happens again and again, nothing is tested. */
+function missesInARow(before: number, kills: number): number {
+  const missed = kills > 0 ? 0 : before + 1;
+  assert.ok(missed < 10, "ten runs in a row ended before their server was killed");
+  return missed;
+}
