@@ -126,7 +126,7 @@ export interface StepRepository {
       readonly keys?: readonly string[];
     },
   ): Promise<readonly Step[]>;
-  /** For `run.retry`: failed, cancelled and waiting steps become `ready` (or `blocked` while they wait on others), attempts 0. */
+  /** For `run.retry`: failed, cancelled and waiting steps become `ready` (or `blocked` while they wait on others), attempts 0, times empty. */
   reopen(runId: string, now: string): Promise<readonly Step[]>;
   /** Opens steps that were inserted `blocked` with this phase and wait on nothing but the gate. */
   openGate(runId: string, phase: Step["phase"], now: string): Promise<number>;

@@ -279,12 +279,8 @@ export const stepCases: readonly ContractCase[] = [
         [stepAt(work, 3).id, "ready"],
       ]);
       assert.deepEqual(
-        reopened.map(({ attempts, failure, finishedAt }) => [attempts, failure, finishedAt]),
-        [
-          [0, null, null],
-          [0, null, null],
-          [0, null, null],
-        ],
+        reopened.map((step) => [step.attempts, step.failure, step.startedAt, step.finishedAt]),
+        Array.from({ length: 3 }, () => [0, null, null, null]),
       );
       const again = await claim({ store, clock });
       assert.deepEqual(ids(again), [stepAt(work, 1).id, stepAt(work, 3).id]);

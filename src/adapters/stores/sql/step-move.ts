@@ -76,6 +76,7 @@ export async function reopenSteps(
       attempts: 0,
       availableAt: null,
       worker: null,
+      startedAt: null,
       finishedAt: null,
       offered: 0,
     }))
