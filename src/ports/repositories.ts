@@ -48,8 +48,6 @@ export interface EnvironmentRepository {
   requiring(id: string): Promise<readonly Environment[]>;
   /** All requirements between living environments: [the one that requires, the required one]. */
   requirementEdges(): Promise<readonly (readonly [string, string])[]>;
-  /** Whether any living environment or kept record uses this template version. */
-  usesTemplate(templateId: string): Promise<boolean>;
 }
 
 export interface EnvironmentFilter {

@@ -149,20 +149,6 @@ export const environmentCases: readonly ContractCase[] = [
     },
   },
   {
-    title: "knows whether a living environment uses a template version",
-    async run({ store, clock }) {
-      const environment = anEnvironment(clock, using("tpl_1"));
-      await store.transact((tx) => tx.environments.insert(environment));
-      const uses = (id: string) => store.read((tx) => tx.environments.usesTemplate(id));
-      assert.deepEqual([await uses("tpl_1"), await uses("tpl_2")], [true, false]);
-      await store.transact((tx) => tx.environments.update(environment.id, using("tpl_2")));
-      assert.deepEqual([await uses("tpl_1"), await uses("tpl_2")], [false, true]);
-      const gone = { status: "destroyed" } as const;
-      await store.transact((tx) => tx.environments.update(environment.id, gone));
-      assert.equal(await uses("tpl_2"), false);
-    },
-  },
-  {
     title: "keeps templates whole, one for a name and version, and replaces only drafts",
     async run({ store, clock }) {
       const template = aTemplate(clock, { name: "shop", version: "1.0.0" });
@@ -233,11 +219,5 @@ function aTemplate(clock: FakeClock, of: Pick<Template, "name" | "version">): Te
     },
     files: [{ path: "template.yaml", digest: "d1", mode: 0o644, size: 3 }],
     createdAt: timestamp(clock),
-  };
-}
-
-function using(templateId: string) {
-  return {
-    desired: { templates: [{ templateId, name: "t", version: "1.0.0", parameters: {} }] },
   };
 }

@@ -12,10 +12,6 @@ const selectEnvironment = statement<Selectable<Tables["environment"]>>(
   `select * from "environment" where "id" = ?`,
 );
 const forgetRequirements = statement(`delete from "requirement" where "environmentId" = ?`);
-const forgetTemplates = statement(`delete from "environmentTemplate" where "environmentId" = ?`);
-const insertTemplate = statement(
-  `insert into "environmentTemplate" ("environmentId", "templateId") values (?, ?)`,
-);
 
 export function environments(session: Session): EnvironmentRepository {
   return {
@@ -82,7 +78,6 @@ export function environments(session: Session): EnvironmentRepository {
         .execute();
       return rows.map((row) => [row.environmentId, row.requiredId] as const);
     },
-    usesTemplate: (templateId) => usesTemplate(session, templateId),
   };
 }
 
@@ -106,7 +101,6 @@ async function insert(session: Session, environment: Environment): Promise<void>
       `There is a living environment with the name ${environment.name}; choose another name or destroy that one first.`,
     );
   }
-  await writeTemplates(session, environment.id, environment.desired);
   await writeRequirements(session, environment.id, environment.requires);
 }
 
@@ -143,18 +137,7 @@ async function update(
     requires: toJsonIfGiven(patch.requires),
   };
   await patchRow(session, "environment", { id, patch: row });
-  if (patch.desired !== undefined) await writeTemplates(session, id, patch.desired);
   if (patch.requires !== undefined) await writeRequirements(session, id, patch.requires);
-}
-
-async function writeTemplates(
-  session: Session,
-  environmentId: string,
-  desired: Environment["desired"],
-): Promise<void> {
-  await session.change(forgetTemplates, environmentId);
-  const used = new Set(desired.templates.map((template) => template.templateId));
-  for (const templateId of used) await session.change(insertTemplate, environmentId, templateId);
 }
 
 async function writeRequirements(
@@ -168,25 +151,6 @@ async function writeRequirements(
     .insertInto("requirement")
     .values([...new Set(requires)].map((requiredId) => ({ environmentId, requiredId })))
     .execute();
-}
-
-async function usesTemplate(session: Session, templateId: string): Promise<boolean> {
-  const living = await session.db
-    .selectFrom("environmentTemplate")
-    .innerJoin("environment", "environment.id", "environmentTemplate.environmentId")
-    .where("environmentTemplate.templateId", "=", templateId)
-    .where("environment.status", "<>", "destroyed")
-    .select("environment.id")
-    .limit(1)
-    .executeTakeFirst();
-  if (living !== undefined) return true;
-  const recorded = await session.db
-    .selectFrom("groupRecord")
-    .where("templateId", "=", templateId)
-    .select("templateId")
-    .limit(1)
-    .executeTakeFirst();
-  return recorded !== undefined;
 }
 
 function select(session: Session) {

@@ -30,7 +30,6 @@ export interface Tables {
       "tags" | "failure" | "desired" | "outputs" | "entrypoints" | "requires",
       "outdated" | "drifted" | "prospective"
     >;
-  readonly environmentTemplate: { readonly environmentId: string; readonly templateId: string };
   readonly requirement: { readonly environmentId: string; readonly requiredId: string };
   readonly command: Numbered & Row<Command, "data" | "failure">;
   readonly run: Numbered &

@@ -30,9 +30,6 @@ function templatesAndEnvironments({ identity, boolean, keyOrdered }: Ddl): reado
     `create index "environmentStatus" on "environment" ("status", "number")`,
     `create index "environmentDue" on "environment" ("plannedDestructionAt")
       where "status" <> 'destroyed' and "plannedDestructionAt" is not null`,
-    `create table "environmentTemplate" (
-      "environmentId" text not null, "templateId" text not null, primary key ("environmentId", "templateId"))${keyOrdered}`,
-    `create index "environmentTemplateBack" on "environmentTemplate" ("templateId", "environmentId")`,
     `create table "requirement" (
       "environmentId" text not null, "requiredId" text not null, primary key ("environmentId", "requiredId"))${keyOrdered}`,
     `create index "requirementBack" on "requirement" ("requiredId", "environmentId")`,
