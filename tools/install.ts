@@ -9,6 +9,7 @@ import {
   writeFileSync,
 } from "node:fs";
 import { delimiter, dirname, join } from "node:path";
+import { postgresPrograms } from "../test/support/postgres-programs.ts";
 import { builtOpenTofu, terraformConfigurationFile, toolsDirectory } from "./tools-directory.ts";
 
 /**
@@ -44,7 +45,8 @@ const registries = ["registry.terraform.io", "registry.opentofu.org"] as const;
 
 function main(asked: readonly string[]): number {
   const results = [
-    installBubblewrap(),
+    installPackage({ name: "bubblewrap", isThere: isOnPath("bwrap") }),
+    installPackage({ name: "postgresql", isThere: postgresPrograms() !== null }),
     ...providers.map((provider) => installProvider(provider)),
     installOpenTofu(asked.includes("opentofu")),
   ];
@@ -53,14 +55,15 @@ function main(asked: readonly string[]): number {
   return results.every(Boolean) ? 0 : 1;
 }
 
-function installBubblewrap(): boolean {
-  if (isOnPath("bwrap")) return report("bubblewrap", "is there");
+/** From the distribution. Services that a package brings are not started: tests start servers of their own. */
+function installPackage({ name, isThere }: { readonly name: string; readonly isThere: boolean }) {
+  if (isThere) return report(name, "is there");
   if (!isOnPath("apt-get") || process.getuid?.() !== 0) {
-    return report("bubblewrap", "is missing: install it as root with your package manager", false);
+    return report(name, "is missing: install it as root with your package manager", false);
   }
-  const done = run("apt-get", ["install", "-y", "--no-install-recommends", "bubblewrap"]);
+  const done = run("apt-get", ["install", "-y", "--no-install-recommends", name]);
   return report(
-    "bubblewrap",
+    name,
     done ? "installed" : "could not be installed: run apt-get update first",
     done,
   );
@@ -135,7 +138,9 @@ function isOnPath(program: string): boolean {
 }
 
 function run(program: string, args: readonly string[], cwd = process.cwd()): boolean {
-  const env = { ...process.env, CGO_ENABLED: "0", DEBIAN_FRONTEND: "noninteractive" };
+  // In runlevel 1 Debian's packages start no services.
+  const apt = { DEBIAN_FRONTEND: "noninteractive", RUNLEVEL: "1" };
+  const env = { ...process.env, CGO_ENABLED: "0", ...apt };
   return (
     spawnSync(program, args, { cwd, env, stdio: ["ignore", "inherit", "inherit"] }).status === 0
   );
