@@ -200,20 +200,25 @@ export interface ErrorDetail {
   readonly place?: string;
 }
 
+interface ErrorMore {
+  readonly details?: readonly ErrorDetail[];
+  readonly cause?: unknown;
+  readonly retryAfterMs?: number;
+}
+
 /** The one error type of the product. `cause` keeps a foreign error; it is logged, never shown. */
 export class GlasshouseError extends Error {
   readonly code: ErrorCode;
   readonly details: readonly ErrorDetail[];
+  /** When trying again may help, if that is known better than the default of the answer. */
+  readonly retryAfterMs: number | null;
 
-  constructor(
-    code: ErrorCode,
-    message: string,
-    more: { readonly details?: readonly ErrorDetail[]; readonly cause?: unknown } = {},
-  ) {
+  constructor(code: ErrorCode, message: string, more: ErrorMore = {}) {
     super(message, more.cause === undefined ? {} : { cause: more.cause });
     this.name = "GlasshouseError";
     this.code = code;
     this.details = more.details ?? [];
+    this.retryAfterMs = more.retryAfterMs ?? null;
   }
 
   get row(): ErrorRow {

@@ -23,7 +23,7 @@ export function sendProblem(
   if (known.code === "internal") {
     log.error("a request failed", { path: request.url, traceId: trace.id, cause: error });
   }
-  if (kind === "transient") void reply.header("retry-after", retryAfterSeconds);
+  if (kind === "transient") void reply.header("retry-after", retryAfterSeconds(known));
   const problem = problemOf(known.code, {
     message: known.message,
     details: known.details,
@@ -37,8 +37,10 @@ export function sendProblem(
     .send(JSON.stringify(problem));
 }
 
-/** Soon enough for people, seldom enough for a service that is down. */
-const retryAfterSeconds = 5;
+/** Unless the error knows better: soon enough for people, seldom enough for a service that is down. */
+function retryAfterSeconds({ retryAfterMs }: GlasshouseError): number {
+  return retryAfterMs === null ? 5 : Math.max(1, Math.ceil(retryAfterMs / 1000));
+}
 
 const foreignError = z.object({ code: z.string(), statusCode: z.number().optional() });
 
