@@ -264,6 +264,7 @@ describe("updating an environment", () => {
         return store.transact(fn);
       },
       watch: (topic, fn) => store.watch(topic, fn),
+      lease: (worker) => store.lease(worker),
       health: () => store.health(),
       close: () => store.close(),
     };

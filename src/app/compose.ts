@@ -45,7 +45,7 @@ export interface Composition {
   /** Removes what retention no longer keeps. */
   readonly prune: () => Promise<void>;
   /** What the engine needs beside what the server itself gives it. */
-  readonly engine: Omit<EngineDeps, "requestDestroy">;
+  readonly engine: Omit<EngineDeps, "requestDestroy" | "worker">;
 }
 
 const commandGraceMs = 60_000;

@@ -10,7 +10,7 @@ import { compose, type Composition } from "./compose.ts";
 import { listenAddress } from "./config-listen.ts";
 import { Housekeeping } from "./housekeeping.ts";
 import { health } from "./health.ts";
-import { serviceFacts } from "./service-facts.ts";
+import { programVersion, serviceFacts } from "./service-facts.ts";
 
 /** A server that takes requests and works. */
 export interface RunningServer {
@@ -27,7 +27,11 @@ export interface RunningServer {
 export async function startServer(config: Config, log: Log): Promise<RunningServer> {
   const address = listenAddress(config.listen);
   const parts = await compose(config, log);
-  const engine = new Engine({ ...parts.engine, requestDestroy: destroyOf(parts) });
+  const engine = new Engine({
+    ...parts.engine,
+    worker: { version: programVersion(), labels: [] },
+    requestDestroy: destroyOf(parts),
+  });
   const state: ServerState = { phase: "starting" };
   const http = createHttp(config, { parts, log, state });
   try {

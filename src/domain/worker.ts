@@ -11,21 +11,47 @@ export interface Worker {
   readonly status: WorkerStatus;
   /**
    * End of its lease on the store's clock; null where holding the store itself is the lease (one process a file). Nobody
-   * takes its steps before this time plus what their children may take to stop, unless it is proven dead.
+   * takes its steps before this time plus what their children may take to stop, unless they are proven dead.
    */
   readonly leaseEndsAt: string | null;
 }
 
-/** `draining`: takes no new steps and ends those it has. `gone`: it has said so, or is proven dead; its steps may be taken. */
+/** A worker as it makes itself known: it works, and its lease is the store's affair. */
+export type NewWorker = Omit<Worker, "status" | "leaseEndsAt">;
+
+/**
+ * `draining`: takes no new steps and ends those it has. `gone`: nothing of it runs any more, so its steps may be taken at
+ * once. What is gone stays gone: a process that finds itself so begins anew under another id.
+ */
 export type WorkerStatus = "working" | "draining" | "gone";
 
+/** Which process, beyond doubt, to others on the same machine: all members together, and nothing to anybody elsewhere. */
 export interface WorkerProcess {
   readonly host: string;
   readonly pid: number;
   /** Start time in clock ticks since boot, field 22 of /proc/<pid>/stat; empty where there is no /proc. */
   readonly startTime: string;
   readonly bootId: string;
+  /** Two containers of one machine share its boot id and see nothing of each other's processes. Empty where there is no /proc. */
+  readonly pidNamespace: string;
 }
 
 /** How long a lease lasts, how often it is renewed, and after how long without renewal its owner must stop writing. */
-export const leaseTimes = { durationMs: 30_000, renewEveryMs: 10_000, trustedMs: 20_000 } as const;
+export interface LeaseTimes {
+  readonly durationMs: number;
+  readonly renewEveryMs: number;
+  readonly trustedMs: number;
+}
+
+export const defaultLeaseMs = 30_000;
+
+/** Two renewals may fail before the owner stops writing, and a third of the time is left to it for noticing. */
+export function leaseTimes(durationMs: number): LeaseTimes {
+  return { durationMs, renewEveryMs: durationMs / 3, trustedMs: (durationMs * 2) / 3 };
+}
+
+/**
+ * Between the last moment at which a child of a lapsed lease may live by its warden's reckoning and the first at which its
+ * step is taken: for a kill to take effect and for what rounding and the rates of two clocks may differ by.
+ */
+export const takeoverMarginMs = 2_000;

@@ -68,18 +68,17 @@ export class Attempts {
     }
   }
 
-  /** Interrupts all and waits for them, at most `graceMs`. */
-  async stop(graceMs: number): Promise<void> {
+  /** Interrupts all and waits for them, at most `graceMs`. True when nothing runs any more. */
+  async stop(graceMs: number): Promise<boolean> {
     this.#stopping = true;
     const waiting = [...this.#active.values()];
     for (const active of waiting) active.stop();
-    const patience = Promise.withResolvers<void>();
-    const forget = this.#deps.clock.after(graceMs, patience.resolve);
-    await Promise.race([
-      Promise.allSettled(waiting.map((active) => active.done)),
-      patience.promise,
-    ]);
+    const patience = Promise.withResolvers<false>();
+    const forget = this.#deps.clock.after(graceMs, () => patience.resolve(false));
+    const ended = Promise.allSettled(waiting.map((active) => active.done));
+    const all = await Promise.race([ended.then(() => true), patience.promise]);
     forget();
+    return all;
   }
 
   async #claimIn(tx: Tx, limit: number): Promise<readonly Claimed[]> {

@@ -1,3 +1,4 @@
+import type { NewWorker } from "../domain/worker.ts";
 import type { BlobStore } from "../ports/blob.ts";
 import type { Checker } from "../ports/check.ts";
 import type { Clock } from "../ports/clock.ts";
@@ -16,6 +17,8 @@ export interface EngineDeps {
   readonly executors: ReadonlyMap<string, Executor>;
   readonly checkers: readonly Checker[];
   readonly processes: Processes;
+  /** What this worker says of itself. */
+  readonly worker: Pick<NewWorker, "version" | "labels">;
   readonly log: Log;
   readonly settings: EngineSettings;
   /** Asks for the destroy of an environment whose time has come; the same key twice is one command. */

@@ -1,6 +1,7 @@
 import { GlasshouseError } from "../domain/errors.ts";
 import type { Run } from "../domain/run.ts";
 import { timestamp } from "../ports/clock.ts";
+import type { WorkerLease } from "../ports/worker.ts";
 import { Attempts } from "./attempts.ts";
 import { requestCancels } from "./cancel.ts";
 import type { EngineDeps } from "./deps.ts";
@@ -42,6 +43,7 @@ export class Engine {
   /** How long blocked runs are left alone while the queue moves. */
   #patienceMs = leastPatienceMs;
   readonly #unwatch: (() => void)[] = [];
+  #lease: WorkerLease | null = null;
   #forgetTimer: (() => void) | null = null;
   #state: "new" | "started" | "stopping" = "new";
   #ticking: Promise<void> | null = null;
@@ -57,10 +59,19 @@ export class Engine {
 
   /** Takes over what an earlier process left in flight, then works. Resolves once that is known to be safe. */
   async start(): Promise<void> {
-    const { store, log, clock } = this.#deps;
-    const abandoned = await store.transact((tx) =>
-      tx.steps.abandon(this.#attempts.worker, timestamp(clock)),
-    );
+    const { store, log, clock, processes } = this.#deps;
+    const { worker } = this.#attempts;
+    this.#lease = await store.lease({
+      ...this.#deps.worker,
+      id: worker,
+      process: await processes.self(),
+      startedAt: timestamp(clock),
+    });
+    const abandoned = await store.transact(async (tx) => {
+      const taken = await tx.steps.abandon({ worker, now: timestamp(clock) });
+      await tx.workers.removeGone();
+      return taken;
+    });
     if (abandoned.length > 0)
       log.info("Steps of an earlier process are looked at before they go on", {
         steps: abandoned.length,
@@ -91,7 +102,8 @@ export class Engine {
     this.#forgetTimer?.();
     this.#forgetPass?.();
     await this.#ticking;
-    await this.#attempts.stop(this.#deps.settings.stopGraceMs);
+    const gone = await this.#attempts.stop(this.#deps.settings.stopGraceMs);
+    await this.#lease?.release({ gone });
   }
 
   /** One pass: cancels, starts, claims. Resolves when everything that could begin has begun. */

@@ -11,7 +11,9 @@ import type {
   StateRepository,
   TemplateRepository,
 } from "./repositories.ts";
+import type { NewWorker } from "../domain/worker.ts";
 import type { LogRepository, RunRepository, StepRepository } from "./work.ts";
+import type { WorkerLease, WorkerRepository } from "./worker.ts";
 
 /**
  * Everything that lasts, but for blobs. A state change, its event and its audit entry are written in one transaction.
@@ -31,13 +33,18 @@ export interface Store {
    * services and live events. Returns a function that ends it. `fn` must not throw.
    */
   watch(topic: Topic, fn: () => void): () => void;
+  /**
+   * Makes the worker known and keeps its lease until it is released; resolves once it holds. Before this it claims nothing.
+   * Where holding the store itself is the lease, every other worker is gone by that. Errors: `unavailable`, `storage-full`.
+   */
+  lease(worker: NewWorker): Promise<WorkerLease>;
   /** One cheap query, with its latency; for health and readiness. Never throws. */
   health(): Promise<StoreHealth>;
   /** Waits for what is under way, then closes. Transactions asked for later fail with `unavailable`. */
   close(): Promise<void>;
 }
 
-export type Topic = "journal" | "queue" | "steps" | "commands" | "logs";
+export type Topic = "journal" | "queue" | "steps" | "commands" | "logs" | "workers";
 
 export interface StoreHealth {
   readonly status: "up" | "read-only" | "down";
@@ -60,6 +67,7 @@ export interface Tx {
   readonly events: EventRepository;
   readonly logs: LogRepository;
   readonly audits: AuditRepository;
+  readonly workers: WorkerRepository;
 }
 
 /** The same repositories; their writes are refused by the connection. */

@@ -105,8 +105,14 @@ export interface StepRepository {
   ): Promise<void>;
   setChild(fence: Fence, child: ChildIdentity): Promise<void>;
   addNotes(fence: Fence, notes: readonly Json[]): Promise<void>;
-  /** Running steps whose owner is proven dead (on SQLite: every worker but this one) become `unknown`. Returns them as they are now. */
-  abandon(worker: string, now: string): Promise<readonly Step[]>;
+  /**
+   * Running steps of other workers that may be taken become `unknown`; returns them as they are now. A step may be taken
+   * when its owner is gone or not known; when the owner's lease, by the store's clock, ended longer ago than its child may
+   * take to stop and `takeoverMarginMs`; or when it is among the dead.
+   */
+  abandon(request: AbandonRequest): Promise<readonly Step[]>;
+  /** Running steps of this worker, with the child of each one's newest attempt. In order of insertion. */
+  ownedBy(worker: string): Promise<readonly OwnedStep[]>;
   /** Counts by status; costs one index scan of the run. */
   counts(runId: string): Promise<Readonly<Record<StepStatus, number>>>;
   /** True while any step of the run is ready, running or unknown. Cheap. */
@@ -140,6 +146,20 @@ export interface ClaimRequest {
   readonly limit: number;
   /** Free places by executor name (or phase `check`); names that are absent are unlimited. */
   readonly places: Readonly<Record<string, number>>;
+}
+
+export interface AbandonRequest {
+  /** Who asks: its own steps stay. */
+  readonly worker: string;
+  readonly now: string;
+  /** Claims whose owner and whose child, if there was one, were proven dead on this machine. */
+  readonly dead?: readonly OwnedStep[];
+}
+
+export interface OwnedStep {
+  readonly stepId: string;
+  readonly token: number;
+  readonly child: ChildIdentity | null;
 }
 
 export interface Claim {

@@ -4,6 +4,8 @@ import type { FakeClock } from "./fake-clock.ts";
 export interface OpenStore {
   readonly store: Store;
   readonly clock: FakeClock;
+  /** Lets the clock that the store counts leases on move, whichever that is. */
+  passTime(byMs: number): Promise<void>;
   /** Closes the store and removes what it left. */
   end(): Promise<void>;
 }
@@ -12,5 +14,5 @@ export interface OpenStore {
 export interface ContractCase {
   readonly title: string;
   readonly unsafeWithoutFence?: boolean;
-  run(open: Pick<OpenStore, "store" | "clock">): Promise<void>;
+  run(open: Omit<OpenStore, "end">): Promise<void>;
 }

@@ -192,7 +192,9 @@ export const claimCases: readonly ContractCase[] = [
       const lost = await claimOne({ store, clock }, { worker: "wrk_dead" });
       const own = await claimOne({ store, clock }, { worker: "wrk_new" });
       clock.advance(50);
-      const abandoned = await store.transact((tx) => tx.steps.abandon("wrk_new", timestamp(clock)));
+      const abandoned = await store.transact((tx) =>
+        tx.steps.abandon({ worker: "wrk_new", now: timestamp(clock) }),
+      );
       assert.deepEqual(
         abandoned.map(({ id, status }) => [id, status]),
         [[lost.step.id, "unknown"]],

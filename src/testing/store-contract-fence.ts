@@ -64,7 +64,7 @@ export const fenceCases: readonly ContractCase[] = [
     async run({ store, clock }) {
       await insertWork({ store, clock });
       const lost = fenceOf(await claimOne({ store, clock }, { worker: "wrk_old" }));
-      await store.transact((tx) => tx.steps.abandon("wrk_new", timestamp(clock)));
+      await store.transact((tx) => tx.steps.abandon({ worker: "wrk_new", now: timestamp(clock) }));
       const write = () => store.transact((tx) => tx.steps.end(lost, { ...succeeded, now }));
       await assert.rejects(write(), withCode("stale-token"));
       const taken = fenceOf(await claimOne({ store, clock }, { worker: "wrk_new" }));
@@ -109,7 +109,7 @@ export const fenceCases: readonly ContractCase[] = [
     async run({ store, clock }) {
       const work = await insertWork({ store, clock });
       const lost = fenceOf(await claimOne({ store, clock }, { worker: "wrk_old" }));
-      await store.transact((tx) => tx.steps.abandon("wrk_new", timestamp(clock)));
+      await store.transact((tx) => tx.steps.abandon({ worker: "wrk_new", now: timestamp(clock) }));
       await claimOne({ store, clock }, { worker: "wrk_new" });
       await store.transact((tx) => tx.steps.end(lost, { ...succeeded, now }));
       const step = await store.read((tx) => tx.steps.get(stepAt(work, 0).id));

@@ -8,6 +8,7 @@ import { journalCases } from "./store-contract-journal.ts";
 import { runCases } from "./store-contract-run.ts";
 import { stepCases } from "./store-contract-step.ts";
 import { transactionCases } from "./store-contract-transaction.ts";
+import { workerCases } from "./store-contract-worker.ts";
 
 /** What a store's tests stand on: an empty store of its own for every case. */
 export interface StoreHarness {
@@ -25,6 +26,7 @@ export function storeContract(name: string, harness: StoreHarness): void {
     steps: stepCases,
     claims: claimCases,
     fence: fenceCases,
+    workers: workerCases,
   };
   for (const [group, cases] of Object.entries(groups)) {
     void describe(`${name}: ${group}`, () => {

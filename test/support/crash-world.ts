@@ -17,6 +17,7 @@ export function bent(store: Store, bend: Bend): Store {
     transact: (fn) => store.transact((tx) => fn(bending(tx))),
     read: (fn) => store.read((tx) => fn(bending(tx))),
     watch: (topic, fn) => store.watch(topic, fn),
+    lease: (worker) => store.lease(worker),
     health: () => store.health(),
     close: () => store.close(),
   };
@@ -38,6 +39,7 @@ function repositoriesOf(tx: Tx): Tx {
     events: tx.events,
     logs: tx.logs,
     audits: tx.audits,
+    workers: tx.workers,
   };
 }
 

@@ -5,6 +5,7 @@ import { FileBlobs } from "../../src/adapters/blobs/files/index.ts";
 import { SystemClock } from "../../src/adapters/clock/system/index.ts";
 import { defaultKeyFile, openEmbeddedSecrets } from "../../src/adapters/secrets/embedded/index.ts";
 import { createSqliteStore } from "../../src/adapters/stores/sqlite/index.ts";
+import { localProcesses } from "../../src/clients/process/processes.ts";
 import { createLog } from "../../src/adapters/telemetry/pino/index.ts";
 import type { Desired, Environment } from "../../src/domain/environment.ts";
 import { defaultParallelism, isEnded, type Run, type RunKind } from "../../src/domain/run.ts";
@@ -97,7 +98,8 @@ async function openDeps(directory: string, options: WorldOptions): Promise<Engin
     blobs: await FileBlobs.open(join(directory, "blobs"), sealer),
     executors: new Map(options.executors.map((executor) => [executor.name, executor])),
     checkers: [],
-    processes: { awaitGone: async () => undefined },
+    processes: { ...localProcesses(), awaitGone: async () => undefined },
+    worker: { version: "0.0.0", labels: [] },
     log,
     settings: {
       ...engineDefaults,

@@ -1,4 +1,5 @@
-import { readFile, readdir } from "node:fs/promises";
+import { readFile, readdir, readlink } from "node:fs/promises";
+import { hostname } from "node:os";
 import { setTimeout as sleep } from "node:timers/promises";
 
 /**
@@ -23,6 +24,26 @@ export async function identify(
     return answers(pid) ? { pid, startTime: "", bootId: "", stopsWithinMs } : null;
   const [stat, bootId] = await Promise.all([readStat(pid), readBootId()]);
   return stat === null ? null : { pid, startTime: stat.startTime, bootId, stopsWithinMs };
+}
+
+/** A process that others on this machine may look for. Its members beside pid and start time say whether they can see it. */
+export interface MachineProcess {
+  readonly host: string;
+  readonly pid: number;
+  readonly startTime: string;
+  readonly bootId: string;
+  readonly pidNamespace: string;
+}
+
+export async function identifySelf(): Promise<MachineProcess> {
+  const self = { host: hostname(), pid: process.pid };
+  if (process.platform !== "linux") return { ...self, startTime: "", bootId: "", pidNamespace: "" };
+  const [stat, bootId, pidNamespace] = await Promise.all([
+    readStat(process.pid),
+    readBootId(),
+    readlink("/proc/self/ns/pid").catch(() => ""),
+  ]);
+  return { ...self, startTime: stat?.startTime ?? "", bootId, pidNamespace };
 }
 
 /**

@@ -1,10 +1,11 @@
 import { GlasshouseError } from "../../domain/errors.ts";
 import type { Processes } from "../../ports/processes.ts";
-import { awaitGone } from "./identity.ts";
+import { awaitGone, identifySelf } from "./identity.ts";
 
-/** Recovery's view of children that an earlier server of this machine started. */
+/** The processes of this machine, as recovery sees them. */
 export function localProcesses(): Processes {
   return {
+    self: identifySelf,
     awaitGone: async (identity, signal) => {
       if ((await awaitGone(identity, { kill: true, signal })) !== "alive") return;
       const where = `The process ${identity.pid} of an earlier server`;

@@ -1,5 +1,6 @@
 import type { Ddl } from "./migrations/ddl.ts";
 import { firstTables } from "./migrations/0001-first-tables.ts";
+import { workersTable } from "./migrations/0002-workers.ts";
 
 export interface Migration {
   readonly version: number;
@@ -10,4 +11,5 @@ export interface Migration {
 /** In order. A migration that has been released is never changed. They expand; what they replace goes in a later version. */
 export const migrations: readonly Migration[] = [
   { version: 1, name: "first tables", statements: firstTables },
+  { version: 2, name: "workers", statements: workersTable },
 ];

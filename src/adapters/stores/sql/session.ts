@@ -50,6 +50,8 @@ export interface Session {
   /** The commit of this transaction wakes those who watch the topic. */
   touch(topic: Topic): void;
   id(kind: IdKind): string;
+  /** The time by the clock that leases are counted on, the same for all who share the store. RFC 3339. */
+  time(): Promise<string>;
   /** Lets the event loop turn in the middle of long work. Call it between chunks of some milliseconds. */
   pause(): Promise<void>;
 }

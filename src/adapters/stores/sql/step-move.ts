@@ -1,11 +1,10 @@
-import { sql } from "kysely";
 import { isStepEnded } from "../../../domain/step.ts";
 import type { Step, StepPhase } from "../../../domain/step.ts";
 import type { StepRepository } from "../../../ports/work.ts";
 import { toJson } from "./json.ts";
 import type { Session } from "./session.ts";
 import { offerSteps } from "./step-offer.ts";
-import { indexedStatus, stepOf } from "./step-rows.ts";
+import { stepOf } from "./step-rows.ts";
 import type { StepRow } from "./step-rows.ts";
 
 /** As many keys as one statement takes without getting slow to prepare. */
@@ -114,37 +113,8 @@ export async function openGate(session: Session, runId: string, phase: StepPhase
   return Number(opened.numUpdatedRows);
 }
 
-export async function abandonSteps(
-  session: Session,
-  worker: string,
-  now: string,
-): Promise<readonly Step[]> {
-  const rows = await session.db
-    .updateTable("step")
-    .set({ status: "unknown", availableAt: null, offered: 0 })
-    // By way of the runs in flight: no index of running steps needs to be kept for this rare question.
-    .where("runId", "in", (inner) =>
-      inner.selectFrom("run").select("run.id").where("run.status", "in", ["running", "waiting"]),
-    )
-    .where("status", "=", "running")
-    .where(sql<boolean>`${sql.raw(indexedStatus)}`)
-    .where("worker", "<>", worker)
-    .returningAll()
-    .execute();
-  for (const row of rows) {
-    await session.db
-      .updateTable("attempt")
-      .set({ outcome: "unknown", finishedAt: now })
-      .where("stepId", "=", row.id)
-      .where("token", "=", row.token)
-      .execute();
-  }
-  for (const runId of new Set(rows.map((row) => row.runId))) await offerAgain(session, runId);
-  return inOrder(rows);
-}
-
 /** Steps that became ready or unknown may be claimed when their run is running. */
-async function offerAgain(session: Session, runId: string): Promise<void> {
+export async function offerAgain(session: Session, runId: string): Promise<void> {
   const run = await session.db
     .selectFrom("run")
     .select("status")

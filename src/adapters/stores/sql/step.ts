@@ -6,9 +6,10 @@ import { toJson } from "./json.ts";
 import { pageOf, readCursor } from "./paging.ts";
 import { statement } from "./session.ts";
 import type { Session } from "./session.ts";
+import { abandonSteps, ownedSteps } from "./step-abandon.ts";
 import { claimSteps } from "./step-claim.ts";
 import { insertSteps } from "./step-insert.ts";
-import { abandonSteps, moveSteps, openGate, reopenSteps } from "./step-move.ts";
+import { moveSteps, openGate, reopenSteps } from "./step-move.ts";
 import { attemptOf, indexedStatus, stepOf } from "./step-rows.ts";
 import type { StepRow } from "./step-rows.ts";
 import { addNotes, checkFence, endStep, parkStep, retryStep, setChild } from "./step-work.ts";
@@ -55,7 +56,8 @@ export function steps(session: Session): StepRepository {
     park: (fence, waiting) => parkStep(session, fence, waiting),
     setChild: (fence, child) => setChild(session, fence, child),
     addNotes: (fence, notes) => addNotes(session, fence, notes),
-    abandon: (worker, now) => abandonSteps(session, worker, now),
+    abandon: (request) => abandonSteps(session, request),
+    ownedBy: (worker) => ownedSteps(session, worker),
     counts: (runId) => counts(session, runId),
     async anyOpen(runId) {
       return (await session.one(anyWithStatus, runId)) !== undefined;

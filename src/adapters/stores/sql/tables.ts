@@ -9,6 +9,7 @@ import type { ObservedResource, Resource } from "../../../domain/resource.ts";
 import type { Run } from "../../../domain/run.ts";
 import type { Attempt, Step } from "../../../domain/step.ts";
 import type { Template } from "../../../domain/template.ts";
+import type { Worker } from "../../../domain/worker.ts";
 import type {
   AuditEntry,
   GroupPlace,
@@ -78,6 +79,7 @@ export interface Tables {
   };
   readonly log: LogLine & { readonly stepId: string };
   readonly audit: Numbered & Row<AuditEntry, "detail">;
+  readonly worker: Row<Worker, "labels" | "process">;
 }
 
 interface Numbered {

@@ -13,6 +13,7 @@ import type {
 } from "../../../ports/repositories.ts";
 import type { Tx } from "../../../ports/store.ts";
 import type { LogRepository, RunRepository, StepRepository } from "../../../ports/work.ts";
+import type { WorkerRepository } from "../../../ports/worker.ts";
 import { audits } from "./audit.ts";
 import { checks } from "./check.ts";
 import { commands } from "./command.ts";
@@ -28,6 +29,7 @@ import type { Session } from "./session.ts";
 import { states } from "./state.ts";
 import { steps } from "./step.ts";
 import { templates } from "./template.ts";
+import { workers } from "./worker.ts";
 
 /** The repositories of one transaction. Each is made when it is first asked for: most transactions use three of them. */
 export class SqlTx implements Tx {
@@ -46,6 +48,7 @@ export class SqlTx implements Tx {
   #events: EventRepository | undefined;
   #logs: LogRepository | undefined;
   #audits: AuditRepository | undefined;
+  #workers: WorkerRepository | undefined;
 
   constructor(session: Session) {
     this.#session = session;
@@ -105,5 +108,9 @@ export class SqlTx implements Tx {
 
   get audits(): AuditRepository {
     return (this.#audits ??= audits(this.#session));
+  }
+
+  get workers(): WorkerRepository {
+    return (this.#workers ??= workers(this.#session));
   }
 }

@@ -19,6 +19,9 @@ storeContract("SQLite", {
     return {
       store,
       clock,
+      async passTime(byMs) {
+        clock.advance(byMs);
+      },
       async end() {
         await store.close();
         await rm(directory, { recursive: true });

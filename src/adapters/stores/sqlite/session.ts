@@ -1,6 +1,7 @@
 import type { Kysely } from "kysely";
 import { GlasshouseError } from "../../../domain/errors.ts";
 import type { IdKind } from "../../../domain/id.ts";
+import { timestamp } from "../../../ports/clock.ts";
 import type { Clock } from "../../../ports/clock.ts";
 import type { Topic } from "../../../ports/store.ts";
 import type { Cell, Dialect, Session, Statement } from "../sql/session.ts";
@@ -11,7 +12,7 @@ export interface SessionDeps {
   readonly connection: Connection;
   readonly db: Kysely<Tables>;
   readonly dialect: Dialect;
-  readonly clock: Pick<Clock, "id">;
+  readonly clock: Pick<Clock, "id" | "now">;
 }
 
 /** One transaction on a connection that it shares with those before and after it. */
@@ -64,6 +65,10 @@ export class SqliteSession implements Session {
 
   id(kind: IdKind): string {
     return this.#deps.clock.id(kind);
+  }
+
+  async time(): Promise<string> {
+    return timestamp(this.#deps.clock);
   }
 
   async pause(): Promise<void> {

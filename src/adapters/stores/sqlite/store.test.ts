@@ -81,7 +81,7 @@ describe("migrations", () => {
       );
       copy.close();
       await assert.rejects(open({ directory }), (error) => {
-        assert.match(String(error), /schema 2, and this program knows schemas up to 1/u);
+        assert.match(String(error), /schema 3, and this program knows schemas up to 2/u);
         return withCode("conflict")(error);
       });
       // The refusal has freed the lock.

@@ -3,12 +3,15 @@ import { join } from "node:path";
 import { GlasshouseError } from "../../../domain/errors.ts";
 import { timestamp } from "../../../ports/clock.ts";
 import type { Clock } from "../../../ports/clock.ts";
+import type { NewWorker } from "../../../domain/worker.ts";
 import type { ReadTx, Store, StoreHealth, Topic, Tx } from "../../../ports/store.ts";
 import type { Log } from "../../../ports/telemetry.ts";
+import type { WorkerLease } from "../../../ports/worker.ts";
 import { pruneSome } from "../sql/prune.ts";
 import type { Retention } from "../sql/prune.ts";
 import type { Dialect } from "../sql/session.ts";
 import { SqlTx } from "../sql/tx.ts";
+import { takeAlone } from "../sql/worker.ts";
 import type { Migration } from "../sql/migrations.ts";
 import { Connection } from "./connection.ts";
 import { translate } from "./errors.ts";
@@ -147,6 +150,22 @@ export class SqliteStore implements Store {
     return this.#topics.watch(topic, fn);
   }
 
+  /** Holding the file is the lease: whoever held it before is gone, and this one holds until it lets go of the file. */
+  async lease(worker: NewWorker): Promise<WorkerLease> {
+    refuseInside("lease");
+    this.#refuseClosed();
+    this.#refuseDamaged();
+    await this.#writer.run((session) => takeAlone(session, worker));
+    let released: Promise<void> | null = null;
+    return {
+      holds: () => released === null,
+      isLost: () => false,
+      remainingMs: () => (released === null ? Number.POSITIVE_INFINITY : 0),
+      watch: () => () => undefined,
+      release: ({ gone }) => (released ??= gone ? this.#sayGone(worker.id) : Promise.resolve()),
+    };
+  }
+
   async health(): Promise<StoreHealth> {
     const before = performance.now();
     const latencyMs = (): number => performance.now() - before;
@@ -200,6 +219,15 @@ export class SqliteStore implements Store {
     this.#parts.reading.close();
     this.#parts.writing.close();
     this.#parts.lock.release();
+  }
+
+  /** For people who look: the next holder of the file knows it without this. */
+  async #sayGone(worker: string): Promise<void> {
+    try {
+      await this.transact((tx) => tx.workers.setStatus(worker, "gone"));
+    } catch (error) {
+      this.#parts.options.log.warn("A worker could not say that it is gone", { worker, error });
+    }
   }
 
   #turnReadOnly(damage: string | null): void {

@@ -10,7 +10,7 @@ export function within<T>(session: SqliteSession, fn: () => Promise<T>): Promise
 }
 
 /** Throws inside of an open transaction: it would wait for itself for ever, or read beside its own writes. */
-export function refuseInside(what: "transact" | "read"): void {
+export function refuseInside(what: "transact" | "read" | "lease"): void {
   if (current.getStore()?.open !== true) return;
   throw new GlasshouseError(
     "internal",
