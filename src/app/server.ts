@@ -1,6 +1,7 @@
 import type { FastifyInstance } from "fastify";
 import { createHttpServer } from "../api/http/server.ts";
 import type { Config } from "../contract/config.ts";
+import { sortedLabels } from "../domain/label.ts";
 import { Engine } from "../engine/engine.ts";
 import { timestamp } from "../ports/clock.ts";
 import type { Log } from "../ports/telemetry.ts";
@@ -29,7 +30,7 @@ export async function startServer(config: Config, log: Log): Promise<RunningServ
   const parts = await compose(config, log);
   const engine = new Engine({
     ...parts.engine,
-    worker: { version: programVersion(), labels: [] },
+    worker: { version: programVersion(), labels: sortedLabels(config.engine.labels) },
     requestDestroy: destroyOf(parts),
   });
   const state: ServerState = { phase: "starting" };

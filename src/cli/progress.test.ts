@@ -47,6 +47,7 @@ function stepOf(group: string): StepView {
     mark: "exact",
     waitingOn: 0,
     attempts: 1,
+    runsOn: [],
     changes: [],
     availableAt: null,
     createdAt: time,

@@ -1,5 +1,6 @@
 import { z } from "zod";
 import { durationPattern, parseDuration } from "../lib/duration.ts";
+import { workerLabels } from "./template-parts.ts";
 
 /**
  * The configuration of the server: the one source of its file, variables, flags and documentation. A key such as
@@ -63,6 +64,8 @@ const listen = z
     error: "must have a port of at most 65535",
   })
   .meta({ description: "Address to serve on, host:port; port 0 takes a free one" });
+
+const distinct = (list: readonly string[]): boolean => new Set(list).size === list.length;
 
 export const configSchema = z.strictObject({
   listen: listen.default("127.0.0.1:8080"),
@@ -148,6 +151,13 @@ export const configSchema = z.strictObject({
     .prefault({}),
   engine: z
     .strictObject({
+      labels: workerLabels
+        .refine(distinct, { error: "must not name a label twice" })
+        .meta({
+          description:
+            "What this worker offers beyond the ordinary; steps that ask for labels (`runsOn`) run where all of them are offered",
+        })
+        .default([]),
       places: whole("Steps that are worked on at once", [1, 1_000]).default(20),
       placesByExecutor: z
         .record(z.string(), z.int({ error: "must be a whole number" }).min(1).max(1_000))

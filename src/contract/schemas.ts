@@ -13,6 +13,10 @@ export const time = z.iso
   .datetime()
   .meta({ description: "RFC 3339, UTC", examples: ["2026-01-31T12:00:00.000Z"] });
 
+export const runsOnView = z
+  .array(z.string())
+  .meta({ description: "Labels that its worker must offer", examples: [["eu", "gpu"]] });
+
 export const tagsView = z.record(z.string(), z.string());
 
 export const environmentId = z.string().meta({ examples: ["env_01kdmnp3x0c2vq8t5w7y9z0a1b"] });

@@ -5,6 +5,7 @@ import {
   expression,
   key,
   keyed,
+  runsOn,
   scalar,
   tagName,
   tags,
@@ -59,6 +60,9 @@ export const checkSchema = z
       within: duration
         .optional()
         .meta({ description: "The validating phase waits so long for it; 5m when left out" }),
+      runsOn: runsOn(
+        "Labels that the worker that looks must offer; when left out, a resource's check looks from where its group is made, others from anywhere",
+      ),
     },
     { error: "must be a map with http, tcp or command" },
   )
@@ -144,6 +148,9 @@ export const groupSchema = z
         .meta({
           description: "stop: what depends on it stops, the rest ends; abort: everything stops",
         }),
+      runsOn: runsOn(
+        "Labels that the worker that makes it must offer, all of them; any worker when left out",
+      ),
     },
     { error: "must be a map with an executor" },
   )
@@ -167,6 +174,7 @@ export const actionSchema = z
         )
         .meta({ description: "The program: a file of the template or a program of the machine" }),
       timeout: duration.optional().meta({ description: "Longest time of it; 10m when left out" }),
+      runsOn: runsOn("Labels that its worker must offer, all of them; any worker when left out"),
       permissions: z
         .array(z.string())
         .optional()

@@ -1,6 +1,7 @@
 import { z } from "zod";
 import { durationPattern } from "../lib/duration.ts";
 import { keyPattern, namePattern } from "../domain/id.ts";
+import { labelPattern, maximumLabels } from "../domain/label.ts";
 
 /** Schemas that several sections of template.yaml share. Texts in `error` are ends of a sentence: "… must be …". */
 
@@ -61,6 +62,20 @@ export function tagName(): z.ZodString {
     error: "must be letters, digits and . _ / -, at most 63 characters",
   });
 }
+
+/** Labels of workers, here and in the configuration. */
+export const workerLabels = z
+  .array(
+    z.string({ error: "must be text" }).regex(labelPattern, {
+      error:
+        "must be small letters, digits and . _ -, beginning with a letter or digit, at most 63 characters",
+    }),
+    { error: "must be a list of labels, such as [gpu, eu]" },
+  )
+  .max(maximumLabels, { error: `must have at most ${maximumLabels} labels` });
+
+export const runsOn = (meaning: string): z.ZodOptional<typeof workerLabels> =>
+  workerLabels.optional().meta({ description: meaning });
 
 export const keyed = <T extends z.ZodType>(value: T, error: string): z.ZodRecord<typeof key, T> =>
   z.record(key, value, { error });

@@ -16,6 +16,8 @@ export interface Check {
   readonly failures: number;
   /** The validating phase waits this long for it to pass. */
   readonly withinMs: number;
+  /** Labels that the worker that looks must offer. A resource's check without any looks from where its group is made. */
+  readonly runsOn?: readonly string[];
 }
 
 export interface CheckOutcome {

@@ -20,6 +20,8 @@ export interface PlannedStep {
   readonly retry: RetryPolicy;
   readonly timeoutMs: number;
   readonly onFailure: "stop" | "abort";
+  /** Labels that its worker must offer; absent when any may do it. Sorted. */
+  readonly runsOn?: readonly string[];
   readonly changes: readonly Change[];
   readonly input: Json;
 }

@@ -62,6 +62,28 @@ describe("planning an apply", () => {
     );
   });
 
+  test("hands a group's labels to its step, and applies it again when they change", () => {
+    const gpu = sampleGroup({ outputs: ["id"], runsOn: ["gpu"] });
+    const [made] = plan(sampleTemplate({ network: gpu }), []);
+    assert.deepEqual(made?.runsOn, ["gpu"]);
+    const before = applied("network", network);
+    assert.equal(before.fingerprint?.includes("runsOn"), false);
+    const [moved] = plan(sampleTemplate({ network: gpu }), [before]);
+    assert.deepEqual([moved?.mark, moved?.reason], ["exact", "it runs on other workers now"]);
+    const after = applied("network", gpu, { runsOn: ["gpu"] });
+    assert.equal(plan(sampleTemplate({ network: gpu }), [after])[0]?.mark, "unchanged");
+    const [back] = plan(sampleTemplate({ network }), [after]);
+    assert.deepEqual([back?.mark, back?.runsOn], ["exact", undefined]);
+  });
+
+  test("takes a group down where its record says that it was made", () => {
+    const record = applied("old", network, { runsOn: ["eu", "gpu"] });
+    assert.deepEqual(planDestroy([record])[0]?.runsOn, ["eu", "gpu"]);
+    const steps = plan(sampleTemplate({ network }), [record]);
+    const removal = steps.find(({ phase }) => phase === "destroy");
+    assert.deepEqual(removal?.runsOn, ["eu", "gpu"]);
+  });
+
   test("finds nothing to do when every fingerprint is the same", () => {
     const records = [
       applied("network", network, { outputs: { id: "n-1" } }),

@@ -2,6 +2,7 @@ import { canonicalJson } from "../lib/json.ts";
 import { asGlasshouseError, GlasshouseError } from "./errors.ts";
 import { evaluate, type Scope } from "./expression.ts";
 import { shortestCycle, topologicalOrder } from "./graph.ts";
+import { runsOnMember } from "./label.ts";
 import type { PlannedStep } from "./plan.ts";
 import { groupKey, type GroupRecord } from "./record.ts";
 import type { Group, TemplateBody } from "./template.ts";
@@ -117,6 +118,8 @@ export function settingsFingerprint(
       files,
       settings: plain,
       outputs: [...group.outputs],
+      // Left out where there are none, so that what was made before labels existed counts as unchanged.
+      ...runsOnMember(group.runsOn),
     }),
   );
 }
@@ -166,6 +169,8 @@ function judge({ name, group, record, changed, input, outputs }: Judged): Verdic
   const settings = settingsOf(name, group, { ...input.scope, groups: outputs });
   const fingerprint = settingsFingerprint(group, settings, input.fingerprints);
   if (fingerprint === record.fingerprint) return { mark: "unchanged", reason: "unchanged" };
+  if (canonicalJson(group.runsOn ?? []) !== canonicalJson(record.runsOn))
+    return { mark: "exact", reason: "it runs on other workers now" };
   return { mark: "exact", reason: "its settings or files changed" };
 }
 
@@ -202,6 +207,7 @@ function applyStep(
     retry: at.group.retry,
     timeoutMs: at.group.timeoutMs,
     onFailure: at.group.onFailure,
+    ...runsOnMember(at.group.runsOn),
     changes: [],
     input: null,
   };
@@ -224,6 +230,7 @@ function destroyStep(
     retry: { attempts: 3, backoffMs: 5_000 },
     timeoutMs: record.timeoutMs,
     onFailure: "stop",
+    ...runsOnMember(record.runsOn),
     changes: [],
     input: null,
   };

@@ -26,6 +26,8 @@ export interface GroupRecord {
   readonly memory: Json;
   readonly drift: DriftStatus;
   readonly timeoutMs: number;
+  /** Labels that the worker must offer that looks at it or takes it down: those of the one that made it had to. */
+  readonly runsOn: readonly string[];
   readonly appliedAt: string;
 }
 

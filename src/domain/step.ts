@@ -28,6 +28,8 @@ export interface Step {
   readonly retry: RetryPolicy;
   readonly timeoutMs: number;
   readonly onFailure: "stop" | "abort";
+  /** Labels that its worker must offer, all of them. Sorted. */
+  readonly runsOn: readonly string[];
   /** Not to be claimed before this time: backoff of a retry, next look of a check. */
   readonly availableAt: string | null;
   readonly mark: PlanMark;

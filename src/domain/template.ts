@@ -110,6 +110,8 @@ export interface Group {
   readonly retry: RetryPolicy;
   readonly timeoutMs: number;
   readonly onFailure: "stop" | "abort";
+  /** Labels that its worker must offer, all of them; any worker may do it when there are none. Sorted. */
+  readonly runsOn?: readonly string[];
 }
 
 export interface RetryPolicy {
@@ -139,6 +141,8 @@ export interface Action {
   readonly description: string;
   readonly app: { readonly name: string; readonly command: readonly Json[] };
   readonly timeoutMs: number;
+  /** As a group's. */
+  readonly runsOn?: readonly string[];
 }
 
 export interface Lifetime {

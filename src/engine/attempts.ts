@@ -88,6 +88,7 @@ export class Attempts {
       now,
       limit,
       places: this.#places(),
+      labels: this.#deps.worker.labels,
     });
     const claimed: Claimed[] = [];
     for (const claim of claims)

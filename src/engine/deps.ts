@@ -17,7 +17,7 @@ export interface EngineDeps {
   readonly executors: ReadonlyMap<string, Executor>;
   readonly checkers: readonly Checker[];
   readonly processes: Processes;
-  /** What this worker says of itself. */
+  /** What this worker says of itself. It takes only steps that ask for no other labels than these. */
   readonly worker: Pick<NewWorker, "version" | "labels">;
   readonly log: Log;
   readonly settings: EngineSettings;

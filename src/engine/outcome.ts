@@ -274,6 +274,7 @@ function frozen(
     upstreams: (group?.upstreams ?? []).map((upstream) => groupKey(step.template, upstream)),
     settings: inputs.settings,
     timeoutMs: step.timeoutMs,
+    runsOn: step.runsOn,
   };
 }
 

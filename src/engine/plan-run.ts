@@ -119,6 +119,7 @@ function planningSteps(
           ? "what would change is looked at"
           : "what would be made is looked at",
         timeoutMs: step.timeoutMs,
+        runsOn: step.runsOn,
       }),
     );
 }
@@ -139,6 +140,7 @@ function actionStep({ run, facts }: PlanningInput): PlannedStep {
     executor: "command",
     reason: action.description === "" ? "it was asked for" : action.description,
     timeoutMs: action.timeoutMs,
+    runsOn: action.runsOn,
     retry: { attempts: 1, backoffMs: 0 },
     input: { action: run.action },
   });

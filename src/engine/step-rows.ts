@@ -4,6 +4,7 @@ import type { Run } from "../domain/run.ts";
 import type { Step } from "../domain/step.ts";
 import type { Check } from "../domain/check.ts";
 import { GlasshouseError } from "../domain/errors.ts";
+import { runsOnMember, sortedLabels } from "../domain/label.ts";
 import type { TemplateBody } from "../domain/template.ts";
 import type { Json } from "../lib/json.ts";
 import type { EngineDeps } from "./deps.ts";
@@ -49,6 +50,7 @@ export function stepRows(
       retry: step.retry,
       timeoutMs: step.timeoutMs,
       onFailure: step.onFailure,
+      runsOn: sortedLabels(step.runsOn ?? []),
       availableAt: null,
       mark: step.mark,
       changes: step.changes,
@@ -64,12 +66,18 @@ export function stepRows(
 /** The checks of the environment and of its resources, as steps behind the gate: they open when all else is done. */
 export function checkSteps(body: TemplateBody): readonly PlannedStep[] {
   const own = Object.entries(body.checks).map(([key, check]) =>
-    checkStep({ template: body.name, key, check, group: null }),
+    checkStep({ template: body.name, key, check, group: null, runsOn: check.runsOn }),
   );
-  const ofResources = Object.entries(body.groups).flatMap(([group, { resources }]) =>
+  const ofResources = Object.entries(body.groups).flatMap(([group, { resources, runsOn }]) =>
     Object.entries(resources).flatMap(([resource, { checks }]) =>
       Object.entries(checks).map(([key, check]) =>
-        checkStep({ template: body.name, key: `${group}.${resource}.${key}`, check, group }),
+        checkStep({
+          template: body.name,
+          key: `${group}.${resource}.${key}`,
+          check,
+          group,
+          runsOn: check.runsOn ?? runsOn,
+        }),
       ),
     ),
   );
@@ -83,6 +91,7 @@ export function looseStep(
     readonly mark?: PlannedStep["mark"];
     readonly name?: string;
     readonly retry?: PlannedStep["retry"];
+    readonly runsOn?: readonly string[] | undefined;
   },
 ): PlannedStep {
   return {
@@ -97,6 +106,7 @@ export function looseStep(
     retry: of.retry ?? { attempts: 2, backoffMs: 2_000 },
     timeoutMs: of.timeoutMs,
     onFailure: "stop",
+    ...runsOnMember(of.runsOn),
     changes: [],
     input: of.input ?? null,
   };
@@ -107,11 +117,13 @@ function checkStep({
   key,
   check,
   group,
+  runsOn,
 }: {
   readonly template: string;
   readonly key: string;
   readonly check: Check;
   readonly group: string | null;
+  readonly runsOn: readonly string[] | undefined;
 }): PlannedStep {
   return {
     key: `check:${key}`,
@@ -126,6 +138,7 @@ function checkStep({
     retry: { attempts: 1, backoffMs: 0 },
     timeoutMs: check.withinMs,
     onFailure: "stop",
+    ...runsOnMember(runsOn),
     changes: [],
     input: { key },
   };

@@ -146,6 +146,8 @@ export interface ClaimRequest {
   readonly limit: number;
   /** Free places by executor name (or phase `check`); names that are absent are unlimited. */
   readonly places: Readonly<Record<string, number>>;
+  /** What the worker offers: a step that asks for any other label is left to others, and costs nothing here. */
+  readonly labels: readonly string[];
 }
 
 export interface AbandonRequest {

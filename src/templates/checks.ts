@@ -4,7 +4,7 @@ import type { ExpressionRules } from "../domain/expression-check.ts";
 import type { Json } from "../lib/json.ts";
 import { parseDuration } from "../lib/duration.ts";
 import type { CheckFile } from "../contract/template.ts";
-import { checkText, refuseExpression, scalarTypes } from "./context.ts";
+import { checkText, compileRunsOn, refuseExpression, scalarTypes } from "./context.ts";
 import type { Context, PlacedReference } from "./context.ts";
 import { checkProgram } from "./paths.ts";
 import type { Path } from "./problem.ts";
@@ -49,6 +49,8 @@ export function compileCheck(
     timeoutMs: durationOr(file.timeout, checkDefaults.timeoutMs),
     failures: file.failures ?? checkDefaults.failures,
     withinMs: durationOr(file.within, checkDefaults.withinMs),
+    // An empty list is kept: it says "from anywhere" where the group says otherwise.
+    ...(file.runsOn === undefined ? {} : { runsOn: compileRunsOn(context, file.runsOn, path) }),
   };
   refuseZero(context, check, path);
   return { check, references };

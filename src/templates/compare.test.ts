@@ -55,6 +55,16 @@ describe("compatibility of versions", () => {
     assert.deepEqual(compareTemplates(body, body), { breaking: [], notes: [] });
   });
 
+  test("labels that change are worth knowing", () => {
+    const moved = { ...body, groups: { a: { ...group, runsOn: ["eu", "gpu"] } } };
+    assert.deepEqual(compareTemplates(body, moved).notes, [
+      "the group a runs on workers that offer eu, gpu now: an update applies it again there",
+    ]);
+    assert.deepEqual(compareTemplates(moved, body).notes, [
+      "the group a runs on any worker now: an update applies it again there",
+    ]);
+  });
+
   test("a new required parameter, a removed output and a changed type are breaking", () => {
     const { default: _none, ...required } = parameter;
     const found = compareTemplates(body, {

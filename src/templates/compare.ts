@@ -176,6 +176,11 @@ function compareGroups(found: Findings, before: TemplateBody, after: TemplateBod
       found.notes.push(
         `the group ${name} moves from ${earlier.executor} to ${later.executor}: an update destroys what it made and makes it anew`,
       );
+    } else if (!same(earlier.runsOn ?? [], later.runsOn ?? [])) {
+      const labels = (later.runsOn ?? []).join(", ");
+      found.notes.push(
+        `the group ${name} runs on ${labels === "" ? "any worker" : `workers that offer ${labels}`} now: an update applies it again there`,
+      );
     }
   }
 }

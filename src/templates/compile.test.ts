@@ -147,6 +147,18 @@ describe("a good template", () => {
     });
   });
 
+  test("labels are sorted; a check keeps an empty list, which says anywhere", () => {
+    const labelled = shop
+      .replace("    outputs: [address]\n", "    outputs: [address]\n    runsOn: [gpu, eu]\n")
+      .replace('/" } }\noutputs', '/", runsOn: [] } }\noutputs')
+      .replace("restart: { app", "restart: { runsOn: [eu], app");
+    const { groups, actions } = compiled(labelled).body;
+    assert.deepEqual(groups["web"]?.runsOn, ["eu", "gpu"]);
+    assert.deepEqual(groups["web"].resources["server"]?.checks["home"]?.runsOn, []);
+    assert.deepEqual(actions["restart"]?.runsOn, ["eu"]);
+    assert.equal(groups["network"]?.runsOn, undefined);
+  });
+
   test("checks, entrypoints, requirements and actions come out in their final form", () => {
     assert.deepEqual(body.checks["shop"], {
       description: "",

@@ -7,6 +7,7 @@ import type {
   ExpressionType,
 } from "../domain/expression-check.ts";
 import type { Reference } from "../domain/expression.ts";
+import { sortedLabels } from "../domain/label.ts";
 import type { SettingsShape } from "../domain/settings.ts";
 import type { TemplateFile } from "../contract/template.ts";
 import type { Path, Problems } from "./problem.ts";
@@ -110,4 +111,23 @@ export function asJson(value: unknown): Json {
   if (Array.isArray(value)) return value.map((item: unknown) => asJson(item));
   if (typeof value !== "object") return null;
   return Object.fromEntries(Object.entries(value).map(([key, item]) => [key, asJson(item)]));
+}
+
+export function refuseRepeats(context: Context, names: readonly string[], path: Path): void {
+  const seen = new Set<string>();
+  for (const [index, name] of names.entries()) {
+    if (seen.has(name))
+      context.problems.add({ path: [...path, index] }, `${name} stands here twice: remove one`);
+    seen.add(name);
+  }
+}
+
+/** The labels that the thing at this path asks of its worker, in their one form. */
+export function compileRunsOn(
+  context: Context,
+  labels: readonly string[] | undefined,
+  path: Path,
+): readonly string[] {
+  refuseRepeats(context, labels ?? [], [...path, "runsOn"]);
+  return sortedLabels(labels ?? []);
 }

@@ -1,4 +1,5 @@
 import { nearest } from "../lib/nearest.ts";
+import { runsOnMember } from "../domain/label.ts";
 import { groupDefaults } from "../domain/template.ts";
 import type { Group } from "../domain/template.ts";
 import type { Json } from "../lib/json.ts";
@@ -6,7 +7,7 @@ import { isJsonObject } from "../lib/json.ts";
 import { laterExecutors } from "../contract/template.ts";
 import type { GroupFile } from "../contract/template.ts";
 import { durationOr } from "./checks.ts";
-import { asJson, refuseExpression } from "./context.ts";
+import { asJson, compileRunsOn, refuseExpression, refuseRepeats } from "./context.ts";
 import type { Context, ExecutorShape, PlacedReference } from "./context.ts";
 import type { Path, Spot } from "./problem.ts";
 import { compileResources } from "./resources.ts";
@@ -73,6 +74,7 @@ function plainParts(
     },
     timeoutMs,
     onFailure: file.onFailure ?? groupDefaults.onFailure,
+    ...runsOnMember(compileRunsOn(context, file.runsOn, path)),
   };
 }
 
@@ -183,15 +185,6 @@ function dependencyMistake(context: Context, name: string, upstream: string): st
   const near = nearest(upstream, Object.keys(groups));
   const hint = near === null ? "declare it under groups, or remove it" : `did you mean ${near}?`;
   return `there is no group ${upstream}: ${hint}`;
-}
-
-export function refuseRepeats(context: Context, names: readonly string[], path: Path): void {
-  const seen = new Set<string>();
-  for (const [index, name] of names.entries()) {
-    if (seen.has(name))
-      context.problems.add({ path: [...path, index] }, `${name} stands here twice: remove one`);
-    seen.add(name);
-  }
 }
 
 function sorted(names: Iterable<string>): readonly string[] {

@@ -72,6 +72,48 @@ cases("keys and types that the schema does not know are refused", [
     /not "30 minutes"/u,
   ],
   [
+    "labels that are no list",
+    `${head}${group}    runsOn: ¦gpu\n`,
+    /runsOn of web must be a list of labels/u,
+    /\[gpu, eu\]/u,
+  ],
+  [
+    "an empty label",
+    `${head}${group}    runsOn: [gpu, ¦""]\n`,
+    /must be small letters, digits and/u,
+    /beginning with a letter or digit/u,
+  ],
+  [
+    "a label with other characters",
+    `${head}${group}    runsOn: [¦"GPU 1"]\n`,
+    /must be small letters, digits and/u,
+    /at most 63 characters/u,
+  ],
+  [
+    "a label that is an expression",
+    `${head}${group}    runsOn: [¦"\${{ environment.name }}"]\n`,
+    /must be small letters/u,
+    /digits/u,
+  ],
+  [
+    "a label that stands there twice",
+    `${head}${group}    runsOn: [gpu, eu, ¦gpu]\n`,
+    /gpu stands here twice/u,
+    /remove one/u,
+  ],
+  [
+    "labels of a check that stand there twice",
+    `${head}${group}checks:\n  up: { tcp: "localhost:1", runsOn: [a, ¦a] }\n`,
+    /a stands here twice/u,
+    /remove one/u,
+  ],
+  [
+    "more labels than there may be",
+    `${head}${group}    runsOn: ¦[${Array.from({ length: 17 }, (_, index) => `l${index}`).join(", ")}]\n`,
+    /must have at most 16 labels/u,
+    /16/u,
+  ],
+  [
     "a bad onFailure",
     `${head}${group}    onFailure: ¦ignore\n`,
     /onFailure of web must be stop .* or abort/u,

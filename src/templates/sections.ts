@@ -1,13 +1,20 @@
 import { valid } from "semver";
 import type { Json } from "../lib/json.ts";
+import { runsOnMember } from "../domain/label.ts";
 import type { ReferenceKind } from "../domain/expression-syntax.ts";
 import { groupDefaults } from "../domain/template.ts";
 import type { Action, Entrypoint, Lifetime, Requirement } from "../domain/template.ts";
 import type { ActionFile, RequirementFile } from "../contract/template.ts";
 import { checkUrl, compileCheck, compileCommand, durationOr } from "./checks.ts";
-import { asJson, checkText, checkTree, refuseExpression } from "./context.ts";
+import {
+  asJson,
+  checkText,
+  checkTree,
+  compileRunsOn,
+  refuseExpression,
+  refuseRepeats,
+} from "./context.ts";
 import type { Context } from "./context.ts";
-import { refuseRepeats } from "./groups.ts";
 import type { Path } from "./problem.ts";
 
 /** Name, version and the sections that are known and come later. */
@@ -174,6 +181,7 @@ export function compileAction(context: Context, name: string, file: ActionFile):
     description: file.description ?? "",
     app: { name: file.app.name, command: file.app.command },
     timeoutMs,
+    ...runsOnMember(compileRunsOn(context, file.runsOn, path)),
   };
 }
 

@@ -59,6 +59,7 @@ export function sampleRecord(of: Partial<GroupRecord> & Pick<GroupRecord, "group
     memory: null,
     drift: "none",
     timeoutMs: 600_000,
+    runsOn: [],
     appliedAt: "2026-01-01T00:00:00.000Z",
     ...of,
   };

@@ -43,7 +43,7 @@ export const claimCases: readonly ContractCase[] = [
     title: "keeps a claim that is rolled back claimable",
     async run({ store, clock }) {
       const work = await insertWork({ store, clock });
-      const request = { worker: "wrk_1", now: timestamp(clock), limit: 1, places: {} };
+      const request = { worker: "wrk_1", now: timestamp(clock), limit: 1, places: {}, labels: [] };
       const failing = store.transact(async (tx) => {
         assert.equal((await tx.steps.claim(request)).length, 1);
         throw new Error("on purpose");
@@ -210,6 +210,53 @@ export const claimCases: readonly ContractCase[] = [
         ],
       );
       assert.equal((await store.read((tx) => tx.steps.get(own.step.id)))?.status, "running");
+    },
+  },
+  {
+    title: "leaves steps to those who offer all the labels that they ask for",
+    async run({ store, clock }) {
+      const work = await insertWork(
+        { store, clock },
+        {
+          steps: [{ runsOn: ["gpu"] }, {}, { runsOn: ["eu", "gpu"] }, { runsOn: ["eu"] }],
+          run: parallelism(100),
+        },
+      );
+      const at = (...indexes: number[]) => indexes.map((index) => stepAt(work, index).id);
+      const take = async (...labels: string[]) => ids(await claim({ store, clock }, { labels }));
+      assert.deepEqual(await take(), at(1));
+      assert.deepEqual(await take("us"), []);
+      assert.deepEqual(await take("gpu"), at(0));
+      assert.deepEqual((await take("gpu", "us", "eu")).toSorted(), at(2, 3).toSorted());
+    },
+  },
+  {
+    title: "takes past any number of steps that ask for labels, counting places over all labels",
+    async run({ store, clock }) {
+      const many = Array.from({ length: 120 }, () => ({ runsOn: ["gpu"] }));
+      await insertWork({ store, clock }, { steps: many, run: parallelism(200) });
+      const plain = await insertWork({ store, clock }, { steps: [{}, {}], run: parallelism(200) });
+      const own = plain.steps.map(({ id }) => id);
+      assert.deepEqual(ids(await claim({ store, clock })), own);
+      const eu = { executor: "command", runsOn: ["eu"] };
+      await insertWork({ store, clock }, { steps: [eu, eu, eu], run: parallelism(200) });
+      const claims = await claim(
+        { store, clock },
+        { labels: ["eu", "gpu"], places: { command: 4 } },
+      );
+      const asked = claims.map(({ step }) => step.runsOn.join());
+      assert.deepEqual(asked.toSorted(), ["eu", "eu", "gpu", "gpu"]);
+    },
+  },
+  {
+    title: "keeps a step of unknown outcome for those who offer its labels",
+    async run({ store, clock }) {
+      const work = await insertWork({ store, clock }, { steps: [{ runsOn: ["gpu"] }] });
+      await claimOne({ store, clock }, { worker: "wrk_dead", labels: ["gpu"] });
+      await store.transact((tx) => tx.steps.abandon({ worker: "wrk_new", now: timestamp(clock) }));
+      assert.deepEqual(await claim({ store, clock }, { worker: "wrk_new" }), []);
+      const [again] = await claim({ store, clock }, { worker: "wrk_new", labels: ["gpu"] });
+      assert.deepEqual([again?.step.id, again?.settle], [stepAt(work, 0).id, true]);
     },
   },
   {

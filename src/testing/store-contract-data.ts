@@ -92,6 +92,7 @@ export function aStep(
     retry: { attempts: 3, backoffMs: 1_000 },
     timeoutMs: 60_000,
     onFailure: "stop",
+    runsOn: [],
     availableAt: null,
     mark: "exact",
     changes: [],
@@ -151,7 +152,14 @@ export function claim(
   { store, clock }: { readonly store: Store; readonly clock: FakeClock },
   over: Partial<ClaimRequest> = {},
 ): Promise<readonly Claim[]> {
-  const request = { worker: "wrk_1", now: timestamp(clock), limit: 100, places: {}, ...over };
+  const request = {
+    worker: "wrk_1",
+    now: timestamp(clock),
+    limit: 100,
+    places: {},
+    labels: [],
+    ...over,
+  };
   return store.transact((tx) => tx.steps.claim(request));
 }
 

@@ -188,6 +188,7 @@ function aRecord(clock: FakeClock, over: Partial<GroupRecord>): GroupRecord {
     memory: null,
     drift: "unknown",
     timeoutMs: 1_000,
+    runsOn: ["eu", "gpu"],
     appliedAt: timestamp(clock),
     ...over,
   };

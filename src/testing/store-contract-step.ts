@@ -32,7 +32,11 @@ export const stepCases: readonly ContractCase[] = [
         { store, clock },
         {
           steps: [
-            { changes: [{ address: "a", action: "create", after: { x: 1 } }], input: { key: "k" } },
+            {
+              changes: [{ address: "a", action: "create", after: { x: 1 } }],
+              input: { key: "k" },
+              runsOn: ["eu", "gpu"],
+            },
             { mark: "deferred", group: null, executor: null, phase: "barrier" },
             { phase: "check", status: "blocked" },
           ],

@@ -74,6 +74,7 @@ const planned = {
   reason: "new group",
   retry: { attempts: 3, backoffMs: 5_000 },
   timeoutMs: 60_000,
+  runsOn: [],
   onFailure: "stop",
   changes: [change],
   input: null,

@@ -82,6 +82,7 @@ function stepOf(step: Step): StepView {
     mark: step.mark,
     waitingOn: step.waitingOn,
     attempts: step.attempts,
+    runsOn: step.runsOn,
     changes: step.changes,
     availableAt: step.availableAt,
     createdAt: step.createdAt,

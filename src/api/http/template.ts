@@ -86,6 +86,7 @@ function templateOf(template: Template): TemplateView {
       name: action.app.name,
       command: action.app.command,
       timeout: formatDuration(action.timeoutMs),
+      runsOn: action.runsOn ?? [],
     })),
     lifetime: lifetimeOf(body),
     files: files.map(({ path, size, mode, digest }) => ({
@@ -113,6 +114,7 @@ function groupsOf(body: TemplateBody): TemplateView["groups"] {
     })),
     timeout: formatDuration(group.timeoutMs),
     onFailure: group.onFailure,
+    runsOn: group.runsOn ?? [],
   }));
 }
 

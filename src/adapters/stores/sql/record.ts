@@ -19,13 +19,13 @@ const selectRecord = statement<RecordRow>(
 );
 const putRecord = statement(
   `insert into "groupRecord" ("environmentId", "template", "group", "templateId", "executor", "behaviour", "status",
-     "upstreams", "settings", "fingerprint", "outputs", "memory", "drift", "timeoutMs", "appliedAt")
-   values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+     "upstreams", "settings", "fingerprint", "outputs", "memory", "drift", "timeoutMs", "runsOn", "appliedAt")
+   values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
    on conflict ("environmentId", "template", "group") do update set "templateId" = excluded."templateId",
      "executor" = excluded."executor", "behaviour" = excluded."behaviour", "status" = excluded."status",
      "upstreams" = excluded."upstreams", "settings" = excluded."settings", "fingerprint" = excluded."fingerprint",
      "outputs" = excluded."outputs", "memory" = excluded."memory", "drift" = excluded."drift",
-     "timeoutMs" = excluded."timeoutMs", "appliedAt" = excluded."appliedAt"`,
+     "timeoutMs" = excluded."timeoutMs", "runsOn" = excluded."runsOn", "appliedAt" = excluded."appliedAt"`,
 );
 
 export function records(session: Session): RecordRepository {
@@ -73,6 +73,7 @@ export function records(session: Session): RecordRepository {
         toJson(record.memory),
         record.drift,
         record.timeoutMs,
+        toJson(record.runsOn),
         record.appliedAt,
       );
     },
@@ -98,5 +99,6 @@ function recordOf(row: RecordRow): GroupRecord {
     settings: fromJson(row.settings),
     outputs: fromJson(row.outputs),
     memory: fromJson(row.memory),
+    runsOn: fromJson(row.runsOn),
   };
 }

@@ -1,10 +1,11 @@
+import { offersAll } from "../../../domain/label.ts";
 import type { StepStatus } from "../../../domain/step.ts";
 import type { Claim, ClaimRequest } from "../../../ports/work.ts";
 import { toJson } from "./json.ts";
 import { statement } from "./session.ts";
 import type { Session } from "./session.ts";
 import { offerDueSteps } from "./step-offer.ts";
-import { indexedStatus, stepOf } from "./step-rows.ts";
+import { indexedStatus, partsOfLane, stepOf } from "./step-rows.ts";
 import type { StepRow } from "./step-rows.ts";
 
 interface Candidate {
@@ -72,8 +73,9 @@ export async function claimSteps(
   };
   const lanes =
     known === null ? await lanesWithWork(session) : [...new Set(known.map((step) => step.lane))];
-  await goRound(round, lanes, { select: nextUnknown, settle: true, turn: "unknown" });
-  await goRound(round, lanes, { select: nextOffered, settle: false, turn: "ready" });
+  const own = lanes.filter((lane) => offersAll(request.labels, partsOfLane(lane).runsOn));
+  await goRound(round, own, { select: nextUnknown, settle: true, turn: "unknown" });
+  await goRound(round, own, { select: nextOffered, settle: false, turn: "ready" });
   return round.claims;
 }
 
@@ -100,7 +102,7 @@ async function goRound(round: Round, lanes: readonly string[], pick: Pick): Prom
   while (open.size > 0) {
     for (const lane of open) {
       if (round.claims.length >= round.request.limit) return;
-      const room = round.places.get(lane) ?? Number.POSITIVE_INFINITY;
+      const room = round.places.get(partsOfLane(lane).place) ?? Number.POSITIVE_INFINITY;
       if (room <= 0 || !(await claimInLane(round, lane, pick))) open.delete(lane);
     }
   }
@@ -127,8 +129,9 @@ async function claimInLane(round: Round, lane: string, pick: Pick): Promise<bool
     if (free <= 0) continue;
     session.dialect.turns.set(turn, found.runId);
     round.free.set(found.runId, free - 1);
-    const room = places.get(lane);
-    if (room !== undefined) places.set(lane, room - 1);
+    const { place } = partsOfLane(lane);
+    const room = places.get(place);
+    if (room !== undefined) places.set(place, room - 1);
     await claimOne(round, found.id, pick.settle);
     return true;
   }

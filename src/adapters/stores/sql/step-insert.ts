@@ -10,8 +10,8 @@ const rowsAtOnce = 250;
 const insertStep = statement(
   `insert into "step" ("id", "runId", "environmentId", "key", "phase", "template", "group", "executor", "lane", "status",
      "offered", "reason", "failure", "waitingOn", "token", "worker", "attempts", "retry", "timeoutMs", "onFailure",
-     "availableAt", "mark", "changes", "input", "createdAt", "startedAt", "finishedAt")
-   values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
+     "runsOn", "availableAt", "mark", "changes", "input", "createdAt", "startedAt", "finishedAt")
+   values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
 );
 const insertEdge = statement(
   `insert into "stepEdge" ("runId", "upstreamId", "stepId") values (?, ?, ?) on conflict do nothing`,
@@ -74,6 +74,7 @@ async function insertOne(session: Session, step: Step, open: boolean): Promise<v
     row.retry,
     row.timeoutMs,
     row.onFailure,
+    row.runsOn,
     step.availableAt,
     row.mark,
     row.changes,

@@ -32,6 +32,7 @@ export function stepOf(row: StepRow): Step {
     retry: fromJson(row.retry),
     timeoutMs: row.timeoutMs,
     onFailure: row.onFailure,
+    runsOn: fromJson(row.runsOn),
     availableAt: row.availableAt,
     mark: row.mark,
     changes: fromJson(row.changes),
@@ -48,6 +49,7 @@ export function rowOf(step: Step): Omit<Insertable<Tables["step"]>, "number" | "
     lane: laneOf(step),
     failure: toJson(step.failure),
     retry: toJson(step.retry),
+    runsOn: toJson(step.runsOn),
     changes: toJson(step.changes),
     input: toJson(step.input),
   };
@@ -62,7 +64,17 @@ export function attemptOf(row: Selectable<Tables["attempt"]>): Attempt {
   };
 }
 
-/** What a step's place is counted by. */
-function laneOf(step: Pick<Step, "phase" | "executor">): string {
-  return step.phase === "check" ? "check" : (step.executor ?? "");
+/** What a step's place is counted by, then the labels that it asks for: neither holds a `+`. Labels come sorted. */
+function laneOf(step: Pick<Step, "phase" | "executor" | "runsOn">): string {
+  const place = step.phase === "check" ? "check" : (step.executor ?? "");
+  return [place, ...step.runsOn].join("+");
+}
+
+/** What the place of a lane's steps is counted by, and the labels that they ask for. */
+export function partsOfLane(lane: string): {
+  readonly place: string;
+  readonly runsOn: readonly string[];
+} {
+  const [place, ...runsOn] = lane.split("+");
+  return { place: place ?? "", runsOn };
 }

@@ -45,8 +45,8 @@ export interface Tables {
     };
   readonly environmentUse: { readonly runId: string; readonly environmentId: string };
   readonly step: Numbered &
-    Row<Step, "failure" | "retry" | "changes" | "input"> & {
-      /** What its place is counted by: the executor, or `check`. */
+    Row<Step, "failure" | "retry" | "runsOn" | "changes" | "input"> & {
+      /** What its place is counted by (the executor, or `check`), then the labels that it asks for, joined by `+`. */
       readonly lane: string;
       /** 1 while a worker may claim it: ready or unknown, due, of a running run. The index of claims holds only these. */
       readonly offered: number;
@@ -57,7 +57,10 @@ export interface Tables {
     readonly stepId: string;
   };
   readonly attempt: Row<Attempt, "failure" | "child" | "notes">;
-  readonly groupRecord: Row<GroupRecord, "upstreams" | "settings" | "outputs" | "memory">;
+  readonly groupRecord: Row<
+    GroupRecord,
+    "upstreams" | "settings" | "outputs" | "memory" | "runsOn"
+  >;
   readonly resource: Numbered &
     Row<Resource, "tags" | "links" | "checks" | "dependsOn" | "external">;
   readonly resourceEdge: {
