@@ -35,23 +35,3 @@ export interface WorkerProcess {
   /** Two containers of one machine share its boot id and see nothing of each other's processes. Empty where there is no /proc. */
   readonly pidNamespace: string;
 }
-
-/** How long a lease lasts, how often it is renewed, and after how long without renewal its owner must stop writing. */
-export interface LeaseTimes {
-  readonly durationMs: number;
-  readonly renewEveryMs: number;
-  readonly trustedMs: number;
-}
-
-export const defaultLeaseMs = 30_000;
-
-/** Two renewals may fail before the owner stops writing, and a third of the time is left to it for noticing. */
-export function leaseTimes(durationMs: number): LeaseTimes {
-  return { durationMs, renewEveryMs: durationMs / 3, trustedMs: (durationMs * 2) / 3 };
-}
-
-/**
- * Between the last moment at which a child of a lapsed lease may live by its warden's reckoning and the first at which its
- * step is taken: for a kill to take effect and for what rounding and the rates of two clocks may differ by.
- */
-export const takeoverMarginMs = 2_000;

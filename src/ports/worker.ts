@@ -41,6 +41,11 @@ export interface WorkerLease {
    * is the lease. Children must be interrupted by then.
    */
   remainingMs(): number;
+  /**
+   * How often the lease had ended, or may have, before it was renewed. While this stays the same and `remainingMs` is above
+   * 0, nobody can have taken a step of this worker.
+   */
+  lapses(): number;
   /** Calls `fn` after each renewal and whenever `holds` or `isLost` changes. Returns a function that ends it. */
   watch(fn: () => void): () => void;
   /**

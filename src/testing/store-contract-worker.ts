@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
-import { takeoverMarginMs, type NewWorker } from "../domain/worker.ts";
+import { takeoverMarginMs } from "../domain/lease.ts";
+import type { NewWorker } from "../domain/worker.ts";
 import { timestamp } from "../ports/clock.ts";
 import type { Store } from "../ports/store.ts";
 import type { ContractCase } from "./store-contract-case.ts";
@@ -188,7 +189,7 @@ export const workerCases: readonly ContractCase[] = [
       const lease = await store.lease(worker);
       await insertWork({ store, clock });
       const held = await claimOne({ store, clock }, { worker: worker.id });
-      assert.deepEqual([lease.holds(), lease.isLost()], [true, false]);
+      assert.deepEqual([lease.holds(), lease.isLost(), lease.lapses()], [true, false, 0]);
       assert.ok(lease.remainingMs() > 0);
       assert.deepEqual(await abandon({ store, clock }, "wrk_other"), []);
       await lease.release({ gone: true });

@@ -1,5 +1,5 @@
 import type { ChildIdentity, Step } from "../../../domain/step.ts";
-import { takeoverMarginMs } from "../../../domain/worker.ts";
+import { takeoverMarginMs } from "../../../domain/lease.ts";
 import type { AbandonRequest, OwnedStep } from "../../../ports/work.ts";
 import { fromJson } from "./json.ts";
 import type { JsonText } from "./json.ts";

@@ -161,6 +161,7 @@ export class SqliteStore implements Store {
       holds: () => released === null,
       isLost: () => false,
       remainingMs: () => (released === null ? Number.POSITIVE_INFINITY : 0),
+      lapses: () => 0,
       watch: () => () => undefined,
       release: ({ gone }) => (released ??= gone ? this.#sayGone(worker.id) : Promise.resolve()),
     };
