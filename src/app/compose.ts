@@ -51,10 +51,15 @@ export interface Composition {
 const commandGraceMs = 60_000;
 
 /**
- * Opens everything that lies in the data directory and joins it. Errors: those of the store (in use, newer, damaged), of the
+ * Opens everything that lies in the data directory and joins it; `isolating` is how children are held together here, when
+ * somebody has begun to find out. Errors: those of the store (in use, newer, damaged), of the
  * key files, and `invalid-configuration`.
  */
-export async function compose(config: Config, log: Log): Promise<Composition> {
+export async function compose(
+  config: Config,
+  log: Log,
+  isolating: Promise<Isolation> = detectIsolation(),
+): Promise<Composition> {
   const clock = new SystemClock();
   const crash = crashHooks(process.env);
   const sealer = await openKeys(config);
@@ -66,7 +71,7 @@ export async function compose(config: Config, log: Log): Promise<Composition> {
   });
   try {
     const blobs = await FileBlobs.open(join(config.data, "blobs"), sealer);
-    const isolation = await detectIsolation();
+    const isolation = await isolating;
     const { terraform, command } = await createExecutors(config, { isolation, log });
     const shared = { store, clock, sealer, blobs, log };
     const executors: readonly Executor[] = [terraform, command];

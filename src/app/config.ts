@@ -2,7 +2,8 @@ import { dirname, resolve } from "node:path";
 import type { z } from "zod";
 import { configSchema, type Config } from "../contract/config.ts";
 import { GlasshouseError, type ErrorDetail } from "../domain/errors.ts";
-import { readConfigFile, type ConfigFile } from "./config-file.ts";
+import { readConfigFile } from "./config-file.ts";
+import type { ConfigFile } from "./config-yaml.ts";
 import { configKeys, ignoredVariables, type ConfigKey } from "./config-keys.ts";
 import {
   valuesOfEnvironment,
@@ -90,7 +91,8 @@ function absolute(
 type Found = LoadedConfig["values"];
 
 function parse(found: Found, before: readonly ErrorDetail[]): Config {
-  const parsed = configSchema.safeParse(nested(found));
+  // Parsed once: a parser made for speed would cost more than it saves.
+  const parsed = configSchema.safeParse(nested(found), { jitless: true });
   const after = parsed.success ? [] : parsed.error.issues.map((issue) => detailOf(found, issue));
   const problems = [...before, ...after];
   if (parsed.success && problems.length === 0) return parsed.data;

@@ -7,6 +7,7 @@ import { timestamp } from "../ports/clock.ts";
 import type { Log } from "../ports/telemetry.ts";
 import { accept } from "../services/command.ts";
 import { apiServices } from "./api-services.ts";
+import type { Isolation } from "../clients/process/isolation.ts";
 import { compose, type Composition } from "./compose.ts";
 import { listenAddress } from "./config-listen.ts";
 import { Housekeeping } from "./housekeeping.ts";
@@ -25,9 +26,13 @@ export interface RunningServer {
  * Starts a server: opens the data directory, takes over what an earlier process left in flight, listens. Resolves when it
  * takes requests. Errors: those of the configuration, the store and the address; what was opened is closed again.
  */
-export async function startServer(config: Config, log: Log): Promise<RunningServer> {
+export async function startServer(
+  config: Config,
+  log: Log,
+  isolating?: Promise<Isolation>,
+): Promise<RunningServer> {
   const address = listenAddress(config.listen);
-  const parts = await compose(config, log);
+  const parts = await compose(config, log, isolating);
   const engine = new Engine({
     ...parts.engine,
     worker: { version: programVersion(), labels: sortedLabels(config.engine.labels) },

@@ -36,8 +36,8 @@ async function serve(call: Call): Promise<number> {
   const { listenAddress } = await import("../app/config-listen.ts");
   // Refused before anything is opened.
   listenAddress(config.listen);
-  const [{ startServer }, { serverLog }] = await Promise.all([
-    import("../app/server.ts"),
+  const [{ loadAndStart }, { serverLog }] = await Promise.all([
+    import("../app/start.ts"),
     import("../app/log.ts"),
   ]);
   const log = serverLog(config);
@@ -48,7 +48,7 @@ async function serve(call: Call): Promise<number> {
     if (times > 1) process.exit(130);
     asked.resolve();
   });
-  const server = await startServer(config, log);
+  const server = await loadAndStart(config, log);
   call.terminal.out(`Glasshouse is ready at ${server.url}\n`);
   await asked.promise;
   log.info("stopping; a second signal ends it at once");

@@ -9,7 +9,6 @@ import type { Tx } from "../ports/store.ts";
 import { bodyHmac, keptData } from "./command-body.ts";
 import type { Services } from "./deps.ts";
 import { Moved, type CommandRequest, type Effect, type Effected } from "./effect.ts";
-import { prepare } from "./prepare.ts";
 
 export type { CommandRequest } from "./effect.ts";
 
@@ -70,6 +69,8 @@ const mostPreparations = 8;
 
 async function takeIn(deps: Services, asked: Incoming): Promise<Command> {
   for (let preparations = 1; ; preparations += 1) {
+    // Loaded by the first command: checking templates and making plans is most of the program's code.
+    const { prepare } = await import("./prepare.ts");
     const effect = await prepare(deps, asked);
     try {
       return await deps.store.transact((tx) => commit(tx, deps, { ...asked, effect }));

@@ -1,14 +1,16 @@
 import { GlasshouseError } from "../../domain/errors.ts";
 import type { JsonObject } from "../../lib/json.ts";
 import { nearest } from "../../lib/nearest.ts";
-import { openApiDocument } from "../../contract/openapi.ts";
 import type { Api, Handlers } from "./api.ts";
 
 /** Documents that describe the service. Each is made once, when it is first asked for. */
 export function schemaHandlers(api: Api): Pick<Handlers, "getSchema" | "getOpenApi"> {
   const made = new Map<string, JsonObject>();
-  const once = (name: string, make: () => JsonObject): JsonObject => {
-    const document = made.get(name) ?? make();
+  const once = async (
+    name: string,
+    make: () => JsonObject | Promise<JsonObject>,
+  ): Promise<JsonObject> => {
+    const document = made.get(name) ?? (await make());
     made.set(name, document);
     return document;
   };
@@ -20,7 +22,10 @@ export function schemaHandlers(api: Api): Pick<Handlers, "getSchema" | "getOpenA
       if (make === undefined || name === params.file) throw unknownSchema(params.file, schemas);
       return once(`schema ${name}`, make);
     },
-    getOpenApi: async () => once("openapi", () => openApiDocument(version)),
+    getOpenApi: () =>
+      once("openapi", async () =>
+        (await import("../../contract/openapi.ts")).openApiDocument(version),
+      ),
   };
 }
 

@@ -1,5 +1,6 @@
 import { execFile } from "node:child_process";
-import { access, constants, realpath } from "node:fs/promises";
+import { accessSync, constants } from "node:fs";
+import { realpath } from "node:fs/promises";
 import { delimiter, dirname, join, sep } from "node:path";
 import { fileURLToPath } from "node:url";
 
@@ -28,22 +29,23 @@ export const wardenPath = fileURLToPath(new URL("warden.sh", import.meta.url));
 
 /**
  * Finds the strongest way that works on this machine by trying each, best first; two short processes. `among` limits the
- * choice (`none` is always possible). Call it once and hand the result on.
+ * choice (`none` is always possible). Call it once and hand the result on. The first process is started before it returns,
+ * so that a caller who then keeps the thread busy loses no time.
  */
 export async function detectIsolation(
   among: readonly IsolationKind[] = ["bwrap", "unshare"],
 ): Promise<Isolation> {
   const basic = {
-    sh: await find("sh"),
-    env: await find("env"),
-    sleep: await find("sleep"),
+    sh: find("sh"),
+    env: find("env"),
+    sleep: find("sleep"),
     wrapper: "",
   };
   const faults: string[] =
     process.platform === "linux" ? [] : [`on ${process.platform} there are no pid namespaces`];
   for (const kind of ["bwrap", "unshare"] as const) {
     if (process.platform !== "linux" || !among.includes(kind)) continue;
-    const wrapper = await find(kind);
+    const wrapper = find(kind);
     if (wrapper === kind) {
       faults.push(`${kind} is not installed`);
       continue;
@@ -78,8 +80,7 @@ export async function wrap(
   if (kind === "none" || (!pidNamespace && (kind === "unshare" || hide.length === 0)))
     return command;
   if (kind === "unshare") return [tools.wrapper, ...unshareFlags(), ...command];
-  const flags = ["--dev-bind", "/", "/"];
-  if (pidNamespace) flags.push("--unshare-pid", "--as-pid-1", "--proc", "/proc");
+  const flags = bwrapFlags(pidNamespace);
   const hidden = await existing(hide);
   const below = (path: string): boolean =>
     hidden.some((directory) => path.startsWith(directory + sep));
@@ -89,46 +90,50 @@ export async function wrap(
   return [tools.wrapper, ...flags, "--chdir", cwd, "--", ...command];
 }
 
+function bwrapFlags(pidNamespace: boolean): string[] {
+  const namespace = pidNamespace ? ["--unshare-pid", "--as-pid-1", "--proc", "/proc"] : [];
+  return ["--dev-bind", "/", "/", ...namespace];
+}
+
 function unshareFlags(): readonly string[] {
   const flags = ["--pid", "--fork", "--kill-child=KILL", "--mount-proc"];
   return process.geteuid?.() === 0 ? flags : ["--user", "--map-current-user", ...flags];
 }
 
 /** Null when a command runs as pid 1 and SIGINT can be reset; otherwise what went wrong. */
-async function tryOut(isolation: Isolation): Promise<string | null> {
-  const { sh, env } = isolation.tools;
+function tryOut({ kind, tools }: Isolation): Promise<string | null> {
+  const { sh, env, wrapper } = tools;
   const check = `[ $$ = 1 ] && exec ${env} --default-signal=INT,QUIT ${env} true`;
-  return await run(
-    await wrap(isolation, [sh, "-c", check], {
-      cwd: "/",
-      pidNamespace: true,
-      hide: [],
-      expose: [],
-    }),
-  );
+  const flags = kind === "bwrap" ? [...bwrapFlags(true), "--"] : unshareFlags();
+  return run([wrapper, ...flags, sh, "-c", check]);
 }
 
-async function run([program = "", ...rest]: readonly string[]): Promise<string | null> {
+function run([program = "", ...rest]: readonly string[]): Promise<string | null> {
   const { promise, resolve } = Promise.withResolvers<string | null>();
   execFile(program, rest, { timeout: 10_000, cwd: "/" }, (error, _stdout, stderr) => {
     resolve(error === null ? null : stderr.trim().split("\n")[0] || error.message);
   });
-  return await promise;
+  return promise;
 }
 
 /** The full path of a program on PATH or in the usual places; its bare name when it is nowhere. */
-async function find(name: string): Promise<string> {
+function find(name: string): string {
   const path = (process.env["PATH"] ?? "").split(delimiter);
   for (const directory of [...path, "/usr/bin", "/bin", "/usr/sbin", "/sbin"]) {
     if (!directory.startsWith("/")) continue;
     const candidate = join(directory, name);
-    const found = await access(candidate, constants.X_OK).then(
-      () => true,
-      () => false,
-    );
-    if (found) return candidate;
+    if (isProgram(candidate)) return candidate;
   }
   return name;
+}
+
+function isProgram(path: string): boolean {
+  try {
+    accessSync(path, constants.X_OK);
+    return true;
+  } catch {
+    return false;
+  }
 }
 
 async function existing(paths: readonly string[]): Promise<readonly string[]> {

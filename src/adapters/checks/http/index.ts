@@ -1,5 +1,4 @@
-import { Agent as HttpAgent, request as httpRequest, type IncomingMessage } from "node:http";
-import { Agent as HttpsAgent, request as httpsRequest } from "node:https";
+import type { IncomingMessage } from "node:http";
 import type { CheckOutcome } from "../../../domain/check.ts";
 import type { Checker, CheckTarget } from "../../../ports/check.ts";
 
@@ -56,12 +55,13 @@ interface Answer {
 
 async function get(url: URL, signal: AbortSignal): Promise<Answer> {
   const { promise, resolve, reject } = Promise.withResolvers<Answer>();
-  const secure = url.protocol === "https:";
+  // Importing `node:http` by name loads Node's whole fetch along: the first look does it, not the start of the server.
+  const { Agent, request: send } =
+    url.protocol === "https:" ? await import("node:https") : await import("node:http");
   // An agent of its own: Node's global ones may be told by the environment to use a proxy.
-  const agent = secure ? new HttpsAgent() : new HttpAgent();
+  const agent = new Agent();
   const headers = { "user-agent": "glasshouse-check", accept: "*/*", connection: "close" };
-  const options = { agent, headers, signal };
-  const request = secure ? httpsRequest(url, options) : httpRequest(url, options);
+  const request = send(url, { agent, headers, signal });
   request.once("response", (response) => {
     const answer = {
       status: response.statusCode ?? 0,

@@ -2,13 +2,10 @@ import type { Executor } from "../../../ports/executor.ts";
 import type { Log } from "../../../ports/telemetry.ts";
 import type { Grants } from "../../../clients/process/environment.ts";
 import type { Isolation } from "../../../clients/process/isolation.ts";
-import { applyGroup, destroyGroup } from "./apply.ts";
 import type { Means } from "./job.ts";
-import { observeGroup, planGroup } from "./look.ts";
 import type { Program } from "./program.ts";
 import { ProgramFinder } from "./program.ts";
 import { filesOf, settingsShape, validateSettings } from "./settings.ts";
-import { settleGroup } from "./settle.ts";
 
 export { checkGrants } from "./child-environment.ts";
 export type { Program } from "./program.ts";
@@ -35,7 +32,10 @@ export interface TerraformExecutor extends Executor {
   program(): Promise<Program>;
 }
 
-/** Groups made by Terraform or OpenTofu: a folder of the template as root module, its state sealed by the service. */
+/**
+ * Groups made by Terraform or OpenTofu: a folder of the template as root module, its state sealed by the service. What only
+ * a step needs is loaded by the first one, so that it does not slow the start of the server.
+ */
 export function createTerraformExecutor(host: TerraformHost): TerraformExecutor {
   const finder = new ProgramFinder(host.program, host.environment["PATH"] ?? "");
   const means: Means = { ...host, finder, expose: host.expose ?? [] };
@@ -45,11 +45,11 @@ export function createTerraformExecutor(host: TerraformHost): TerraformExecutor 
     settings: settingsShape,
     filesOf,
     validate: validateSettings,
-    plan: (ctx) => planGroup(ctx, means),
-    apply: (ctx) => applyGroup(ctx, means),
-    destroy: (ctx) => destroyGroup(ctx, means),
-    observe: (ctx) => observeGroup(ctx, means),
-    settle: (ctx) => settleGroup(ctx, means),
+    plan: async (ctx) => (await import("./look.ts")).planGroup(ctx, means),
+    apply: async (ctx) => (await import("./apply.ts")).applyGroup(ctx, means),
+    destroy: async (ctx) => (await import("./apply.ts")).destroyGroup(ctx, means),
+    observe: async (ctx) => (await import("./look.ts")).observeGroup(ctx, means),
+    settle: async (ctx) => (await import("./settle.ts")).settleGroup(ctx, means),
     program: () => finder.find(),
   };
 }

@@ -3,10 +3,8 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { GlasshouseError } from "../../../domain/errors.ts";
 import { sourceLimits, type GitSource } from "../../../ports/source.ts";
-import { fetchCommit } from "./fetch.ts";
 import { checkRequest } from "./request.ts";
-import { runGit, type GitOptions } from "./run.ts";
-import { readTree } from "./tree.ts";
+import type { GitOptions } from "./run.ts";
 
 export interface GitSourceOptions {
   /** Where fetched repositories lie for a moment; the system's directory for temporary files when absent. */
@@ -31,6 +29,7 @@ export function gitSource(options: GitSourceOptions): GitSource {
         env: options.env,
       };
       try {
+        const [{ runGit }, { fetchCommit }, { readTree }] = await loadGit();
         await runGit(git, ["init", "--bare", "--quiet", "--template=", "."], { limitBytes: 4096 });
         const commit = await fetchCommit(git, safe);
         return { files: await readTree(git, commit, safe.path), commit };
@@ -41,6 +40,11 @@ export function gitSource(options: GitSourceOptions): GitSource {
       }
     },
   };
+}
+
+/** Loaded by the first fetch, so that it does not slow the start of the server. */
+function loadGit() {
+  return Promise.all([import("./run.ts"), import("./fetch.ts"), import("./tree.ts")]);
 }
 
 function late(url: string, timeoutMs: number): GlasshouseError {
