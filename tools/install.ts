@@ -47,6 +47,8 @@ function main(asked: readonly string[]): number {
   const results = [
     installPackage({ name: "bubblewrap", isThere: isOnPath("bwrap") }),
     installPackage({ name: "postgresql", isThere: postgresPrograms() !== null }),
+    installPackage({ name: "rabbitmq-server", isThere: isOnPath("rabbitmq-server") }),
+    installPackage({ name: "python3-pika", isThere: succeeds("python3", ["-c", "import pika"]) }),
     ...providers.map((provider) => installProvider(provider)),
     installOpenTofu(asked.includes("opentofu")),
   ];
@@ -135,6 +137,10 @@ function isOnPath(program: string): boolean {
       return false;
     }
   });
+}
+
+function succeeds(program: string, args: readonly string[]): boolean {
+  return spawnSync(program, args, { stdio: "ignore" }).status === 0;
 }
 
 function run(program: string, args: readonly string[], cwd = process.cwd()): boolean {
