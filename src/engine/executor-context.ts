@@ -50,8 +50,7 @@ export async function stepContext(deps: EngineDeps, parts: ContextParts): Promis
   const { attempts, last, template } = await earlierOf(deps, parts);
   const mask = new Mask();
   const log = new StepLog(deps, {
-    stepId: step.id,
-    token: step.token,
+    fence,
     last,
     mask: (line) => mask.apply(line),
   });
@@ -94,7 +93,10 @@ export async function stepContext(deps: EngineDeps, parts: ContextParts): Promis
         name: `output/${groupKey(step.template, name)}/${output}`,
         plain,
       };
-      return deps.store.transact((tx) => sealIn(tx, deps, of));
+      return deps.store.transact(async (tx) => {
+        await tx.steps.fence(fence);
+        return sealIn(tx, deps, of);
+      });
     },
     log: (line) => log.write(line),
     progress: parts.progress,

@@ -1,5 +1,5 @@
 import { GlasshouseError } from "../domain/errors.ts";
-import type { LogLine } from "../ports/work.ts";
+import type { Fence, LogLine } from "../ports/work.ts";
 import { timestamp } from "../ports/clock.ts";
 import type { EngineDeps } from "./deps.ts";
 
@@ -13,10 +13,13 @@ const capCharacters = 8 * 1024 * 1024;
 
 type LogDeps = Pick<EngineDeps, "store" | "clock" | "log">;
 
-/** The log of one attempt: lines are masked, numbered, gathered and stored a few times a second. */
+/**
+ * The log of one attempt: lines are masked, numbered, gathered and stored a few times a second, under the claim's fence, as
+ * the lines of an owner that was taken for dead would take the numbers of its successor's.
+ */
 export class StepLog {
   readonly #deps: LogDeps;
-  readonly #step: { readonly id: string; readonly token: number };
+  readonly #fence: Fence;
   readonly #mask: (line: string) => string;
   #next: number;
   #characters = 0;
@@ -28,14 +31,13 @@ export class StepLog {
   constructor(
     deps: LogDeps,
     at: {
-      readonly stepId: string;
-      readonly token: number;
+      readonly fence: Fence;
       readonly last: number;
       readonly mask: (line: string) => string;
     },
   ) {
     this.#deps = deps;
-    this.#step = { id: at.stepId, token: at.token };
+    this.#fence = at.fence;
     this.#mask = at.mask;
     this.#next = at.last + 1;
   }
@@ -73,7 +75,7 @@ export class StepLog {
   #add(text: string): void {
     this.#waiting.push({
       number: this.#next,
-      token: this.#step.token,
+      token: this.#fence.token,
       time: timestamp(this.#deps.clock),
       text,
     });
@@ -91,14 +93,17 @@ export class StepLog {
     if (lines.length === 0) return;
     this.#waiting = [];
     try {
-      await this.#deps.store.transact((tx) => tx.logs.append(this.#step.id, lines));
+      await this.#deps.store.transact(async (tx) => {
+        await tx.steps.fence(this.#fence);
+        await tx.logs.append(this.#fence.stepId, lines);
+      });
     } catch (error) {
       if (error instanceof GlasshouseError && error.row.kind === "transient") {
         this.#hold(lines);
         return;
       }
       this.#deps.log.warn("Lines of a step's log could not be stored", {
-        stepId: this.#step.id,
+        stepId: this.#fence.stepId,
         lines: lines.length,
         error,
       });
