@@ -34,6 +34,11 @@ const suites: Readonly<Record<string, Suite>> = {
     isolation: "process",
     timeoutMs: 3_600_000,
   },
+  chaos: {
+    patterns: ["test/chaos/**/*.test.ts"],
+    isolation: "process",
+    timeoutMs: 7_200_000,
+  },
 };
 
 interface Outcome {

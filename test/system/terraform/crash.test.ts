@@ -12,7 +12,7 @@ import type { Engine } from "./engines.ts";
 import { engines } from "./engines.ts";
 import { emptyState, parseState } from "../../../src/adapters/executors/terraform/state-file.ts";
 
-/** The full number is for `npm run test:crash`. */
+/** The full number is for the long form of `npm run test:chaos`. */
 const rounds = process.env["CRASH_TESTS"] === "full" ? 50 : 1;
 
 for (const engine of engines) {
