@@ -15,6 +15,8 @@ export interface HousekeepingDeps {
   readonly prune: () => Promise<void>;
 }
 
+/** The start, and those who waited for it, come first. */
+const firstAfterMs = 1_000;
 const everyMs = 3_600_000;
 /** Sealed plans are named by steps only while they may be applied (a day); anything this young is left alone. */
 const youngestRemovedMs = 2 * 86_400_000;
@@ -30,8 +32,12 @@ export class Housekeeping {
     this.#deps = deps;
   }
 
-  /** Once now, in the background, then every hour. */
+  /** Once soon, in the background, then every hour. */
   start(): void {
+    this.#forget = this.#deps.clock.after(firstAfterMs, () => this.#pass());
+  }
+
+  #pass(): void {
     this.#running = this.clean()
       .catch((error: unknown) =>
         this.#deps.log.warn("Housekeeping could not finish; it is tried again in an hour", {
@@ -40,7 +46,7 @@ export class Housekeeping {
       )
       .finally(() => {
         this.#running = null;
-        if (!this.#stopped) this.#forget = this.#deps.clock.after(everyMs, () => this.start());
+        if (!this.#stopped) this.#forget = this.#deps.clock.after(everyMs, () => this.#pass());
       });
   }
 

@@ -3,6 +3,9 @@ import type { Config } from "../contract/config.ts";
 import type { Log } from "../ports/telemetry.ts";
 import type { RunningServer } from "./server.ts";
 
+/** So long after the start what the first command needs is loaded, before it comes. */
+const loadRestAfterMs = 1_000;
+
 /**
  * Starts a server as `startServer` does, and loads it first: what children can be fenced off with is tried out in processes
  * of their own meanwhile.
@@ -10,5 +13,11 @@ import type { RunningServer } from "./server.ts";
 export async function loadAndStart(config: Config, log: Log): Promise<RunningServer> {
   const isolating = detectIsolation();
   const { startServer } = await import("./server.ts");
-  return startServer(config, log, isolating);
+  const server = await startServer(config, log, isolating);
+  setTimeout(() => {
+    import("../services/prepare.ts").catch((error: unknown) =>
+      log.error("A part of the program cannot be loaded: commands will fail", { error }),
+    );
+  }, loadRestAfterMs).unref();
+  return server;
 }

@@ -11,6 +11,14 @@ import type { Tables } from "./tables.ts";
 const selectEnvironment = statement<Selectable<Tables["environment"]>>(
   `select * from "environment" where "id" = ?`,
 );
+const selectDue = statement<Selectable<Tables["environment"]>>(
+  `select * from "environment" where "status" <> 'destroyed' and "plannedDestructionAt" is not null
+     and "plannedDestructionAt" <= ? order by "plannedDestructionAt" limit ?`,
+);
+const selectNextDue = statement<{ readonly plannedDestructionAt: string }>(
+  `select "plannedDestructionAt" from "environment" where "status" <> 'destroyed' and "plannedDestructionAt" is not null
+     and "plannedDestructionAt" > ? order by "plannedDestructionAt" limit 1`,
+);
 const forgetRequirements = statement(`delete from "requirement" where "environmentId" = ?`);
 
 export function environments(session: Session): EnvironmentRepository {
@@ -34,25 +42,11 @@ export function environments(session: Session): EnvironmentRepository {
       });
     },
     async due(now, limit) {
-      const rows = await select(session)
-        .where("status", "<>", "destroyed")
-        .where("plannedDestructionAt", "is not", null)
-        .where("plannedDestructionAt", "<=", now)
-        .orderBy("plannedDestructionAt")
-        .limit(limit)
-        .execute();
+      const rows = await session.all(selectDue, now, limit);
       return rows.map((row) => environmentOf(row));
     },
     async nextDue(now) {
-      const row = await session.db
-        .selectFrom("environment")
-        .select("plannedDestructionAt")
-        .where("status", "<>", "destroyed")
-        .where("plannedDestructionAt", "is not", null)
-        .where("plannedDestructionAt", ">", now)
-        .orderBy("plannedDestructionAt")
-        .limit(1)
-        .executeTakeFirst();
+      const row = await session.one(selectNextDue, now);
       return row?.plannedDestructionAt ?? null;
     },
     async requiring(id) {

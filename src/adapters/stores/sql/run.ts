@@ -16,6 +16,19 @@ const addProgress = statement<Run["progress"]>(
 const releaseUses = statement(`delete from "environmentUse" where "runId" = ?`);
 const selectRun = statement<Selectable<Tables["run"]>>(`select * from "run" where "id" = ?`);
 
+// The engine asks these two in nearly every pass.
+const selectCancelling = statement<Selectable<Tables["run"]>>(
+  `select * from "run" where "status" in ('running', 'waiting') and "cancelRequestedAt" is not null order by "number"`,
+);
+const exclusive = exclusiveKinds.map((kind) => `'${kind}'`).join(", ");
+const selectStartable = statement<Selectable<Tables["run"]>>(
+  `select * from "run" where "status" = 'queued' and ("kind" not in (${exclusive}) or (
+     exists (select 1 from "environment" where "environment"."id" = "run"."environmentId" and "environment"."activeRun" is null)
+     and "number" = (select min("older"."number") from "run" as "older"
+       where "older"."environmentId" = "run"."environmentId" and "older"."status" = 'queued' and "older"."kind" in (${exclusive}))))
+   order by "number" limit ?`,
+);
+
 export function runs(session: Session): RunRepository {
   return {
     insert: (run) => insert(session, run),
@@ -55,7 +68,10 @@ export function runs(session: Session): RunRepository {
         .executeTakeFirst();
       return row?.count ?? 0;
     },
-    startable: (limit) => startable(session, limit),
+    async startable(limit) {
+      const rows = await session.all(selectStartable, limit);
+      return rows.map((row) => runOf(row));
+    },
     async inFlight() {
       const rows = await select(session)
         .where("status", "in", ["running", "waiting"])
@@ -64,11 +80,7 @@ export function runs(session: Session): RunRepository {
       return rows.map((row) => runOf(row));
     },
     async cancelling() {
-      const rows = await select(session)
-        .where("status", "in", ["running", "waiting"])
-        .where("cancelRequestedAt", "is not", null)
-        .orderBy("number")
-        .execute();
+      const rows = await session.all(selectCancelling);
       return rows.map((row) => runOf(row));
     },
     ...uses(session),
@@ -141,39 +153,6 @@ async function update(
   };
   await patchRow(session, "run", { id, patch: row });
   if (patch.status !== undefined) await offerSteps(session, id, patch.status === "running");
-}
-
-async function startable(session: Session, limit: number): Promise<readonly Run[]> {
-  const rows = await select(session)
-    .where("status", "=", "queued")
-    .where((eb) =>
-      eb.or([
-        eb("kind", "not in", exclusiveKinds),
-        eb.and([
-          eb.exists(
-            eb
-              .selectFrom("environment")
-              .select("environment.id")
-              .whereRef("environment.id", "=", "run.environmentId")
-              .where("environment.activeRun", "is", null),
-          ),
-          eb(
-            "number",
-            "=",
-            eb
-              .selectFrom("run as older")
-              .select(({ fn }) => fn.min("older.number").as("first"))
-              .whereRef("older.environmentId", "=", "run.environmentId")
-              .where("older.status", "=", "queued")
-              .where("older.kind", "in", exclusiveKinds),
-          ),
-        ]),
-      ]),
-    )
-    .orderBy("number")
-    .limit(limit)
-    .execute();
-  return rows.map((row) => runOf(row));
 }
 
 function select(session: Session) {

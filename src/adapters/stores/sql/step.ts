@@ -1,4 +1,3 @@
-import { sql } from "kysely";
 import type { Attempt, Step, StepStatus } from "../../../domain/step.ts";
 import type { Page, PageRequest } from "../../../ports/page.ts";
 import type { StepRepository } from "../../../ports/work.ts";
@@ -25,6 +24,10 @@ const anyWaiting = statement(
 );
 const countByStatus = statement<{ readonly status: StepStatus; readonly count: number }>(
   `select "status", count(*) as "count" from "step" where "runId" = ? group by "status"`,
+);
+const troubledAs = statement<StepRow>(
+  `select * from "step" where "runId" = ? and "status" = ? and ${indexedStatus}
+   order by "finishedAt", "number" limit ?`,
 );
 const nextDue = statement<{ readonly availableAt: string }>(
   `select "availableAt" from "step"
@@ -122,16 +125,7 @@ async function attempts(session: Session, stepId: string): Promise<readonly Atte
 async function troubled(session: Session, runId: string, limit: number): Promise<readonly Step[]> {
   const found: Step[] = [];
   for (const status of ["waiting", "failed"] as const) {
-    const rows = await session.db
-      .selectFrom("step")
-      .selectAll()
-      .where("runId", "=", runId)
-      .where("status", "=", status)
-      .where(sql<boolean>`${sql.raw(indexedStatus)}`)
-      .orderBy("finishedAt")
-      .orderBy("number")
-      .limit(limit - found.length)
-      .execute();
+    const rows = await session.all(troubledAs, runId, status, limit - found.length);
     found.push(...rows.map((row) => stepOf(row)));
   }
   return found;

@@ -64,10 +64,13 @@ describe("a process that is killed", () => {
         const child = start(directory, "write");
         const lines = createInterface(child.stdout);
         let count = 0;
+        const writes = Promise.withResolvers<void>();
         lines.on("line", (line) => {
-          if (line !== "open") count += 1;
+          if (line === "open") return;
+          count += 1;
+          writes.resolve();
         });
-        await once(lines, "line");
+        await writes.promise;
         await sleep((n * 7) % 40);
         await kill(child);
         promised += count;

@@ -1,6 +1,7 @@
 import type { ReadTx } from "../../../ports/store.ts";
 import { SqlTx } from "../sql/tx.ts";
 import { translate } from "./errors.ts";
+import { AskedEarly } from "./late-builder.ts";
 import { SqliteSession } from "./session.ts";
 import type { SessionDeps } from "./session.ts";
 import { within } from "./transaction-context.ts";
@@ -26,14 +27,25 @@ export class Reader {
 
   async read<T>(fn: (tx: ReadTx) => Promise<T>): Promise<T> {
     await this.#enter();
+    try {
+      return await this.#run(fn);
+    } catch (error) {
+      if (!(error instanceof AskedEarly)) throw translate(error);
+      await this.#deps.builder.load();
+      return await this.#run(fn);
+    } finally {
+      this.#leave();
+    }
+  }
+
+  async #run<T>(fn: (tx: ReadTx) => Promise<T>): Promise<T> {
     const session = new SqliteSession(this.#deps);
     try {
-      return await within(session, () => fn(new SqlTx(session)));
-    } catch (error) {
-      throw translate(error);
+      const value = await within(session, () => fn(new SqlTx(session)));
+      this.#deps.builder.refuseEarly();
+      return value;
     } finally {
       session.close();
-      this.#leave();
     }
   }
 

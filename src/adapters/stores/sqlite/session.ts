@@ -7,10 +7,11 @@ import type { Topic } from "../../../ports/store.ts";
 import type { Cell, Dialect, Session, Statement } from "../sql/session.ts";
 import type { Tables } from "../sql/tables.ts";
 import type { Connection } from "./connection.ts";
+import type { LateBuilder } from "./late-builder.ts";
 
 export interface SessionDeps {
   readonly connection: Connection;
-  readonly db: Kysely<Tables>;
+  readonly builder: LateBuilder;
   readonly dialect: Dialect;
   readonly clock: Pick<Clock, "id" | "now">;
 }
@@ -37,7 +38,7 @@ export class SqliteSession implements Session {
 
   get db(): Kysely<Tables> {
     this.#use();
-    return this.#deps.db;
+    return this.#deps.builder.of(this.#deps.connection);
   }
 
   get dialect(): Dialect {

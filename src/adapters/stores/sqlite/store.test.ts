@@ -59,6 +59,41 @@ describe("shared commits", () => {
   });
 });
 
+describe("the query builder", () => {
+  it("is loaded by the first that asks for it, which runs again from its begin and keeps its turn", async () => {
+    await withStore({}, async (store) => {
+      let begun = 0;
+      const first = store.transact(async (tx) => {
+        begun += 1;
+        await tx.environments.update("none", { reason: "kept statements are not held up" });
+        await tx.audits.append(entry(1));
+      });
+      const second = store.transact((tx) => tx.audits.append(entry(2)));
+      await Promise.all([first, second]);
+      assert.equal(begun, 2);
+      assert.deepEqual(await details(store), [2, 1], "newest first");
+    });
+  });
+
+  it("leaves nothing of a transaction that asked too early and caught the error", async () => {
+    await withStore({}, async (store) => {
+      const answers = await store.transact(async (tx) => {
+        const answer = await tx.audits.append(entry(1)).then(
+          () => "appended",
+          () => "not appended",
+        );
+        return [answer];
+      });
+      assert.deepEqual(answers, ["appended"]);
+      assert.deepEqual(await details(store), [1]);
+    });
+  });
+
+  it("is loaded by a read too", async () => {
+    await withStore({}, async (store) => assert.deepEqual(await details(store), []));
+  });
+});
+
 describe("migrations", () => {
   const newest = migrations.at(-1)?.version ?? 0;
   const newer = {
@@ -255,6 +290,11 @@ describe("the kind of file system", () => {
     assert.equal(mountType(mounts, "/data/with space/x"), "tmpfs");
   });
 });
+
+async function details(store: SqliteStore): Promise<readonly unknown[]> {
+  const page = await store.read((tx) => tx.audits.list({ limit: 100, cursor: null }));
+  return page.items.map(({ detail }) => detail);
+}
 
 function entry(n: number) {
   const plain = { time: "", actor: "a", action: "b", subject: "c", commandId: null };

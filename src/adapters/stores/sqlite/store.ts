@@ -16,7 +16,7 @@ import type { Migration } from "../sql/migrations.ts";
 import { Connection } from "./connection.ts";
 import { translate } from "./errors.ts";
 import { refuseNetworkFileSystem } from "./file-system.ts";
-import { queryBuilder } from "./kysely-dialect.ts";
+import { LateBuilder } from "./late-builder.ts";
 import { lockDirectory } from "./lock.ts";
 import type { DirectoryLock } from "./lock.ts";
 import { backUp, backUpBeforeMigration, examine } from "./maintenance.ts";
@@ -116,9 +116,10 @@ export class SqliteStore implements Store {
       turns: new Map(),
       unsafeWithoutFence: options.unsafeWithoutFence ?? false,
     };
+    const builder = new LateBuilder();
     this.#writer = new Writer({
       connection: writing,
-      db: queryBuilder(writing),
+      builder,
       dialect,
       clock: options.clock,
       limits: { ...sqliteDefaults, ...options.limits },
@@ -126,7 +127,7 @@ export class SqliteStore implements Store {
       onCommit: options.onCommit ?? (() => {}),
     });
     this.#reader = new Reader(
-      { connection: reading, db: queryBuilder(reading), dialect, clock: options.clock },
+      { connection: reading, builder, dialect, clock: options.clock },
       () => this.#writer.commits,
     );
     this.#examination = examine(parts.file, options.examineAfterMs ?? 1_000);

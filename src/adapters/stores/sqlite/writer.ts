@@ -2,6 +2,7 @@ import { AsyncLocalStorage } from "node:async_hooks";
 import { GlasshouseError } from "../../../domain/errors.ts";
 import type { Topic } from "../../../ports/store.ts";
 import { translate } from "./errors.ts";
+import { AskedEarly } from "./late-builder.ts";
 import { SqliteSession } from "./session.ts";
 import type { SessionDeps } from "./session.ts";
 import { within } from "./transaction-context.ts";
@@ -116,6 +117,7 @@ export class Writer {
     const single = this.#waiting.length === 1 || this.#waiting[0]?.alone === true;
     const most = single ? 1 : limits.transactions;
     const until = performance.now() + limits.openMs;
+    let isEarly = false;
     for (let n = 0; n < most && performance.now() < until; n += 1) {
       const [job] = this.#waiting;
       if (job === undefined || (job.alone && !single)) break;
@@ -125,29 +127,43 @@ export class Writer {
         this.#tryAgain(done, job);
         return 0;
       }
+      if (outcome === "early") {
+        // It keeps its turn: nobody behind it has run yet.
+        this.#waiting.unshift(job);
+        isEarly = true;
+        break;
+      }
       if (outcome !== "undone") done.push({ job, touched: outcome });
     }
     this.#commit(done);
+    if (isEarly) await this.#loadBuilder();
     return done.length;
   }
 
-  /** `undone`: it threw, and nothing of it is kept. */
-  async #runSingle(job: Job): Promise<ReadonlySet<Topic> | "undone"> {
+  async #loadBuilder(): Promise<void> {
+    try {
+      await this.#deps.builder.load();
+    } catch (error) {
+      this.#failAll(this.#waiting.splice(0, 1), error);
+    }
+  }
+
+  /** `undone`: it threw, and nothing of it is kept. `early`: the same, and it is to run again. */
+  async #runSingle(job: Job): Promise<ReadonlySet<Topic> | "undone" | "early"> {
     const session = new SqliteSession(this.#deps);
     try {
       await this.#limited(job, session);
       return session.touched;
     } catch (error) {
       this.#deps.connection.undo();
-      job.failed(translate(error));
-      return "undone";
+      return failedAs(job, error);
     } finally {
       session.close();
     }
   }
 
-  /** `undone`: it threw and is rolled back alone. `lost`: SQLite has rolled all of the commit back, as a full disk may. */
-  async #runInSavepoint(job: Job): Promise<ReadonlySet<Topic> | "undone" | "lost"> {
+  /** `undone` and `early`: rolled back alone. `lost`: SQLite has rolled all of the commit back, as a full disk may. */
+  async #runInSavepoint(job: Job): Promise<ReadonlySet<Topic> | "undone" | "early" | "lost"> {
     const { connection } = this.#deps;
     const session = new SqliteSession(this.#deps);
     try {
@@ -159,8 +175,7 @@ export class Writer {
       if (!connection.inTransaction) return "lost";
       connection.change("rollback to job", []);
       connection.change("release job", []);
-      job.failed(translate(error));
-      return "undone";
+      return failedAs(job, error);
     } finally {
       session.close();
     }
@@ -209,6 +224,7 @@ export class Writer {
     this.#watched = { session, seen: 0, end: () => reject(awaitsElsewhere(idleMs)) };
     try {
       await Promise.race([job.run(session), promise]);
+      this.#deps.builder.refuseEarly();
     } finally {
       this.#watched = null;
     }
@@ -230,6 +246,12 @@ export class Writer {
   close(): void {
     this.#unwatch();
   }
+}
+
+function failedAs(job: Job, error: unknown): "undone" | "early" {
+  if (error instanceof AskedEarly) return "early";
+  job.failed(translate(error));
+  return "undone";
 }
 
 function awaitsElsewhere(idleMs: number): GlasshouseError {
