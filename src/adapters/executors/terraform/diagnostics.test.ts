@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import type { GlasshouseError } from "../../../domain/errors.ts";
-import { asksForInit, errorFrom } from "./diagnostics.ts";
+import { asksForInit, errorFrom, leavesUnanswered } from "./diagnostics.ts";
 import type { Diagnostic } from "./events.ts";
 
 test("the message has what, why, where and on which object", () => {
@@ -83,3 +83,12 @@ function from(diagnostics: readonly Diagnostic[], text = ""): GlasshouseError {
 function redact(text: string): string {
   return text.replaceAll("hush", "(secret)");
 }
+
+test("a provider that died in the middle of a change has left it unanswered; one that died while reading has not", () => {
+  const died = (call: string): Diagnostic =>
+    problem("Plugin did not respond", {
+      detail: `The plugin encountered an error, and failed to respond to the plugin6.(*GRPCProvider).${call} call. The plugin logs may contain more details.`,
+    });
+  assert.equal(leavesUnanswered([problem("Bad thing"), died("ApplyResourceChange")]), true);
+  assert.equal(leavesUnanswered([died("ReadResource"), problem("Bad thing")]), false);
+});

@@ -49,6 +49,18 @@ export function asksForInit(diagnostics: readonly Diagnostic[]): boolean {
   );
 }
 
+/**
+ * A provider that died while it changed something (killed, out of memory, a panic): Terraform ends in order, and knows as
+ * little as anybody whether what it had asked for came to be. The diagnostics do not say of which object.
+ */
+export function leavesUnanswered(diagnostics: readonly Diagnostic[]): boolean {
+  return diagnostics.some(
+    ({ severity, detail }) =>
+      severity === "error" &&
+      /failed to respond to the .*ApplyResourceChange call/u.test(detail ?? ""),
+  );
+}
+
 const passing =
   /acquiring the state lock|connection (?:refused|reset|closed)|no such host|(?:i\/o|handshake|awaiting headers|dial|read|write|operation|connection|gateway|request)[ -]?time(?:d )?-?out|timeout while waiting|context deadline exceeded|temporary failure in name resolution|network is unreachable|no route to host|unexpected eof|broken pipe|too many requests|rate.?(?:limit|exceeded)|throttl|slow ?down|requestlimitexceeded|service ?unavailable|internal server error|bad gateway|temporarily unavailable|server is busy|try again later|(?:status(?: code)?|http(?:\/\d(?:\.\d)?)?|error)[ :=]+(?:429|5\d\d)|could not (?:connect|query provider registry|download)|failed to query available provider packages|failed to (?:request discovery document|download module|retrieve)/iu;
 

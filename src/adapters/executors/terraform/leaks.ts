@@ -10,7 +10,8 @@ import { currentInstances } from "./state-file.ts";
  *
  * - `base`: the last sealed state from before the events. An object that was there already is not what a later "create"
  *   made: with `create_before_destroy` old and new share the address.
- * - `clean`: the program ended by itself. Then what it began and did not complete, it dealt with.
+ * - `clean`: the program ended by itself, and its providers answered. Then what it began and did not complete, it dealt
+ *   with.
  */
 export function suspectedLeaks(facts: {
   readonly events: readonly HookEvent[];

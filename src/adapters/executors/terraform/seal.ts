@@ -2,6 +2,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { asGlasshouseError } from "../../../domain/errors.ts";
 import type { ExecutorContext } from "../../../ports/executor.ts";
 import type { Layout } from "./directory.ts";
+import { leavesUnanswered } from "./diagnostics.ts";
 import { cleanAfterApply, leftovers, readIfThere } from "./directory.ts";
 import type { EventJournal } from "./event-journal.ts";
 import type { Harvest } from "./harvest.ts";
@@ -49,9 +50,10 @@ export async function concludeState(
   // A program that was killed may have left half a state; then the last copy from while it ran stands.
   const states = [copy?.bytes ?? null, ...files].map((bytes) => bytes && parseState(bytes));
   const state = newest([run.before, ...states]) ?? run.before;
-  const { events } = run.journal;
+  const { events, diagnostics } = run.journal;
   const { before, exit } = run;
-  const leaks = suspectedLeaks({ events, base: before, state, clean: endedByItself(exit) });
+  const clean = endedByItself(exit) && !leavesUnanswered(diagnostics);
+  const leaks = suspectedLeaks({ events, base: before, state, clean });
   // After success every event has its completion, so the state alone tells; the word costs a commit of its own.
   await seal(ctx, state, { leaks, tell: exit.code !== 0 });
   await cleanAfterApply(layout);
