@@ -17,6 +17,8 @@ import { builtOpenTofu, terraformConfigurationFile, toolsDirectory } from "./too
  * so it may be run again at any time. Exit 1 names what could not be had; the rest is installed nevertheless.
  */
 interface Provider {
+  /** Whose it is in the registries. */
+  readonly owner: string;
   readonly name: string;
   readonly version: string;
   /** Version of the plugin protocol, as the file's name carries it. */
@@ -27,17 +29,21 @@ interface Provider {
 // The versions are those of the go.mod beside each; the mirror's folders must repeat them.
 const providers: readonly Provider[] = [
   {
+    owner: "hashicorp",
     name: "local",
     version: "1.4.0",
     protocol: "x4",
     module: "github.com/terraform-providers/terraform-provider-local",
   },
   {
+    owner: "hashicorp",
     name: "time",
     version: "0.14.2",
     protocol: "x5",
     module: "github.com/hashicorp/terraform-provider-time",
   },
+  // Our own, for tests of faults: its source is beside its go.mod. Raise the version with every change.
+  { owner: "glasshouse", name: "ledger", version: "1.0.0", protocol: "x6", module: "." },
 ];
 
 /** Terraform and OpenTofu look for the same provider under the names of their own registries. */
@@ -87,8 +93,8 @@ function installProvider(provider: Provider): boolean {
 }
 
 function providerFile(registry: string, provider: Provider): string {
-  const { name, version, protocol } = provider;
-  const folder = join(toolsDirectory(), "mirror", registry, "hashicorp", name, version, platform());
+  const { owner, name, version, protocol } = provider;
+  const folder = join(toolsDirectory(), "mirror", registry, owner, name, version, platform());
   return join(folder, `terraform-provider-${name}_v${version}_${protocol}`);
 }
 

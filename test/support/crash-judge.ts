@@ -14,7 +14,7 @@ interface Case {
   readonly at: {
     readonly directory: string;
     readonly data: string;
-    readonly serverPid: number;
+    readonly serverPids: readonly number[];
   };
   readonly site: { readonly ledger: Ledger; readonly subject: { readonly groups: number } };
 }
@@ -51,6 +51,7 @@ const eventSchema = z.object({
   sequence: z.int(),
   position: z.int(),
   stepid: z.string().optional(),
+  commandid: z.string().optional(),
 });
 const pageSchema = z.object({ items: z.array(eventSchema) });
 export type JournalEvent = z.output<typeof eventSchema>;
@@ -101,9 +102,13 @@ export async function leftOver(at: Case["at"]): Promise<readonly string[]> {
   }
 }
 
-async function processesOf({ directory, data, serverPid }: Case["at"]): Promise<readonly string[]> {
+async function processesOf({
+  directory,
+  data,
+  serverPids,
+}: Case["at"]): Promise<readonly string[]> {
   const pids = (await readdir("/proc")).filter((name) => /^\d+$/u.test(name));
-  const known = [String(serverPid), String(process.pid)];
+  const known = [...serverPids, process.pid].map(String);
   const found = await Promise.all(
     pids
       .filter((pid) => !known.includes(pid))

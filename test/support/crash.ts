@@ -84,7 +84,7 @@ export class CrashSite {
 
   /** All that is wrong now that the run has settled; empty when everything is as promised. */
   async complaints(server: TestServer, runId: string, wanted: Wanted): Promise<readonly string[]> {
-    const at = { directory: this.directory, data: this.data, serverPid: server.pid };
+    const at = { directory: this.directory, data: this.data, serverPids: [server.pid] };
     return complaintsAbout({ server, runId, wanted, at, site: this });
   }
 

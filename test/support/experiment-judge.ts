@@ -32,7 +32,7 @@ export const leftOverExperiment: Experiment = {
         child.kill();
         await ended;
       }
-      const found = await leftOver({ directory: path, data: path, serverPid: 0 });
+      const found = await leftOver({ directory: path, data: path, serverPids: [] });
       return found[0]?.replace(/\d+/u, "N") ?? null;
     } finally {
       child.kill();

@@ -14,6 +14,18 @@ export interface ServerOptions {
   readonly args?: readonly string[];
 }
 
+export interface Answer {
+  readonly status: number;
+  readonly headers: Headers;
+  readonly body: unknown;
+}
+
+export interface Sending {
+  readonly body?: unknown;
+  readonly headers?: Readonly<Record<string, string>>;
+  readonly limitMs?: number;
+}
+
 /** A real `glasshouse server` in a process of its own. */
 export class TestServer {
   readonly url: string;
@@ -80,21 +92,40 @@ export class TestServer {
     await this.ended;
   }
 
-  /** One request; throws with the problem's text when the status is 400 or more. */
-  async request(method: string, path: string, body?: unknown): Promise<unknown> {
+  /** One request, whatever its answer. `path` begins with a slash. Rejects when the server is gone or does not answer in time. */
+  async send(
+    method: string,
+    path: string,
+    { body, headers, limitMs = 60_000 }: Sending = {},
+  ): Promise<Answer> {
     const raw = body instanceof Uint8Array;
     const response = await fetch(`${this.url}${path}`, {
       method,
-      ...(body === undefined
-        ? {}
-        : {
-            body: raw ? body : JSON.stringify(body),
-            headers: { "content-type": raw ? "application/gzip" : "application/json" },
-          }),
+      signal: AbortSignal.timeout(limitMs),
+      headers: {
+        ...(body === undefined
+          ? {}
+          : { "content-type": raw ? "application/gzip" : "application/json" }),
+        ...headers,
+      },
+      ...(body === undefined ? {} : { body: raw ? new Uint8Array(body) : JSON.stringify(body) }),
     });
     const text = await response.text();
-    if (response.status >= 400) throw new Error(`${method} ${path}: ${response.status} ${text}`);
-    return text === "" ? null : JSON.parse(text);
+    const type = response.headers.get("content-type") ?? "";
+    const isJson = text !== "" && type.includes("json") && !type.includes("jsonl");
+    return {
+      status: response.status,
+      headers: response.headers,
+      body: isJson ? JSON.parse(text) : text,
+    };
+  }
+
+  /** One request; throws with the problem's text when the status is 400 or more. */
+  async request(method: string, path: string, body?: unknown): Promise<unknown> {
+    const answer = await this.send(method, path, { body });
+    if (answer.status >= 400)
+      throw new Error(`${method} ${path}: ${answer.status} ${JSON.stringify(answer.body)}`);
+    return answer.body === "" ? null : answer.body;
   }
 
   async run(id: string): Promise<z.output<typeof runSchema>> {

@@ -10,7 +10,13 @@ import { driftView, environmentView } from "../../src/contract/rest-environment.
 import { eventView } from "../../src/contract/rest-event.ts";
 import { planView } from "../../src/contract/rest-plan.ts";
 import { runView, stepView } from "../../src/contract/rest-run.ts";
-import { TestServer, testDirectory, type ServerOptions } from "./server.ts";
+import {
+  TestServer,
+  testDirectory,
+  type Answer,
+  type Sending,
+  type ServerOptions,
+} from "./server.ts";
 import { Outside, writeTemplate, type TemplateFacts } from "./outside.ts";
 
 export type CommandView = z.output<typeof commandView>;
@@ -18,17 +24,6 @@ export type EnvironmentView = z.output<typeof environmentView>;
 export type RunView = z.output<typeof runView>;
 export type StepView = z.output<typeof stepView>;
 export type PlanView = z.output<typeof planView>;
-
-interface Answer {
-  readonly status: number;
-  readonly headers: Headers;
-  readonly body: unknown;
-}
-
-interface Sending {
-  readonly body?: unknown;
-  readonly headers?: Readonly<Record<string, string>>;
-}
 
 /** A server with a world outside of it, in directories of their own; everything is judged by answers and by that world. */
 export class Site {
@@ -77,27 +72,9 @@ export class Site {
     await this.#remove();
   }
 
-  /** One request, whatever its answer. */
-  async send(method: string, path: string, { body, headers }: Sending = {}): Promise<Answer> {
-    const raw = body instanceof Uint8Array;
-    const response = await fetch(`${this.#server.url}/api/v1${path}`, {
-      method,
-      headers: {
-        ...(body === undefined
-          ? {}
-          : { "content-type": raw ? "application/gzip" : "application/json" }),
-        ...headers,
-      },
-      ...(body === undefined ? {} : { body: raw ? new Uint8Array(body) : JSON.stringify(body) }),
-    });
-    const text = await response.text();
-    const type = response.headers.get("content-type") ?? "";
-    return {
-      status: response.status,
-      headers: response.headers,
-      body:
-        text !== "" && type.includes("json") && !type.includes("jsonl") ? JSON.parse(text) : text,
-    };
+  /** One request below `/api/v1`, whatever its answer. */
+  async send(method: string, path: string, more: Sending = {}): Promise<Answer> {
+    return this.#server.send(method, `/api/v1${path}`, more);
   }
 
   async get(path: string): Promise<unknown> {
