@@ -54,7 +54,7 @@ function main(asked: readonly string[]): number {
     installPackage({ name: "bubblewrap", isThere: isOnPath("bwrap") }),
     installPackage({ name: "postgresql", isThere: postgresPrograms() !== null }),
     installPackage({ name: "rabbitmq-server", isThere: isOnPath("rabbitmq-server") }),
-    installPackage({ name: "python3-pika", isThere: succeeds("python3", ["-c", "import pika"]) }),
+    installPackage({ name: "python3-pika", isThere: hasPika() }),
     ...providers.map((provider) => installProvider(provider)),
     installOpenTofu(asked.includes("opentofu")),
   ];
@@ -143,6 +143,11 @@ function isOnPath(program: string): boolean {
       return false;
     }
   });
+}
+
+/** For the sample of the message bus; the distribution's Python need not be the first on PATH. */
+function hasPika(): boolean {
+  return ["python3", "/usr/bin/python3"].some((python) => succeeds(python, ["-c", "import pika"]));
 }
 
 function succeeds(program: string, args: readonly string[]): boolean {

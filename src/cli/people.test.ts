@@ -110,6 +110,7 @@ const command = {
   plan: "pln_1",
   error: null,
   actor: "a",
+  sender: null,
   correlationId: null,
   createdAt: time,
   finishedAt: null,

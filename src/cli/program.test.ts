@@ -99,6 +99,7 @@ const command = {
   plan: null,
   error: null,
   actor: "a",
+  sender: null,
   correlationId: null,
   createdAt: time,
   finishedAt: null,

@@ -32,7 +32,11 @@ export const commandView = z
     run: runId.nullable(),
     plan: planId.nullable(),
     error: failureView.nullable(),
-    actor: z.string(),
+    actor: z.string().meta({ description: "Who it is for, as its sender claims" }),
+    sender: z
+      .string()
+      .nullable()
+      .meta({ description: "Who sent it, as the message broker vouches for it" }),
     correlationId: z.string().nullable(),
     createdAt: time,
     finishedAt: time.nullable(),

@@ -55,8 +55,18 @@ export interface Command {
   readonly actor: string;
   readonly correlationId: string | null;
   readonly traceparent: string | null;
+  /** Who sent it, as the broker vouches for it; null where nothing does. `actor` is only a claim. */
+  readonly sender: string | null;
+  /** Where the answer goes once its run has ended; null where nobody waits for one. */
+  readonly reply: ReplyAddress | null;
   readonly createdAt: string;
   readonly finishedAt: string | null;
+}
+
+/** A queue of the message bus, and what makes the answer recognizable there. */
+export interface ReplyAddress {
+  readonly queue: string;
+  readonly correlationId: string | null;
 }
 
 export type CommandStatus =

@@ -108,6 +108,7 @@ export function commandEventData(command: Command): JsonObject {
     run: command.runId,
     plan: command.planId,
     actor: command.actor,
+    sender: command.sender,
     correlationId: command.correlationId,
     createdAt: command.createdAt,
     finishedAt: command.finishedAt,

@@ -79,11 +79,15 @@ export interface CommandRepository {
       readonly finishedAt: string;
     },
   ): Promise<readonly Command[]>;
+  /** What the events of these commands are sent with, of those that exist. In no order. */
+  origins(ids: readonly string[]): Promise<readonly CommandOrigin[]>;
   /** The commands that a run was started for or joined, oldest first. */
   ofRun(runId: string): Promise<readonly Command[]>;
   /** Newest first. */
   list(page: PageRequest): Promise<Page<Command>>;
 }
+
+export type CommandOrigin = Pick<Command, "id" | "reply" | "traceparent" | "correlationId">;
 
 /** Frozen records of groups. Writes by workers come after `steps.fence` in the same transaction. */
 export interface RecordRepository {

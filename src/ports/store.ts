@@ -12,6 +12,7 @@ import type {
   TemplateRepository,
 } from "./repositories.ts";
 import type { NewWorker } from "../domain/worker.ts";
+import type { RelayRepository } from "./relay.ts";
 import type { LogRepository, RunRepository, StepRepository } from "./work.ts";
 import type { WorkerLease, WorkerRepository } from "./worker.ts";
 
@@ -68,6 +69,7 @@ export interface Tx {
   readonly logs: LogRepository;
   readonly audits: AuditRepository;
   readonly workers: WorkerRepository;
+  readonly relays: RelayRepository;
 }
 
 /** The same repositories; their writes are refused by the connection. */

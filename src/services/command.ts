@@ -145,6 +145,8 @@ function commandRow(asked: Incoming, effected: Effected, now: string): Command {
     actor: request.actor,
     correlationId: request.correlationId ?? null,
     traceparent: request.traceparent ?? null,
+    sender: request.sender ?? null,
+    reply: request.reply ?? null,
     createdAt: now,
     finishedAt: effected.status === "completed" ? now : null,
   };
@@ -167,6 +169,7 @@ async function audit(
       status: command.status,
       ...(command.failure === null ? {} : { code: command.failure.code }),
       ...(command.runId === null ? {} : { run: command.runId }),
+      ...(command.sender === null ? {} : { sender: command.sender }),
     },
   });
 }
@@ -213,7 +216,11 @@ const keptCodes: readonly ErrorCode[] = [
   "precondition-failed",
 ];
 
-function isKept(error: unknown): error is GlasshouseError {
+/**
+ * Whether a refusal is in the inbox and the journal: the same command gets it again. Any other one is known only to whoever
+ * was answered.
+ */
+export function isKept(error: unknown): error is GlasshouseError {
   return error instanceof GlasshouseError && keptCodes.includes(error.code);
 }
 

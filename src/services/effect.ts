@@ -1,4 +1,5 @@
 import type { ParsedCommand, DataOf } from "../contract/commands.ts";
+import type { ReplyAddress } from "../domain/command.ts";
 import type { NewEvent } from "../domain/event.ts";
 import type { Json } from "../lib/json.ts";
 import type { Tx } from "../ports/store.ts";
@@ -17,6 +18,10 @@ export interface CommandRequest {
   readonly archive?: Uint8Array;
   readonly correlationId?: string | null;
   readonly traceparent?: string | null;
+  /** As the broker vouches for it. */
+  readonly sender?: string | null;
+  /** Kept with the command, so that whoever sees its run end can answer. */
+  readonly reply?: ReplyAddress | null;
   /** The environment's sequence that the sender has read; another one is `precondition-failed`. */
   readonly ifSequence?: number | null;
   /** RFC 3339; a command that comes later is refused. */

@@ -116,6 +116,29 @@ export const journalCases: readonly ContractCase[] = [
     },
   },
   {
+    title: "gives what the events of several commands are sent with",
+    async run({ store, clock }) {
+      const reply = { queue: "answers", correlationId: "7" };
+      const asked = aCommand(clock, { reply, sender: "shop", traceparent: "00-1" });
+      const silent = aCommand(clock, { correlationId: "c" });
+      await store.transact(async (tx) => {
+        for (const command of [asked, silent, aCommand(clock)]) await tx.commands.insert(command);
+      });
+      assert.deepEqual(await store.read((tx) => tx.commands.get(asked.id)), asked);
+      const found = await store.read((tx) =>
+        tx.commands.origins([silent.id, "cmd_none", asked.id]),
+      );
+      assert.deepEqual(
+        found.toSorted((a, b) => (a.id < b.id ? -1 : 1)),
+        [
+          { id: asked.id, reply, traceparent: "00-1", correlationId: null },
+          { id: silent.id, reply: null, traceparent: null, correlationId: "c" },
+        ],
+      );
+      assert.deepEqual(await store.read((tx) => tx.commands.origins([])), []);
+    },
+  },
+  {
     title: "ends every command of a run that has not ended, once",
     async run({ store, clock }) {
       const open = [
@@ -209,6 +232,8 @@ function aCommand(clock: FakeClock, over: Partial<Command> = {}): Command {
     actor: "local",
     correlationId: null,
     traceparent: null,
+    sender: null,
+    reply: null,
     createdAt: timestamp(clock),
     finishedAt: null,
     ...over,

@@ -5,6 +5,7 @@ import { environmentCases } from "./store-contract-environment.ts";
 import { fenceCases } from "./store-contract-fence.ts";
 import { groupCases } from "./store-contract-group.ts";
 import { journalCases } from "./store-contract-journal.ts";
+import { relayCases } from "./store-contract-relay.ts";
 import { runCases } from "./store-contract-run.ts";
 import { stepCases } from "./store-contract-step.ts";
 import { transactionCases } from "./store-contract-transaction.ts";
@@ -27,6 +28,7 @@ export function storeContract(name: string, harness: StoreHarness): void {
     claims: claimCases,
     fence: fenceCases,
     workers: workerCases,
+    relays: relayCases,
   };
   for (const [group, cases] of Object.entries(groups)) {
     void describe(`${name}: ${group}`, () => {

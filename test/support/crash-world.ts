@@ -40,6 +40,7 @@ function repositoriesOf(tx: Tx): Tx {
     logs: tx.logs,
     audits: tx.audits,
     workers: tx.workers,
+    relays: tx.relays,
   };
 }
 

@@ -3,11 +3,13 @@ import type { FastifyReply, FastifyRequest } from "fastify";
 import { z } from "zod";
 import type { Command } from "../../domain/command.ts";
 import { GlasshouseError } from "../../domain/errors.ts";
+import { commandOf } from "../../contract/command-view.ts";
 import type { CommandView } from "../../contract/rest.ts";
 import { apiRoot } from "../../contract/rest-route.ts";
 import type { CommandRequest } from "../../services/effect.ts";
 import type { Api, Call, Handlers } from "./api.ts";
-import { parseTrace, traceOf } from "./trace.ts";
+import { parseTrace } from "../../lib/trace-context.ts";
+import { traceOf } from "./trace.ts";
 
 /** Until there is authentication, everybody who reaches the server is this one. */
 const actor = "local";
@@ -98,24 +100,4 @@ function keyOf(request: FastifyRequest): string | null {
     "The Idempotency-Key must have 1 to 200 visible ASCII characters without spaces.",
     { details: [{ message: "It has another form.", place: "header:idempotency-key" }] },
   );
-}
-
-export function commandOf(command: Command): CommandView {
-  return {
-    id: command.id,
-    source: command.source,
-    sourceId: command.sourceId,
-    type: command.type,
-    subject: command.subject,
-    status: command.status,
-    environment: command.environmentId,
-    template: command.templateId,
-    run: command.runId,
-    plan: command.planId,
-    error: command.failure,
-    actor: command.actor,
-    correlationId: command.correlationId,
-    createdAt: command.createdAt,
-    finishedAt: command.finishedAt,
-  };
 }

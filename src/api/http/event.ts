@@ -3,7 +3,7 @@ import type { EventView, ListOf } from "../../contract/rest.ts";
 import { mediaTypes } from "../../contract/rest-route.ts";
 import type { FastifyReply } from "fastify";
 import type { Api, Call, Handlers } from "./api.ts";
-import { eventOf } from "./event-view.ts";
+import { eventOf } from "../../contract/event-view.ts";
 import { fits, liveLimits, type LiveFilter } from "./live-events.ts";
 
 type Events = Call<"listEvents"> | Call<"listEnvironmentEvents">;

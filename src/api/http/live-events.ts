@@ -3,7 +3,7 @@ import type { JournalEvent } from "../../domain/event.ts";
 import type { Clock } from "../../ports/clock.ts";
 import type { Store } from "../../ports/store.ts";
 import type { Log } from "../../ports/telemetry.ts";
-import { eventOf } from "./event-view.ts";
+import { eventOf } from "../../contract/event-view.ts";
 import type { ApiServices } from "./services.ts";
 
 /** Where a stream writes: the raw answer of Node's server. */

@@ -11,7 +11,7 @@ import { environmentHandlers } from "./environment.ts";
 import { eventHandlers } from "./event.ts";
 import { refuseForeign, setSecurityHeaders } from "./guard.ts";
 import { healthHandlers } from "./health.ts";
-import { parseJsonBody } from "./json-body.ts";
+import { parseJsonBody } from "../../contract/json-body.ts";
 import { LiveEvents } from "./live-events.ts";
 import { mountRoutes } from "./mount.ts";
 import { planHandlers } from "./plan.ts";

@@ -244,6 +244,8 @@ function commandOf(request: CommandRequest, type: CommandType): Command {
     actor: request.actor,
     correlationId: request.correlationId ?? null,
     traceparent: request.traceparent ?? null,
+    sender: request.sender ?? null,
+    reply: request.reply ?? null,
     createdAt: at,
     finishedAt: null,
   };

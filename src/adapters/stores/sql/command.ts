@@ -49,6 +49,15 @@ export function commands(session: Session): CommandRepository {
       const rows = await session.all(ofRun, runId);
       return rows.map((row) => commandOf(row));
     },
+    async origins(ids) {
+      if (ids.length === 0) return [];
+      const rows = await session.db
+        .selectFrom("command")
+        .select(["id", "reply", "traceparent", "correlationId"])
+        .where("id", "in", [...ids])
+        .execute();
+      return rows.map((row) => ({ ...row, reply: fromJson(row.reply) }));
+    },
     async list(page) {
       const before = readCursor(page);
       let query = select(session)
@@ -67,7 +76,12 @@ async function insert(session: Session, command: Command): Promise<void> {
   session.touch("commands");
   const added = await session.db
     .insertInto("command")
-    .values({ ...command, data: toJson(command.data), failure: toJson(command.failure) })
+    .values({
+      ...command,
+      data: toJson(command.data),
+      failure: toJson(command.failure),
+      reply: toJson(command.reply),
+    })
     .onConflict((conflict) => conflict.doNothing())
     .executeTakeFirst();
   if (added.numInsertedOrUpdatedRows !== 1n) {
@@ -84,5 +98,10 @@ function select(session: Session) {
 
 function commandOf(row: Selectable<Tables["command"]>): Command {
   const { number: _number, ...plain } = row;
-  return { ...plain, data: fromJson(row.data), failure: fromJson(row.failure) };
+  return {
+    ...plain,
+    data: fromJson(row.data),
+    failure: fromJson(row.failure),
+    reply: fromJson(row.reply),
+  };
 }

@@ -32,7 +32,7 @@ export interface Tables {
       "outdated" | "drifted" | "prospective"
     >;
   readonly requirement: { readonly environmentId: string; readonly requiredId: string };
-  readonly command: Numbered & Row<Command, "data" | "failure">;
+  readonly command: Numbered & Row<Command, "data" | "failure" | "reply">;
   readonly run: Numbered &
     Row<Omit<Run, "progress">, "blocker" | "failure" | "desired" | "options", "killRequested"> & {
       readonly parallelism: number;
@@ -81,8 +81,18 @@ export interface Tables {
     readonly position: Generated<number>;
   };
   readonly log: LogLine & { readonly stepId: string };
+  readonly relay: RelayRow;
   readonly audit: Numbered & Row<AuditEntry, "detail">;
   readonly worker: Row<Worker, "labels" | "process">;
+}
+
+/** A reader of the journal that passes on what it reads: its owner, and how far it is. */
+interface RelayRow {
+  readonly name: string;
+  readonly position: number;
+  readonly owner: string;
+  readonly token: number;
+  readonly leaseEndsAt: string;
 }
 
 interface Numbered {

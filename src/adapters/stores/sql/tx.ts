@@ -11,6 +11,7 @@ import type {
   StateRepository,
   TemplateRepository,
 } from "../../../ports/repositories.ts";
+import type { RelayRepository } from "../../../ports/relay.ts";
 import type { Tx } from "../../../ports/store.ts";
 import type { LogRepository, RunRepository, StepRepository } from "../../../ports/work.ts";
 import type { WorkerRepository } from "../../../ports/worker.ts";
@@ -22,6 +23,7 @@ import { events } from "./event.ts";
 import { logs } from "./log.ts";
 import { plans } from "./plan.ts";
 import { records } from "./record.ts";
+import { relays } from "./relay.ts";
 import { resources } from "./resource.ts";
 import { runs } from "./run.ts";
 import { secrets } from "./secret.ts";
@@ -49,6 +51,7 @@ export class SqlTx implements Tx {
   #logs: LogRepository | undefined;
   #audits: AuditRepository | undefined;
   #workers: WorkerRepository | undefined;
+  #relays: RelayRepository | undefined;
 
   constructor(session: Session) {
     this.#session = session;
@@ -112,5 +115,9 @@ export class SqlTx implements Tx {
 
   get workers(): WorkerRepository {
     return (this.#workers ??= workers(this.#session));
+  }
+
+  get relays(): RelayRepository {
+    return (this.#relays ??= relays(this.#session));
   }
 }

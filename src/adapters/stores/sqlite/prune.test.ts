@@ -78,6 +78,8 @@ describe("retention", () => {
         actor: "a",
         correlationId: null,
         traceparent: null,
+        sender: null,
+        reply: null,
         createdAt: timestamp(clock),
         finishedAt: null,
       } as const;

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { suite, test } from "node:test";
 import fc from "fast-check";
-import { GlasshouseError } from "../../domain/errors.ts";
+import { GlasshouseError } from "../domain/errors.ts";
 import { parseJsonBody } from "./json-body.ts";
 
 const parse = (text: string): unknown => parseJsonBody(new TextEncoder().encode(text));

@@ -1,5 +1,5 @@
-import type { JournalEvent } from "../../domain/event.ts";
-import type { EventView } from "../../contract/rest.ts";
+import type { JournalEvent } from "../domain/event.ts";
+import type { EventView } from "./rest.ts";
 
 /** An event of the journal as a CloudEvent. */
 export function eventOf(event: JournalEvent): EventView {

@@ -1,6 +1,6 @@
-import { GlasshouseError } from "../../domain/errors.ts";
-import { requestLimits } from "../../contract/rest-route.ts";
-import { pointerOf } from "../../contract/issues.ts";
+import { GlasshouseError } from "../domain/errors.ts";
+import { requestLimits } from "./rest-route.ts";
+import { pointerOf } from "./issues.ts";
 
 /**
  * Parses a JSON body. Refused as `invalid-request`: bytes that are not UTF-8, malformed JSON (with line and column, never
