@@ -117,6 +117,7 @@ function destroyOf({
       actor: "lifetime",
       // Its id is fixed: a refusal for now (something requires it) must not be remembered as the answer for ever.
       keepRefusal: false,
+      mayWait: true,
     });
   };
 }

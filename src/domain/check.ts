@@ -20,6 +20,14 @@ export interface Check {
   readonly runsOn?: readonly string[];
 }
 
+/** Labels of the worker that looks: the check's own, else those of the group whose resource it belongs to. */
+export function runsOnOfCheck(
+  check: Check,
+  group: { readonly runsOn?: readonly string[] } | null,
+): readonly string[] {
+  return check.runsOn ?? group?.runsOn ?? [];
+}
+
 export interface CheckOutcome {
   readonly healthy: boolean;
   /** What was seen, for people: "HTTP 503", "connection refused". */

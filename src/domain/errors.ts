@@ -70,6 +70,11 @@ export const errorTable = {
     "Something living depends on it",
     "Destroy or change what the message lists first.",
   ),
+  "no-worker": row(
+    [409, 5, "terminal"],
+    "No worker offers what this runs on",
+    "Start a worker with the labels that the message names (`engine.labels`), then send the same again.",
+  ),
   "requirement-cycle": row(
     [409, 5, "terminal"],
     "Environments would require each other in a circle",

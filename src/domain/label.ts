@@ -20,3 +20,26 @@ export function runsOnMember(asked: readonly string[] | undefined): {
 } {
   return asked === undefined || asked.length === 0 ? {} : { runsOn: asked };
 }
+
+/** At most so many workers' labels are told. */
+const toldOffers = 5;
+
+/** What the workers that are there offer, for people. One list of labels a worker. */
+export function offersText(offers: readonly (readonly string[])[]): string {
+  if (offers.length === 0) return "no worker is there now";
+  const lists = [...new Set(offers.map((labels) => labels.join(", ")))].filter(Boolean).sort();
+  if (lists.length === 0) return "workers now offer no labels";
+  const told = lists.slice(0, toldOffers);
+  const more = lists.length > toldOffers ? [`${lists.length - toldOffers} other lists`] : [];
+  return `workers now offer ${[...told, ...more].join("; or ")}`;
+}
+
+/** Why something stands still that asks for these labels, or null when one of those who offer these can take it. */
+export function waitReason(
+  asked: readonly string[],
+  offers: readonly (readonly string[])[],
+): string | null {
+  if (offers.some((offered) => offersAll(offered, asked))) return null;
+  const whom = asked.length === 0 ? "a worker" : `a worker that offers ${asked.join(", ")}`;
+  return `waits for ${whom}; ${offersText(offers)}`;
+}

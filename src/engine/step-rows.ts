@@ -2,7 +2,7 @@ import type { PlannedStep } from "../domain/plan.ts";
 import { timestamp } from "../ports/clock.ts";
 import type { Run } from "../domain/run.ts";
 import type { Step } from "../domain/step.ts";
-import type { Check } from "../domain/check.ts";
+import { runsOnOfCheck, type Check } from "../domain/check.ts";
 import { GlasshouseError } from "../domain/errors.ts";
 import { runsOnMember, sortedLabels } from "../domain/label.ts";
 import type { TemplateBody } from "../domain/template.ts";
@@ -66,17 +66,17 @@ export function stepRows(
 /** The checks of the environment and of its resources, as steps behind the gate: they open when all else is done. */
 export function checkSteps(body: TemplateBody): readonly PlannedStep[] {
   const own = Object.entries(body.checks).map(([key, check]) =>
-    checkStep({ template: body.name, key, check, group: null, runsOn: check.runsOn }),
+    checkStep({ template: body.name, key, check, group: null, runsOn: runsOnOfCheck(check, null) }),
   );
-  const ofResources = Object.entries(body.groups).flatMap(([group, { resources, runsOn }]) =>
-    Object.entries(resources).flatMap(([resource, { checks }]) =>
+  const ofResources = Object.entries(body.groups).flatMap(([name, group]) =>
+    Object.entries(group.resources).flatMap(([resource, { checks }]) =>
       Object.entries(checks).map(([key, check]) =>
         checkStep({
           template: body.name,
-          key: `${group}.${resource}.${key}`,
+          key: `${name}.${resource}.${key}`,
           check,
-          group,
-          runsOn: check.runsOn ?? runsOn,
+          group: name,
+          runsOn: runsOnOfCheck(check, group),
         }),
       ),
     ),

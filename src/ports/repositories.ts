@@ -99,6 +99,10 @@ export interface RecordRepository {
     template: string,
     groups: readonly string[],
   ): Promise<readonly GroupRecord[]>;
+  /** Those that ask their worker for labels; costs what there are of them. */
+  labelled(
+    environmentId: string,
+  ): Promise<readonly Pick<GroupRecord, "template" | "group" | "runsOn">[]>;
   put(record: GroupRecord): Promise<void>;
   remove(environmentId: string, template: string, group: string): Promise<void>;
 }

@@ -77,6 +77,10 @@ export interface StepRepository {
    * to what it claims, not to what exists.
    */
   claim(request: ClaimRequest): Promise<readonly Claim[]>;
+  /** What the steps that may be claimed now ask for: each list of labels once. Costs what there are of such lists. */
+  asked(): Promise<readonly (readonly string[])[]>;
+  /** Runs with a step that may be claimed now and asks for exactly these labels. By id. */
+  runsAsking(runsOn: readonly string[], limit: number): Promise<readonly string[]>;
   /** Earliest `availableAt` in the future among ready and unknown steps of running runs, or null. */
   nextDue(now: string): Promise<string | null>;
   /** Throws `stale-token` unless the fence holds. First in every worker transaction that writes elsewhere too. */

@@ -28,6 +28,8 @@ export interface CommandRequest {
   readonly deadline?: string | null;
   /** False for senders that ask again with the same id until it is possible: their refusals are not kept. */
   readonly keepRefusal?: boolean;
+  /** True for senders whom a refusal helps nobody: what no worker can serve now is taken in and waits for one. */
+  readonly mayWait?: boolean;
 }
 
 /** What preparing a command is given. */

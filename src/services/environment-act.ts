@@ -1,12 +1,14 @@
 import type { Environment } from "../domain/environment.ts";
 import { GlasshouseError } from "../domain/errors.ts";
 import type { Run } from "../domain/run.ts";
+import type { Template } from "../domain/template.ts";
 import { nearest } from "../lib/nearest.ts";
 import { toJson } from "../lib/json.ts";
 import type { Tx } from "../ports/store.ts";
+import { askingOfAction, askingOfChecks, askingOfGroups, type Asking } from "./asking.ts";
 import type { Services } from "./deps.ts";
 import { presentTemplateId } from "./desired-change.ts";
-import { Moved, type Asked, type Effect, type Effected } from "./effect.ts";
+import { Moved, type Asked, type CommandRequest, type Effect, type Effected } from "./effect.ts";
 import { refuseWhileDestroying, subjectEnvironment } from "./environment-find.ts";
 import { enqueue, isApply, queuedRun, type NewRun } from "./queue.ts";
 import { loadTemplate } from "./template-choice.ts";
@@ -19,11 +21,19 @@ export async function prepareValidate(
   asked: Asked<"environment.validate">,
 ): Promise<Effect> {
   const runId = deps.clock.id("run");
+  const template = await presentTemplate(deps, asked.request);
+  const asking = askingOfChecks(template.body);
   return async (tx, now) => {
     const environment = await subjectEnvironment(tx, asked.request);
     refuseWhileDestroying(environment, "validated");
     await refuseUnmade(tx, environment);
-    return act(tx, deps, { asked, environment, run: { id: runId, kind: "validate", now } });
+    if (presentTemplateId(environment) !== template.id) throw new Moved();
+    return act(tx, deps, {
+      asked,
+      environment,
+      run: { id: runId, kind: "validate", now },
+      asking,
+    });
   };
 }
 
@@ -35,7 +45,8 @@ export async function prepareRefresh(
   const runId = deps.clock.id("run");
   return async (tx, now) => {
     const environment = await subjectEnvironment(tx, asked.request);
-    return act(tx, deps, { asked, environment, run: { id: runId, kind: "refresh", now } });
+    const asking = askingOfGroups(await tx.records.labelled(environment.id));
+    return act(tx, deps, { asked, environment, run: { id: runId, kind: "refresh", now }, asking });
   };
 }
 
@@ -51,12 +62,10 @@ export async function prepareAction(
       "Parameters of actions are not available in this version.",
     );
   }
-  const template = await deps.store.read(async (tx) => {
-    const environment = await subjectEnvironment(tx, request);
-    return loadTemplate(tx, presentTemplateId(environment));
-  });
+  const template = await presentTemplate(deps, request);
   const known = Object.keys(template.body.actions);
-  if (!known.includes(data.action)) {
+  const action = template.body.actions[data.action];
+  if (action === undefined || !known.includes(data.action)) {
     const near = nearest(data.action, known);
     const list = known.length === 0 ? "it has none" : `it has ${known.join(", ")}`;
     throw new GlasshouseError(
@@ -70,8 +79,16 @@ export async function prepareAction(
     refuseWhileDestroying(environment, "acted on");
     if (presentTemplateId(environment) !== template.id) throw new Moved();
     const run = { id: runId, kind: "action", action: data.action, now } as const;
-    return act(tx, deps, { asked, environment, run });
+    const asking = askingOfAction(data.action, action);
+    return act(tx, deps, { asked, environment, run, asking });
   };
+}
+
+/** Loaded before the transaction: it may be large. */
+function presentTemplate(deps: Services, request: CommandRequest): Promise<Template> {
+  return deps.store.read(async (tx) =>
+    loadTemplate(tx, presentTemplateId(await subjectEnvironment(tx, request))),
+  );
 }
 
 async function act(
@@ -81,13 +98,18 @@ async function act(
     readonly asked: Acting;
     readonly environment: Environment;
     readonly run: Omit<NewRun, "environment">;
+    readonly asking: readonly Asking[];
   },
 ): Promise<Effected> {
   const { asked, environment } = of;
   const { data } = asked;
   const parallelism = "parallelism" in data ? data.parallelism : undefined;
   const run: Run = queuedRun(deps.limits, { ...of.run, environment, options: { parallelism } });
-  const queued = await enqueue(tx, deps, { run, environmentName: environment.name });
+  const queued = await enqueue(tx, deps, {
+    run,
+    environmentName: environment.name,
+    asking: of.asking,
+  });
   return {
     status: "accepted",
     environmentId: environment.id,

@@ -1,11 +1,12 @@
 import type { Environment } from "../domain/environment.ts";
 import { GlasshouseError } from "../domain/errors.ts";
-import type { SavedPlan } from "../domain/plan.ts";
+import type { PlannedStep, SavedPlan } from "../domain/plan.ts";
 import { groupKey } from "../domain/record.ts";
 import { exclusiveKinds, type Run } from "../domain/run.ts";
 import type { Template } from "../domain/template.ts";
 import { toJson } from "../lib/json.ts";
 import type { Tx } from "../ports/store.ts";
+import { askingOfChecks, askingOfSteps } from "./asking.ts";
 import type { Services } from "./deps.ts";
 import { Moved, type Asked, type CommandRequest, type Effect } from "./effect.ts";
 import { refuseTaken } from "./environment-create.ts";
@@ -66,7 +67,11 @@ export async function prepareApply(
       now,
       options: data,
     });
-    const queued = await enqueue(tx, deps, { run, environmentName: environment.name });
+    const queued = await enqueue(tx, deps, {
+      run,
+      environmentName: environment.name,
+      asking: [...askingOfSteps(plannedSteps(plan)), ...askingOfChecks(seen.template.body)],
+    });
     return {
       status: "accepted",
       environmentId: environment.id,
@@ -77,6 +82,11 @@ export async function prepareApply(
       events: [environmentEvent("environment.deploying", after), queued],
     };
   };
+}
+
+/** What the plan is sure to run: unchanged groups start nothing. */
+function plannedSteps({ plan }: SavedPlan): readonly PlannedStep[] {
+  return plan?.steps.filter(({ mark }) => mark !== "unchanged") ?? [];
 }
 
 /** What was only planned becomes an environment: from now on it has its name and its time. */

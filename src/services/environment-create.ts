@@ -5,6 +5,7 @@ import { isId, namePattern } from "../domain/id.ts";
 import type { Template } from "../domain/template.ts";
 import type { Values } from "../domain/value.ts";
 import type { Tx } from "../ports/store.ts";
+import { askingOfNew } from "./asking.ts";
 import { withParameters } from "./command-body.ts";
 import type { Services } from "./deps.ts";
 import { Moved, type Asked, type Effect, type Effected } from "./effect.ts";
@@ -14,7 +15,7 @@ import { enqueue, queuedRun } from "./queue.ts";
 import { resolveRequirements } from "./requirements.ts";
 import { chooseTemplate } from "./template-choice.ts";
 
-/** Creates an environment and queues its first run. Errors: `already-exists`, `not-found`, `invalid-parameters`, `requirement-cycle`. */
+/** Creates an environment and queues its first run. Errors: `already-exists`, `not-found`, `invalid-parameters`, `requirement-cycle`, `no-worker`. */
 export async function prepareCreate(
   deps: Services,
   asked: Asked<"environment.create">,
@@ -61,7 +62,11 @@ async function create(tx: Tx, deps: Services, of: Creation): Promise<Effected> {
     now,
     options: data,
   });
-  const queued = await enqueue(tx, deps, { run, environmentName: name });
+  const queued = await enqueue(tx, deps, {
+    run,
+    environmentName: name,
+    asking: askingOfNew(template.body),
+  });
   return {
     status: "accepted",
     environmentId: environment.id,

@@ -4,6 +4,7 @@ import type { NewEvent } from "../domain/event.ts";
 import { exclusiveKinds, type Run } from "../domain/run.ts";
 import { toJson } from "../lib/json.ts";
 import type { Tx } from "../ports/store.ts";
+import { askingOfGroups } from "./asking.ts";
 import type { Services } from "./deps.ts";
 import type { Asked, Effect, Effected } from "./effect.ts";
 import { subjectEnvironment } from "./environment-find.ts";
@@ -86,7 +87,12 @@ async function destroyOne(
     now,
     options: asked.data,
   });
-  const queued = await enqueue(tx, deps, { run, environmentName: environment.name });
+  const records = asked.request.mayWait === true ? [] : await tx.records.labelled(environment.id);
+  const queued = await enqueue(tx, deps, {
+    run,
+    environmentName: environment.name,
+    asking: askingOfGroups(records),
+  });
   const patch = {
     status: "destroying",
     reason: of.reason,

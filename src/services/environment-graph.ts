@@ -8,7 +8,7 @@ import type { ReadTx } from "../ports/store.ts";
 import type { Reads } from "./deps.ts";
 import { presentTemplateId } from "./desired-change.ts";
 import { findEnvironment } from "./environment-find.ts";
-import { allSteps } from "./step.ts";
+import { allSteps, withWaits } from "./step.ts";
 
 export interface GraphNode {
   /** A group's name, `group.resource`, or `requires.name`; unique within the graph. */
@@ -48,7 +48,7 @@ export async function getEnvironmentGraph(deps: Reads, idOrName: string): Promis
       template,
       records: await tx.records.list(environment.id),
       resources: await tx.resources.ofEnvironment(environment.id),
-      steps: activeRun === null ? [] : await allSteps(tx, activeRun),
+      steps: activeRun === null ? [] : await withWaits(tx, await allSteps(tx, activeRun)),
     };
     return graphOf(known, await requiredNodes(tx, known));
   });

@@ -3,6 +3,7 @@ import { isId } from "../domain/id.ts";
 import type { SavedPlan } from "../domain/plan.ts";
 import type { Template } from "../domain/template.ts";
 import type { Tx } from "../ports/store.ts";
+import { askingOfPlan } from "./asking.ts";
 import { withParameters } from "./command-body.ts";
 import type { Services } from "./deps.ts";
 import { changeDesired, loadVersions, type Versions } from "./desired-change.ts";
@@ -98,7 +99,11 @@ async function plan(tx: Tx, deps: Services, of: Planning): Promise<Effected> {
     now,
     options: data,
   });
-  const queued = await enqueue(tx, deps, { run, environmentName: environment.name });
+  const queued = await enqueue(tx, deps, {
+    run,
+    environmentName: environment.name,
+    asking: await askingOfPlan(tx, environment.id, versions.target.body),
+  });
   const saved: SavedPlan = {
     id: ids.plan,
     environmentId: environment.id,

@@ -2,6 +2,7 @@ import type { Environment } from "../domain/environment.ts";
 import { environmentEventData } from "../domain/event-data.ts";
 import type { EventType, NewEvent } from "../domain/event.ts";
 import type { Tx } from "../ports/store.ts";
+import { askingOfApply } from "./asking.ts";
 import { withParameters } from "./command-body.ts";
 import type { Services } from "./deps.ts";
 import { changeDesired, loadVersions, type Versions } from "./desired-change.ts";
@@ -10,6 +11,7 @@ import { refuseWhileDestroying, subjectEnvironment } from "./environment-find.ts
 import { plannedDestruction } from "./lifetime.ts";
 import { putSecrets } from "./parameters.ts";
 import { enqueue, joinable, queuedRun } from "./queue.ts";
+import { refuseUnserved } from "./worker.ts";
 
 type Data = Asked<"environment.update">["data"];
 
@@ -99,9 +101,11 @@ async function queueUpdate(
   deps: Services,
   of: Updating & { readonly after: Environment },
 ): Promise<{ readonly runId: string; readonly events: readonly NewEvent[] }> {
-  const { after, now } = of;
+  const { after, now, versions } = of;
+  const asking = await askingOfApply(tx, after.id, versions.target.body);
   const joined = joinable(await tx.runs.queue(after.id));
   if (joined !== null) {
+    await refuseUnserved(tx, asking);
     const { desired, generation } = after;
     await tx.runs.update(joined.id, { desired, generation });
     return { runId: joined.id, events: [] };
@@ -115,7 +119,7 @@ async function queueUpdate(
   });
   return {
     runId: run.id,
-    events: [await enqueue(tx, deps, { run, environmentName: after.name })],
+    events: [await enqueue(tx, deps, { run, environmentName: after.name, asking })],
   };
 }
 

@@ -4,7 +4,9 @@ import { runEventData } from "../domain/event-data.ts";
 import type { NewEvent } from "../domain/event.ts";
 import type { Run, RunKind, RunOptions } from "../domain/run.ts";
 import type { Tx } from "../ports/store.ts";
+import type { Asking } from "./asking.ts";
 import type { ServiceLimits, Services } from "./deps.ts";
+import { refuseUnserved } from "./worker.ts";
 
 export interface NewRun {
   readonly id: string;
@@ -46,13 +48,21 @@ export function queuedRun(limits: Pick<ServiceLimits, "parallelism">, of: NewRun
   };
 }
 
-/** Puts a run at the end of its environment's queue. Errors: `too-many` when the queue or all queues together are full. */
+/**
+ * Puts a run at the end of its environment's queue. Errors: `too-many` when the queue or all queues together are full,
+ * `no-worker` when nobody is there who could do what it is sure to do.
+ */
 export async function enqueue(
   tx: Tx,
   deps: Pick<Services, "limits">,
-  of: { readonly run: Run; readonly environmentName: string },
+  of: {
+    readonly run: Run;
+    readonly environmentName: string;
+    readonly asking: readonly Asking[];
+  },
 ): Promise<NewEvent> {
   const { run, environmentName } = of;
+  await refuseUnserved(tx, of.asking);
   const { queuedRuns, queuedRunsOfEnvironment } = deps.limits;
   const own = await tx.runs.queue(run.environmentId);
   if (own.length >= queuedRunsOfEnvironment) {

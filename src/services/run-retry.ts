@@ -6,12 +6,14 @@ import { exclusiveKinds, type Run } from "../domain/run.ts";
 import type { Step } from "../domain/step.ts";
 import { isJsonObject, toJson, type Json } from "../lib/json.ts";
 import type { ReadTx, Tx } from "../ports/store.ts";
+import { askingOfSteps } from "./asking.ts";
 import type { Services } from "./deps.ts";
 import { Moved, type Asked, type Effect, type Effected } from "./effect.ts";
 import { environmentEvent } from "./environment-update.ts";
 import { runEvent } from "./queue.ts";
 import { subjectRun } from "./run-find.ts";
 import { allSteps } from "./step.ts";
+import { refuseUnserved } from "./worker.ts";
 
 /**
  * The same run once more: what failed, was cancelled or waits is tried again, what succeeded stays. Errors: `conflict`
@@ -27,6 +29,7 @@ export async function prepareRetry(deps: Services, asked: Asked<"run.retry">): P
     const { run, environment } = await subjectRun(tx, request, data.run);
     await refuseRetry(tx, run, environment);
     if (run.status !== seen.run.status || run.attempt !== seen.run.attempt) throw new Moved();
+    await refuseUnserved(tx, askingOfSteps(seen.steps));
     return retry(tx, { asked, run, environment, steps: seen.steps, now });
   };
 }

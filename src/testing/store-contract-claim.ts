@@ -249,6 +249,33 @@ export const claimCases: readonly ContractCase[] = [
     },
   },
   {
+    title: "tells what may be claimed asks for, and which runs ask for it",
+    async run({ store, clock }) {
+      const asked = () => store.read((tx) => tx.steps.asked());
+      const asking = (...runsOn: string[]) => store.read((tx) => tx.steps.runsAsking(runsOn, 10));
+      assert.deepEqual(await asked(), []);
+      const steps = [
+        { runsOn: ["gpu"] },
+        { runsOn: ["gpu"], executor: "terraform" },
+        { runsOn: ["gpu", "us"] },
+        {},
+        { runsOn: ["later"], availableAt: timestamp(clock, 5_000) },
+      ];
+      const one = await insertWork({ store, clock }, { steps });
+      const two = await insertWork({ store, clock }, { steps: [{ runsOn: ["gpu"] }] });
+      await insertWork({ store, clock }, { steps: [{ runsOn: ["q"] }], run: { status: "queued" } });
+      const lists = (await asked()).map((labels) => labels.join());
+      assert.deepEqual(lists.toSorted(), ["", "gpu", "gpu,us"]);
+      assert.deepEqual(await asking("gpu"), [one.run.id, two.run.id].toSorted());
+      assert.deepEqual(await asking("gpu", "us"), [one.run.id]);
+      assert.deepEqual(await asking("us"), []);
+      await claim({ store, clock }, { labels: ["gpu"] });
+      assert.deepEqual(await asking("gpu"), []);
+      assert.deepEqual(await asked(), [["gpu", "us"]]);
+      assert.equal((await store.read((tx) => tx.steps.runsAsking(["gpu", "us"], 0))).length, 0);
+    },
+  },
+  {
     title: "keeps a step of unknown outcome for those who offer its labels",
     async run({ store, clock }) {
       const work = await insertWork({ store, clock }, { steps: [{ runsOn: ["gpu"] }] });

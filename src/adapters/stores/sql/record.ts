@@ -17,6 +17,10 @@ const ofEnvironment = statement<RecordRow>(
 const selectRecord = statement<RecordRow>(
   `select * from "groupRecord" where "environmentId" = ? and "template" = ? and "group" = ?`,
 );
+const labelledRecords = statement<Pick<RecordRow, "template" | "group" | "runsOn">>(
+  `select "template", "group", "runsOn" from "groupRecord"
+   where "environmentId" = ? and "runsOn" <> '[]' order by "template", "group"`,
+);
 const putRecord = statement(
   `insert into "groupRecord" ("environmentId", "template", "group", "templateId", "executor", "behaviour", "status",
      "upstreams", "settings", "fingerprint", "outputs", "memory", "drift", "timeoutMs", "runsOn", "appliedAt")
@@ -54,6 +58,10 @@ export function records(session: Session): RecordRepository {
         found.push(...rows.map((row) => recordOf(row)));
       }
       return found;
+    },
+    async labelled(environmentId) {
+      const rows = await session.all(labelledRecords, environmentId);
+      return rows.map((row) => ({ ...row, runsOn: fromJson(row.runsOn) }));
     },
     async put(record) {
       const { environmentId, template, group, templateId, executor, behaviour, status } = record;

@@ -8,6 +8,7 @@ import type { Session } from "./session.ts";
 import { abandonSteps, ownedSteps } from "./step-abandon.ts";
 import { claimSteps } from "./step-claim.ts";
 import { insertSteps } from "./step-insert.ts";
+import { askedLabels, runsAsking } from "./step-lanes.ts";
 import { moveSteps, openGate, reopenSteps } from "./step-move.ts";
 import { attemptOf, indexedStatus, stepOf } from "./step-rows.ts";
 import type { StepRow } from "./step-rows.ts";
@@ -48,6 +49,8 @@ export function steps(session: Session): StepRepository {
     edges: (runId) => edges(session, runId),
     attempts: (stepId) => attempts(session, stepId),
     claim: (request) => claimSteps(session, request),
+    asked: () => askedLabels(session),
+    runsAsking: (runsOn, limit) => runsAsking(session, runsOn, limit),
     async nextDue(now) {
       return (await session.one(nextDue, now))?.availableAt ?? null;
     },

@@ -3,5 +3,6 @@ export function labels(): readonly string[] {
   return [
     `alter table "step" add column "runsOn" text not null default '[]'`,
     `alter table "groupRecord" add column "runsOn" text not null default '[]'`,
+    `create index "groupRecordLabelled" on "groupRecord" ("environmentId", "template", "group") where "runsOn" <> '[]'`,
   ];
 }
