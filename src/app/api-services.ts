@@ -22,6 +22,7 @@ import {
   listTemplates,
   listTemplateVersions,
 } from "../services/template.ts";
+import { listWorkers } from "../services/worker.ts";
 
 /** The use cases that the REST API stands on, with what they need already in place. */
 export function apiServices(deps: Services): ApiServices {
@@ -46,6 +47,7 @@ export function apiServices(deps: Services): ApiServices {
     listSteps: (runId, page) => listSteps(deps, runId, page),
     getStep: (id) => getStep(deps, id),
     readStepLog: (stepId, after, limit) => readStepLog(deps, stepId, { after, limit }),
+    listWorkers: () => listWorkers(deps),
     getPlan: (id) => getPlan(deps, id),
     listEvents: (after, filter) => listEvents(deps, after, filter),
     journalEdges: () => journalEdges(deps),

@@ -6,6 +6,7 @@ import { after, describe, test } from "node:test";
 import { GlasshouseError, type ErrorCode } from "../domain/errors.ts";
 import { resolveGrants } from "./config-grants.ts";
 import { configKeys } from "./config-keys.ts";
+import { refuseIdleRoles } from "./config-roles.ts";
 import { listenAddress } from "./config-listen.ts";
 import { configRows } from "./config-show.ts";
 import { loadConfig, type ConfigInput, type LoadedConfig } from "./config.ts";
@@ -55,6 +56,31 @@ describe("the configuration", () => {
     assert.equal(origin("telemetry.level"), "GLASSHOUSE_TELEMETRY_LEVEL");
     assert.match(origin("telemetry.format") ?? "", /glasshouse\.yaml:4:3$/u);
     assert.equal(origin("engine.places"), "default");
+  });
+
+  test("takes roles and labels as lists, and refuses those that are none", async () => {
+    const env = { GLASSHOUSE_ROLES: "worker" };
+    const flags = { "engine-labels": ["gpu,eu", "ssd"] };
+    const { config } = await load({ env, flags });
+    assert.deepEqual(config.roles, ["worker"]);
+    assert.deepEqual(config.engine.labels, ["gpu", "eu", "ssd"]);
+    assert.deepEqual((await load({})).config.roles, ["api", "worker"]);
+    const messages = async (file: string): Promise<string> => {
+      const { message, details } = await fails(load({}, file));
+      return [message, ...details.map((detail) => detail.message)].join("\n");
+    };
+    assert.match(await messages("roles: [api, boss]\n"), /roles\.1 must be api or worker/u);
+    assert.match(await messages("roles: []\n"), /at least one of api and worker/u);
+    assert.match(await messages("roles: [api, api]\n"), /must not name a role twice/u);
+    assert.match(await messages("engine: { labels: [GPU] }\n"), /must be small letters/u);
+    assert.match(await messages("engine: { labels: [a, a] }\n"), /must not name a label twice/u);
+  });
+
+  test("refuses a server on SQLite that would not work", async () => {
+    const { config } = await load({ flags: { roles: ["api"] } });
+    assert.throws(() => refuseIdleRoles(config), /With SQLite the roles must include worker/u);
+    refuseIdleRoles({ ...config, roles: ["worker"] });
+    refuseIdleRoles({ ...config, store: { ...config.store, url: "postgres://db.example.com/g" } });
   });
 
   test("says where its only mistake is", async () => {

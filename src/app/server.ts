@@ -1,18 +1,17 @@
 import type { FastifyInstance } from "fastify";
-import { createHttpServer } from "../api/http/server.ts";
 import type { Config } from "../contract/config.ts";
 import { sortedLabels } from "../domain/label.ts";
 import { Engine } from "../engine/engine.ts";
-import { timestamp } from "../ports/clock.ts";
 import type { Log } from "../ports/telemetry.ts";
 import { accept } from "../services/command.ts";
-import { apiServices } from "./api-services.ts";
 import type { Isolation } from "../clients/process/isolation.ts";
 import { compose, type Composition } from "./compose.ts";
 import { listenAddress } from "./config-listen.ts";
+import { refuseIdleRoles } from "./config-roles.ts";
 import { Housekeeping } from "./housekeeping.ts";
-import { health } from "./health.ts";
-import { programVersion, serviceFacts } from "./service-facts.ts";
+import { httpServer, type ServerState } from "./http-server.ts";
+import { programVersion } from "./service-facts.ts";
+import { WaitWatch } from "./wait-watch.ts";
 
 /** A server that takes requests and works. */
 export interface RunningServer {
@@ -23,8 +22,8 @@ export interface RunningServer {
 }
 
 /**
- * Starts a server: opens the data directory, takes over what an earlier process left in flight, listens. Resolves when it
- * takes requests. Errors: those of the configuration, the store and the address; what was opened is closed again.
+ * Starts a server in its roles: opens the store, takes over what an earlier process left in flight, listens. Resolves when it
+ * takes requests or steps. Errors: those of the configuration, the store and the address; what was opened is closed again.
  */
 export async function startServer(
   config: Config,
@@ -32,72 +31,67 @@ export async function startServer(
   isolating?: Promise<Isolation>,
 ): Promise<RunningServer> {
   const address = listenAddress(config.listen);
+  refuseIdleRoles(config);
   const parts = await compose(config, log, isolating);
-  const engine = new Engine({
-    ...parts.engine,
-    worker: { version: programVersion(), labels: sortedLabels(config.engine.labels) },
-    requestDestroy: destroyOf(parts),
-  });
   const state: ServerState = { phase: "starting" };
-  const http = createHttp(config, { parts, log, state });
+  const http = httpServer(config, { parts, log, state });
+  const roles = rolesOf(config, { parts, log });
   try {
-    await engine.start();
+    await roles.engine?.start();
     const url = await http.listen({ host: address.host, port: address.port });
-    const housekeeping = new Housekeeping({
-      ...parts,
-      log,
-      workRoot: parts.engine.settings.workRoot,
-      prune: () => parts.prune(),
-    });
-    housekeeping.start();
+    roles.housekeeping.start();
+    roles.waits?.start();
     state.phase = "ready";
     let stopped: Promise<void> | null = null;
     const stop = async (): Promise<void> => {
       state.phase = "stopping";
-      await housekeeping.stop();
-      await http.close();
-      await engine.stop();
+      await Promise.all([roles.housekeeping.stop(), roles.waits?.stop()]);
+      await stopRoles(http, roles);
       await parts.store.close();
     };
     return { url, stop: () => (stopped ??= stop()) };
   } catch (error) {
-    await http.close();
-    await engine.stop();
+    await stopRoles(http, roles);
     await parts.store.close();
     throw error;
   }
 }
 
-/** What the probes say of the server as a whole. */
-export interface ServerState {
-  phase: "starting" | "ready" | "stopping";
+/** What works in this process. Housekeeping does no harm in several. */
+interface Roles {
+  /** With the role worker. */
+  readonly engine: Engine | null;
+  /** With the role api, as it ends in what services tell. */
+  readonly waits: WaitWatch | null;
+  readonly housekeeping: Housekeeping;
 }
 
-function createHttp(
+function rolesOf(
   config: Config,
-  of: { readonly parts: Composition; readonly log: Log; readonly state: ServerState },
-): FastifyInstance {
-  const { parts, log, state } = of;
-  return createHttpServer({
-    services: apiServices(parts.services),
-    store: parts.store,
-    clock: parts.clock,
-    log,
-    allowedHosts: config.security.allowedHosts,
-    service: {
-      ...serviceFacts(config, parts),
-      startedAt: timestamp(parts.clock),
-      readiness: async () => {
-        if (state.phase !== "ready")
-          return { status: state.phase, detail: `the server is ${state.phase}` };
-        const store = await parts.store.health();
-        return store.status === "down"
-          ? { status: "down", detail: store.detail }
-          : { status: "ready", detail: store.status === "up" ? "it takes requests" : store.detail };
-      },
-      health: () => health(parts, state.phase === "ready"),
-    },
-  });
+  { parts, log }: { readonly parts: Composition; readonly log: Log },
+): Roles {
+  const worker = { version: programVersion(), labels: sortedLabels(config.engine.labels) };
+  return {
+    engine: config.roles.includes("worker")
+      ? new Engine({ ...parts.engine, worker, requestDestroy: destroyOf(parts) })
+      : null,
+    waits: config.roles.includes("api") ? new WaitWatch({ ...parts, log }) : null,
+    housekeeping: new Housekeeping({
+      ...parts,
+      log,
+      workRoot: parts.engine.settings.workRoot,
+      prune: () => parts.prune(),
+    }),
+  };
+}
+
+/**
+ * Both at once: an API stops listening, ends its streams, so that their clients go on elsewhere, and finishes its requests;
+ * a worker takes nothing new and ends or parks what it has. One that only works answers its probes to the end.
+ */
+async function stopRoles(http: FastifyInstance, { engine, waits }: Roles): Promise<void> {
+  if (waits === null) await engine?.stop();
+  await Promise.all([http.close(), engine?.stop()]);
 }
 
 /** The engine asks for destroys as anybody does: by a command, whose id makes it take effect once. */

@@ -22,7 +22,7 @@ export function serviceFacts(
   return {
     version: programVersion(),
     commit: null,
-    roles: ["api", "worker"],
+    roles: config.roles,
     store: config.store.url,
     bus: "embedded",
     executors: executors.map((executor) => executor.name),

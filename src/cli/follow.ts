@@ -90,6 +90,14 @@ async function watch(
     progress.changed(
       [...model.steps.values()].filter((step) => hasBegun(step) && !model.isOld(step)),
     );
+    let told: string | null = null;
+    const tellWait = (): void => {
+      const { blocker, reason } = model.run;
+      const wait = blocker?.kind === "worker" ? reason : null;
+      if (wait !== null && wait !== told) progress.say(`it ${wait}`);
+      told = wait;
+    };
+    tellWait();
     const settled = (): boolean => isEnded(model.run) || needsSomebody(model.run);
     const looking = resync(api, {
       run,
@@ -99,6 +107,7 @@ async function watch(
     if (!settled()) {
       for await (const event of liveEvents(api, { run, after: position, signal: stop.signal })) {
         progress.changed(model.apply(event));
+        tellWait();
         if (settled()) break;
       }
     }

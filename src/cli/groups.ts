@@ -39,6 +39,11 @@ export const groups: readonly CommandGroup[] = [
     load: () => import("./resource.ts"),
   },
   {
+    name: "worker",
+    summary: "list the workers and what they offer",
+    load: () => import("./worker.ts"),
+  },
+  {
     name: "status",
     summary: "say how the server is and what it has",
     load: () => import("./status.ts"),

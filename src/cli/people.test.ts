@@ -304,7 +304,43 @@ describe("resource list", () => {
   });
 });
 
+describe("worker list", () => {
+  const worker = {
+    id: "wrk_1",
+    host: "node-1",
+    pid: 7,
+    version: "0.1.0",
+    labels: ["eu", "gpu"],
+    status: "working",
+    lapsed: false,
+    leaseEndsAt: time,
+    running: 2,
+    startedAt: time,
+  };
+  const idle = { ...worker, id: "wrk_2", labels: [], lapsed: true, running: 0, leaseEndsAt: null };
+
+  test("shows what each offers, how it is and what it does", async () => {
+    const found = [["GET /workers", { items: [worker, idle], next: null }]] as const;
+    const { out } = await run("worker list -o wide", found);
+    const row = /^wrk_1 +node-1 +eu, gpu +working +2 +0\.1\.0 +\S+ +2026-01-01T00:00:00Z +7$/mu;
+    assert.match(out, row);
+    assert.match(out, /^wrk_2 +node-1 +- +lapsed +0 /mu);
+    assert.equal((await run("worker list -o name", found)).out, "wrk_1\nwrk_2\n");
+  });
+
+  test("says what to do when there is none", async () => {
+    const { err } = await run("worker list", [["GET /workers", { items: [], next: null }]]);
+    assert.match(err, /There is no worker: start one with `glasshouse server`/u);
+  });
+});
+
 describe("server", () => {
+  test("refuses to take in what nobody would work on", async () => {
+    const { code, err } = await run("server --roles api");
+    assert.equal(code, 2);
+    assert.match(err, /With SQLite the roles must include worker/u);
+  });
+
   test("knows the names of clusters and says that this version has none", async () => {
     for (const [line, key] of [
       ["server --primary-cluster-name home", "cluster.primaryClusterName"],

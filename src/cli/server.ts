@@ -33,9 +33,13 @@ async function serve(call: Call): Promise<number> {
       "--primary says what is so without it: a server without a primary cluster's name is primary. Other clusters are not available in this version.\n",
     );
   const { config } = await configOf(call);
-  const { listenAddress } = await import("../app/config-listen.ts");
+  const [{ listenAddress }, { refuseIdleRoles }] = await Promise.all([
+    import("../app/config-listen.ts"),
+    import("../app/config-roles.ts"),
+  ]);
   // Refused before anything is opened.
   listenAddress(config.listen);
+  refuseIdleRoles(config);
   const [{ loadAndStart }, { serverLog }] = await Promise.all([
     import("../app/start.ts"),
     import("../app/log.ts"),

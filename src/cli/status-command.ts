@@ -2,19 +2,30 @@ import { routeOf } from "../contract/rest.ts";
 import type { Call } from "./call.ts";
 import { statusStyle } from "./environment-print.ts";
 import { heading, printData, printFacts } from "./output.ts";
-import { alignedLines } from "./table.ts";
+import { alignedLines, tableLines } from "./table.ts";
+import { workerColumns } from "./worker-commands.ts";
 import { moment, painter, safe } from "./text.ts";
 
 export async function status(call: Call): Promise<number> {
   const api = await call.api();
   const health = await api.get(routeOf("getHealth"));
   const info = await api.get(routeOf("getInfo"));
+  const workers = await api.get(routeOf("listWorkers"));
   const { items, more } = await api.all(routeOf("listEnvironments"), { limit: 5_000 });
   const counts: Record<string, number> = {};
   for (const environment of items)
     counts[environment.status] = (counts[environment.status] ?? 0) + 1;
   const code = health.status === "down" ? 1 : 0;
-  if (printData(call, { server: api.server, health, info, environments: counts })) return code;
+  if (
+    printData(call, {
+      server: api.server,
+      health,
+      info,
+      workers: workers.items,
+      environments: counts,
+    })
+  )
+    return code;
   if (call.format === "name") {
     call.terminal.out(`${health.status}\n`);
     return code;
@@ -45,6 +56,11 @@ export async function status(call: Call): Promise<number> {
     call.terminal.out(`${lines[at] ?? ""}\n`);
     if (dependency.advice !== null) call.terminal.out(`  ${safe(dependency.advice)}\n`);
   }
+  heading(call, "Workers");
+  if (workers.items.length === 0) call.terminal.out("none: what is asked for waits\n");
+  else
+    for (const line of tableLines(call, workers.items, workerColumns))
+      call.terminal.out(`${line}\n`);
   heading(call, `Environments${more ? " (the newest)" : ""}`);
   const rows = Object.entries(counts).map(([name, count]) => [name, String(count)] as const);
   if (rows.length === 0) call.terminal.out("none\n");

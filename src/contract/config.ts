@@ -68,6 +68,17 @@ const listen = z
 const distinct = (list: readonly string[]): boolean => new Set(list).size === list.length;
 
 export const configSchema = z.strictObject({
+  roles: z
+    .array(z.enum(["api", "worker"], { error: "must be api or worker" }), {
+      error: "must be a list of api and worker",
+    })
+    .min(1, { error: "must have at least one of api and worker" })
+    .refine(distinct, { error: "must not name a role twice" })
+    .meta({
+      description:
+        "What this process does: `api` takes commands and answers, `worker` works on steps",
+    })
+    .default(["api", "worker"]),
   listen: listen.default("127.0.0.1:8080"),
   data: text("Directory of the service's data", { path: true }).default(".glasshouse"),
   store: z

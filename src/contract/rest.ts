@@ -27,6 +27,7 @@ import {
   type templateSummaryView,
   type templateView,
 } from "./rest-template.ts";
+import { workerRoutes, type workerView } from "./rest-worker.ts";
 import type { changeView, failureView, graphView } from "./schemas.ts";
 
 /** Every operation of the REST API, once. Routes, the OpenAPI document and clients come from it. */
@@ -38,6 +39,7 @@ export const routes = [
   ...resourceRoutes,
   ...commandRoutes,
   ...eventRoutes,
+  ...workerRoutes,
   ...serviceRoutes,
 ] as const satisfies readonly Route[];
 
@@ -120,6 +122,7 @@ export type PlanSummaryView = View<typeof planSummaryView>;
 export type GraphView = View<typeof graphView>;
 export type ChangeView = View<typeof changeView>;
 export type FailureView = View<typeof failureView>;
+export type WorkerView = View<typeof workerView>;
 export type HealthView = View<typeof healthView>;
 export type VersionView = View<typeof versionView>;
 export type InfoView = View<typeof infoView>;

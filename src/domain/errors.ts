@@ -91,6 +91,11 @@ export const errorTable = {
     "The thing has changed since you read it",
     "Read it again and repeat with the new ETag.",
   ),
+  "not-served": row(
+    [421, 1, "terminal"],
+    "This process does not serve that",
+    "Ask a server with the role `api`; `/api/v1/info` names the roles of each.",
+  ),
   "too-large": row(
     [413, 2, "terminal"],
     "It is larger than the limit",

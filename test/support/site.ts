@@ -61,9 +61,9 @@ export class Site {
     return join(this.directory, "data");
   }
 
-  /** Starts a server on the same data. The one before must have ended. */
-  async start(): Promise<void> {
-    this.#server = await TestServer.start({ data: this.data, ...this.#options });
+  /** Starts a server on the same data, with other options where they are given. The one before must have ended. */
+  async start(options = this.#options): Promise<void> {
+    this.#server = await TestServer.start({ data: this.data, ...options });
   }
 
   async close(): Promise<void> {

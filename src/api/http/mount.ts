@@ -1,6 +1,6 @@
 import type { FastifyInstance, FastifyReply, FastifyRequest } from "fastify";
 import type { z } from "zod";
-import { GlasshouseError, type ErrorDetail } from "../../domain/errors.ts";
+import { GlasshouseError, type ErrorCode, type ErrorDetail } from "../../domain/errors.ts";
 import { issueDetails } from "../../contract/issues.ts";
 import { mediaTypes, type Route } from "../../contract/rest-route.ts";
 import { routes, type RouteId } from "../../contract/rest.ts";
@@ -11,20 +11,55 @@ import { refuseOtherTypes } from "./guard.ts";
 /** The largest archive, and room for what is around it. */
 const archiveBytes = 16 * 1024 * 1024 + 64 * 1024;
 
-/** Mounts every operation of the table. Those of later versions answer `not-available`. */
-export function mountRoutes(app: FastifyInstance, handlers: Handlers): void {
+/** What every process answers, whatever its roles: how it is, and what it is. */
+const ofEveryRole: readonly RouteId[] = [
+  "getLiveness",
+  "getReadiness",
+  "getHealth",
+  "getHealthAtRoot",
+  "getMetrics",
+  "getVersion",
+  "getInfo",
+];
+
+/**
+ * Mounts every operation of the table. Those of later versions answer `not-available`; without the role `api` all but those
+ * about the process itself answer `not-served`.
+ */
+export function mountRoutes(
+  app: FastifyInstance,
+  handlers: Handlers,
+  roles: readonly string[],
+): void {
   for (const route of routes) {
-    if ("notAvailable" in route) mountLater(app, route);
+    if (!roles.includes("api") && !ofEveryRole.includes(route.id))
+      mountElsewhere(app, route, roles);
+    else if ("notAvailable" in route) mountLater(app, route);
     else mount(app, { route, id: route.id }, handlers);
   }
 }
 
+function mountElsewhere(app: FastifyInstance, route: Route, roles: readonly string[]): void {
+  mountRefusal(app, route, [
+    "not-served",
+    `This process is a ${roles.join(" and ")} and does not serve ${route.method} ${route.path}: ask a server with the role api.`,
+  ]);
+}
+
 function mountLater(app: FastifyInstance, route: Route): void {
+  mountRefusal(app, route, [
+    "not-available",
+    `${route.method} ${route.path} is not available in this version.`,
+  ]);
+}
+
+function mountRefusal(
+  app: FastifyInstance,
+  route: Route,
+  [code, message]: readonly [ErrorCode, string],
+): void {
   const refuse = async (): Promise<never> => {
-    throw new GlasshouseError(
-      "not-available",
-      `${route.method} ${route.path} is not available in this version.`,
-    );
+    throw new GlasshouseError(code, message);
   };
   app.route({ method: route.method, url: urlOf(route), onRequest: refuse, handler: refuse });
 }

@@ -4,6 +4,7 @@ import type { Resource } from "../../domain/resource.ts";
 import type { Run } from "../../domain/run.ts";
 import type { Step } from "../../domain/step.ts";
 import type { Template } from "../../domain/template.ts";
+import type { KnownWorker } from "../../ports/worker.ts";
 import { sampleGroup, sampleTemplate } from "../../testing/samples.ts";
 
 /** One of each noun, joined as they would be. */
@@ -186,4 +187,15 @@ export const template: Template = {
   ),
   files: [{ path: "template.yaml", digest: "d", mode: 0o644, size: 10 }],
   createdAt: at,
+};
+
+export const worker: KnownWorker = {
+  id: "wrk_1",
+  labels: ["eu", "gpu"],
+  process: { host: "node-1", pid: 7, startTime: "1", bootId: "b", pidNamespace: "" },
+  version: "0.1.0",
+  startedAt: at,
+  status: "working",
+  leaseEndsAt: at,
+  isLapsed: false,
 };

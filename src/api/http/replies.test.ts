@@ -23,6 +23,7 @@ const reads: Partial<Record<RouteId, string>> = {
   getStep: "/api/v1/steps/stp_1",
   getStepLog: "/api/v1/steps/stp_1/log",
   getPlan: "/api/v1/plans/pln_1",
+  listWorkers: "/api/v1/workers",
   listResources: "/api/v1/resources",
   getResource: "/api/v1/resources/res_1",
   listEvents: "/api/v1/events",

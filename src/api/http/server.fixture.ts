@@ -17,7 +17,7 @@ export interface Subject {
 }
 
 /** A server over services in memory. */
-export function testServer(): Subject {
+export function testServer(roles: readonly string[] = ["api", "worker"]): Subject {
   const services = new FakeServices();
   const clock = new FakeClock();
   const lines: Subject["lines"] = [];
@@ -41,7 +41,7 @@ export function testServer(): Subject {
     service: {
       version: "0.1.0",
       commit: null,
-      roles: ["api", "worker"],
+      roles,
       store: "sqlite",
       bus: "embedded",
       executors: ["command"],

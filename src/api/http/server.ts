@@ -20,6 +20,7 @@ import { resourceHandlers } from "./resource.ts";
 import { runHandlers } from "./run.ts";
 import { schemaHandlers } from "./schema.ts";
 import { templateHandlers } from "./template.ts";
+import { workerHandlers } from "./worker.ts";
 import { traceOf } from "./trace.ts";
 
 /**
@@ -60,7 +61,7 @@ export function createHttpServer(options: HttpOptions): FastifyInstance {
     sendProblem(options.log, error, { request, reply }),
   );
   app.setNotFoundHandler(async (request, reply) => refuseUnknown(request, reply));
-  mountRoutes(app, handlersOf(api));
+  mountRoutes(app, handlersOf(api), options.service.roles);
   return app;
 }
 
@@ -78,6 +79,7 @@ function handlersOf(api: Api): Handlers {
     ...resourceHandlers(api),
     ...commandHandlers(api),
     ...eventHandlers(api),
+    ...workerHandlers(api),
     ...healthHandlers(api),
     ...schemaHandlers(api),
     ...docsHandlers(),

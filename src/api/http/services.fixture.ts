@@ -10,7 +10,7 @@ import type { Page, PageRequest } from "../../ports/page.ts";
 import type { Topic } from "../../ports/store.ts";
 import type { LogLine } from "../../ports/work.ts";
 import type { CommandRequest } from "../../services/effect.ts";
-import { at, environment, plan, resource, run, step, template } from "./nouns.fixture.ts";
+import { at, environment, plan, resource, run, step, template, worker } from "./nouns.fixture.ts";
 import type { ApiServices } from "./services.ts";
 
 /** Services in memory with one environment of each kind of thing, so that the way in can be tested by itself. */
@@ -191,6 +191,10 @@ export class FakeServices implements ApiServices {
 
   async readStepLog(_: string, after: number, limit: number) {
     return this.log.filter((line) => line.number > after).slice(0, limit);
+  }
+
+  async listWorkers(): ReturnType<ApiServices["listWorkers"]> {
+    return [{ worker, running: 2 }];
   }
 
   async getPlan(id: string) {

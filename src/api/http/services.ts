@@ -15,6 +15,7 @@ import type { PlanRead } from "../../services/plan.ts";
 import type { ResourceRead } from "../../services/resource.ts";
 import type { RunRead } from "../../services/run.ts";
 import type { CompatibilityRead } from "../../services/template.ts";
+import type { WorkerRead } from "../../services/worker.ts";
 
 /**
  * What this way in needs of the services. Reads give the product's nouns; their public form is made here. An unknown id or
@@ -45,6 +46,7 @@ export interface ApiServices {
   getStep(id: string): Promise<Step>;
   /** Lines after a number, oldest first. */
   readStepLog(stepId: string, after: number, limit: number): Promise<readonly LogLine[]>;
+  listWorkers(): Promise<readonly WorkerRead[]>;
   getPlan(id: string): Promise<PlanRead>;
   /** Events after a position, oldest first. */
   listEvents(

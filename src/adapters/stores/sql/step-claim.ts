@@ -4,7 +4,6 @@ import type { Claim, ClaimRequest } from "../../../ports/work.ts";
 import { toJson } from "./json.ts";
 import { statement } from "./session.ts";
 import type { Session } from "./session.ts";
-import { lanesWithWork } from "./step-lanes.ts";
 import { offerDueSteps } from "./step-offer.ts";
 import { indexedStatus, partsOfLane, stepOf } from "./step-rows.ts";
 import type { StepRow } from "./step-rows.ts";
@@ -23,6 +22,12 @@ interface Offered extends Candidate {
 const fewOffered = 32;
 const someOffered = `select "id", "runId", "lane", "status" from "step"
    where "offered" = 1 order by "lane", "runId", "number" limit ?`;
+const nextLane = statement<{ readonly lane: string }>(
+  `select "lane" from "step" where "offered" = 1 and "lane" > ? order by "lane" limit 1`,
+);
+const firstLane = statement<{ readonly lane: string }>(
+  `select "lane" from "step" where "offered" = 1 order by "lane" limit 1`,
+);
 const nextUnknown = `select "id", "runId" from "step"
    where "offered" = 1 and "status" = 'unknown' and "lane" = ? and "runId" > ? order by "runId", "number" limit 1`;
 const nextOffered = `select "id", "runId" from "step"
@@ -160,6 +165,17 @@ async function claimOne(round: Round, id: string, settle: boolean): Promise<void
   const at = [row.id, row.token, request.worker, request.now] as const;
   await session.change(insertAttempt, ...at, none, none, toJson([]));
   round.claims.push({ step: stepOf(row), settle });
+}
+
+/** The lanes that hold offered steps, one look into the index for each. */
+export async function lanesWithWork(session: Session): Promise<readonly string[]> {
+  const lanes: string[] = [];
+  let found = await session.one(firstLane);
+  while (found !== undefined) {
+    lanes.push(found.lane);
+    found = await session.one(nextLane, found.lane);
+  }
+  return lanes;
 }
 
 async function freeOf(session: Session, runId: string): Promise<number> {

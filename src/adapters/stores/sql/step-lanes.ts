@@ -1,27 +1,11 @@
 import { statement } from "./session.ts";
 import type { Session } from "./session.ts";
+import { lanesWithWork } from "./step-claim.ts";
 import { partsOfLane } from "./step-rows.ts";
 
-const nextLane = statement<{ readonly lane: string }>(
-  `select "lane" from "step" where "offered" = 1 and "lane" > ? order by "lane" limit 1`,
-);
-const firstLane = statement<{ readonly lane: string }>(
-  `select "lane" from "step" where "offered" = 1 order by "lane" limit 1`,
-);
 const runsInLane = statement<{ readonly runId: string }>(
   `select distinct "runId" from "step" where "offered" = 1 and "lane" = ? order by "runId" limit ?`,
 );
-
-/** The lanes that hold offered steps, one look into the index for each. */
-export async function lanesWithWork(session: Session): Promise<readonly string[]> {
-  const lanes: string[] = [];
-  let found = await session.one(firstLane);
-  while (found !== undefined) {
-    lanes.push(found.lane);
-    found = await session.one(nextLane, found.lane);
-  }
-  return lanes;
-}
 
 export async function askedLabels(session: Session): Promise<readonly (readonly string[])[]> {
   const lists = new Map<string, readonly string[]>();

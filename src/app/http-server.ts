@@ -1,0 +1,50 @@
+import type { FastifyInstance } from "fastify";
+import type { ServiceFacts } from "../api/http/api.ts";
+import { createHttpServer } from "../api/http/server.ts";
+import type { Config } from "../contract/config.ts";
+import { timestamp } from "../ports/clock.ts";
+import type { Log } from "../ports/telemetry.ts";
+import { apiServices } from "./api-services.ts";
+import type { Composition } from "./compose.ts";
+import { health } from "./health.ts";
+import { serviceFacts } from "./service-facts.ts";
+
+/** What the probes say of the server as a whole. */
+export interface ServerState {
+  phase: "starting" | "ready" | "stopping";
+}
+
+/** The HTTP server over these parts: the whole API, or probes alone without the role `api`. */
+export function httpServer(
+  config: Config,
+  of: { readonly parts: Composition; readonly log: Log; readonly state: ServerState },
+): FastifyInstance {
+  const { parts, log, state } = of;
+  return createHttpServer({
+    services: apiServices(parts.services),
+    store: parts.store,
+    clock: parts.clock,
+    log,
+    allowedHosts: config.security.allowedHosts,
+    service: {
+      ...serviceFacts(config, parts),
+      startedAt: timestamp(parts.clock),
+      readiness: readinessOf(config, of),
+      health: () => health(parts, state.phase === "ready"),
+    },
+  });
+}
+
+function readinessOf(
+  { roles }: Config,
+  { parts, state }: { readonly parts: Composition; readonly state: ServerState },
+): ServiceFacts["readiness"] {
+  const ready = roles.includes("api") ? "it takes requests" : "it works on steps";
+  return async () => {
+    if (state.phase !== "ready")
+      return { status: state.phase, detail: `the server is ${state.phase}` };
+    const store = await parts.store.health();
+    if (store.status === "down") return { status: "down", detail: store.detail };
+    return { status: "ready", detail: store.status === "up" ? ready : store.detail };
+  };
+}

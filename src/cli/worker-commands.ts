@@ -1,0 +1,38 @@
+import { routeOf, type WorkerView } from "../contract/rest.ts";
+import type { Call } from "./call.ts";
+import { printData, printList } from "./output.ts";
+import type { Column } from "./table.ts";
+import { age, moment, type Style } from "./text.ts";
+
+export const workerColumns: readonly Column<WorkerView>[] = [
+  { title: "WORKER", value: ({ id }) => id },
+  { title: "HOST", value: ({ host }) => host },
+  { title: "LABELS", value: ({ labels }) => (labels.length === 0 ? "-" : labels.join(", ")) },
+  { title: "STATUS", value: workerStatus, style: statusStyleOf },
+  { title: "STEPS", value: ({ running }) => String(running) },
+  { title: "VERSION", value: ({ version }) => version },
+  { title: "AGE", value: ({ startedAt }) => age(startedAt, Date.now()) },
+  { title: "LEASE ENDS", value: ({ leaseEndsAt }) => moment(leaseEndsAt), wide: true },
+  { title: "PID", value: ({ pid }) => String(pid), wide: true },
+];
+
+export async function list(call: Call): Promise<void> {
+  const api = await call.api();
+  const found = await api.get(routeOf("listWorkers"));
+  if (printData(call, found)) return;
+  printList(call, found.items, {
+    columns: workerColumns,
+    name: ({ id }) => id,
+    empty: "There is no worker: start one with `glasshouse server`.",
+  });
+}
+
+/** A lease that has ended says more than what the worker said of itself last. */
+function workerStatus({ status, lapsed }: WorkerView): string {
+  return lapsed && status !== "gone" ? "lapsed" : status;
+}
+
+function statusStyleOf(worker: WorkerView): Style {
+  const status = workerStatus(worker);
+  return status === "working" ? "green" : status === "draining" ? "yellow" : "red";
+}
