@@ -1,24 +1,7 @@
 import assert from "node:assert/strict";
 import { after, describe, test } from "node:test";
 import { CrashTable } from "../support/crash-table.ts";
-import type { Experiment } from "../support/experiment.ts";
-import { eventExperiment, fenceExperiment } from "../support/experiment-record.ts";
-import { commitExperiment, dedupeExperiment } from "../support/experiment-inbox.ts";
-import { intentExperiment, lookExperiment } from "../support/experiment-effect.ts";
-import { stateExperiment } from "../support/experiment-state.ts";
-import { journalExperiment, leftOverExperiment } from "../support/experiment-judge.ts";
-
-const experiments: readonly Experiment[] = [
-  commitExperiment,
-  dedupeExperiment,
-  intentExperiment,
-  lookExperiment,
-  fenceExperiment,
-  stateExperiment,
-  eventExperiment,
-  journalExperiment,
-  leftOverExperiment,
-];
+import { experiments } from "../support/experiments.ts";
 
 const table = new CrashTable("promise");
 after(() => table.print());

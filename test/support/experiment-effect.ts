@@ -53,7 +53,7 @@ export async function cutOffAfterActing(
   }
 }
 
-async function realCommands(): Promise<Executor> {
+export async function realCommands(): Promise<Executor> {
   return commandExecutor({
     isolation: await detectIsolation(),
     environment: process.env,
