@@ -1,5 +1,7 @@
 import assert from "node:assert/strict";
 import { after, before, describe, test } from "node:test";
+import type { Change } from "../src/domain/resource.ts";
+import { maskSecrets, type Value } from "../src/domain/value.ts";
 import { getPlan } from "../src/services/plan.ts";
 import { fakeExecutor } from "../src/testing/fake-executor.ts";
 import { createServiceWorld, plainYaml, type ServiceWorld } from "./support/services.ts";
@@ -14,6 +16,12 @@ groups:
   net: { executor: command, with: { create: [net, "\${{ parameters.size }}"] }, outputs: [id] }
   web: { executor: command, with: { create: [web, "\${{ groups.net.outputs.id }}"] } }
 `;
+
+const foreseen = (group: string, settings: Value): Change => ({
+  address: group,
+  action: "create",
+  after: maskSecrets(settings),
+});
 
 describe("plans", () => {
   let w: ServiceWorld;
@@ -88,6 +96,31 @@ describe("plans", () => {
     await made("taken");
     const { code } = await w.refused("environment.apply", null, { plan: command.planId ?? "" });
     assert.equal(code, "already-exists");
+  });
+
+  test("take no step for groups whose executor can foresee what it would do", async () => {
+    const seen = await createServiceWorld({
+      start: true,
+      executors: [
+        { ...fakeExecutor(), foresee: ({ group, settings }) => [foreseen(group, settings)] },
+      ],
+    });
+    try {
+      await seen.register(plainYaml());
+      const command = await seen.send("environment.plan", "e", {
+        template: "plain",
+        parameters: { size: 4 },
+      });
+      const run = await seen.ended(command.runId ?? "");
+      assert.deepEqual([run.status, run.progress.total], ["succeeded", 0]);
+      const { plan } = await getPlan(seen.services, command.planId ?? "");
+      assert.equal(plan.status, "ready");
+      const changes = plan.plan?.steps.flatMap((step) => step.changes) ?? [];
+      assert.ok(changes.length > 0);
+      assert.match(JSON.stringify(changes), /"after":.*4/u);
+    } finally {
+      await seen.close();
+    }
   });
 
   test("expire", async () => {

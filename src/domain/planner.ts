@@ -174,8 +174,8 @@ function judge({ name, group, record, changed, input, outputs }: Judged): Verdic
   return { mark: "exact", reason: "its settings or files changed" };
 }
 
-/** What fails is said with the group, as a plan has many. */
-function settingsOf(name: string, group: Group, scope: Scope): Value {
+/** A group's settings, filled in. What fails is said with the group, as a plan has many. */
+export function settingsOf(name: string, group: Group, scope: Scope): Value {
   try {
     return evaluate(group.with, scope);
   } catch (error) {

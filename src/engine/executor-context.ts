@@ -152,7 +152,8 @@ export function fenceOf(step: Step): Fence {
   };
 }
 
-function previousOf(record: GroupRecord | null): ExecutorContext["previous"] {
+/** What executors are told of a group's last apply. */
+export function previousOf(record: GroupRecord | null): ExecutorContext["previous"] {
   if (record === null) return null;
   const { settings, outputs, memory, drift } = record;
   return { settings, outputs, memory, drift };

@@ -47,6 +47,7 @@ async function finished(
 ): Promise<PlanPatch> {
   if (of.status !== "succeeded" || saved.plan === null) return { status: "failed" };
   const answers = await answersOf(tx, of.run.id);
+  if (answers.size === 0) return { status: "ready" };
   const steps = saved.plan.steps.map((step): PlannedStep => {
     const answer = answers.get(`plan:${step.template}/${step.group ?? ""}`);
     if (answer === undefined || step.phase !== "apply" || step.mark !== "exact") return step;

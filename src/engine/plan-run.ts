@@ -1,14 +1,17 @@
+import { createHash } from "node:crypto";
 import { setImmediate as pause } from "node:timers/promises";
 import type { Environment } from "../domain/environment.ts";
 import { GlasshouseError } from "../domain/errors.ts";
-import type { PlannedStep, SavedPlan } from "../domain/plan.ts";
-import { planApply, planDestroy } from "../domain/planner.ts";
-import type { GroupRecord } from "../domain/record.ts";
+import type { Plan, PlannedStep, SavedPlan } from "../domain/plan.ts";
+import { planApply, planDestroy, settingsOf } from "../domain/planner.ts";
+import { groupKey, type GroupRecord } from "../domain/record.ts";
 import type { Run } from "../domain/run.ts";
+import { canonicalJson, toJson } from "../lib/json.ts";
 import type { EngineDeps } from "./deps.ts";
 import type { RunFacts } from "./run-cache.ts";
 import { staleness } from "./plan-basis.ts";
-import { fingerprintsOf } from "./step-inputs.ts";
+import { previousOf } from "./executor-context.ts";
+import { fingerprintsOf, scopeOf } from "./step-inputs.ts";
 import { checkSteps, looseStep } from "./step-rows.ts";
 
 export interface PlanningInput {
@@ -23,14 +26,22 @@ export interface PlanningInput {
 export interface PlannedRun {
   readonly steps: readonly PlannedStep[];
   /** For a plan that was asked for: the apply that it describes. */
-  readonly describes: readonly PlannedStep[] | null;
+  readonly describes: Plan | null;
 }
+
+/** So many steps are gone through between two turns of the event loop. */
+const pauseEvery = 200;
 
 /** The steps that a run consists of. Lets others work in between when there are many groups. Errors: `plan-stale`. */
 export async function planRun(deps: EngineDeps, input: PlanningInput): Promise<PlannedRun> {
   if (input.run.kind !== "plan") return { steps: await runSteps(deps, input), describes: null };
-  const describes = await plannedApply(deps, input);
-  return { steps: planningSteps(describes, input.records), describes };
+  const planned = await plannedApply(deps, input);
+  const digest = await digestOf(planned);
+  const steps = await foreseen(deps, input, planned);
+  return {
+    steps: planningSteps(deps, steps, input.records),
+    describes: { formatVersion: 1, steps, digest },
+  };
 }
 
 async function runSteps(deps: EngineDeps, input: PlanningInput): Promise<readonly PlannedStep[]> {
@@ -98,17 +109,54 @@ async function plannedApply(
   }
 }
 
+/** SHA-256 of the canonical steps, in hex. */
+async function digestOf(steps: readonly PlannedStep[]): Promise<string> {
+  const hash = createHash("sha256").update("[");
+  for (const [index, step] of steps.entries()) {
+    if (index % pauseEvery === pauseEvery - 1) await pause();
+    hash.update(`${index === 0 ? "" : ","}${canonicalJson(toJson(step))}`);
+  }
+  return hash.update("]").digest("hex");
+}
+
+/** The steps with what those executors would do that can say it without looking at anything. */
+async function foreseen(
+  deps: EngineDeps,
+  { facts, records }: PlanningInput,
+  planned: readonly PlannedStep[],
+): Promise<readonly PlannedStep[]> {
+  const scope = scopeOf(facts, records);
+  const known = new Map(records.map((record) => [groupKey(record.template, record.group), record]));
+  const steps: PlannedStep[] = [];
+  for (const [index, step] of planned.entries()) {
+    if (index % pauseEvery === pauseEvery - 1) await pause();
+    const name = step.group ?? "";
+    const group = facts.template.body.groups[name];
+    const foresee = deps.executors.get(step.executor ?? "")?.foresee;
+    if (!isPlannable(step) || group === undefined || foresee === undefined) steps.push(step);
+    else {
+      const settings = settingsOf(name, group, scope);
+      const previous = previousOf(known.get(groupKey(step.template, name)) ?? null);
+      steps.push({ ...step, changes: foresee({ group: name, settings, previous }) });
+    }
+  }
+  return steps;
+}
+
 /**
- * A plan that is asked for: each step that can be planned by itself gets a `plan` step, which asks its executor what it
- * would do and changes nothing. Deferred and unchanged groups have nothing to ask.
+ * A plan that is asked for: each step that can be planned by itself and whose executor must look gets a `plan` step, which
+ * asks what would be done and changes nothing. Deferred and unchanged groups have nothing to ask.
  */
 function planningSteps(
+  deps: EngineDeps,
   planned: readonly PlannedStep[],
   records: readonly GroupRecord[],
 ): readonly PlannedStep[] {
   const known = new Set(records.map((record) => record.group));
   return planned
-    .filter((step) => step.group !== null && step.phase === "apply" && step.mark === "exact")
+    .filter(
+      (step) => isPlannable(step) && deps.executors.get(step.executor ?? "")?.foresee === undefined,
+    )
     .map((step) =>
       looseStep({
         phase: "plan",
@@ -122,6 +170,10 @@ function planningSteps(
         runsOn: step.runsOn,
       }),
     );
+}
+
+function isPlannable({ group, phase, mark }: PlannedStep): boolean {
+  return group !== null && phase === "apply" && mark === "exact";
 }
 
 function actionStep({ run, facts }: PlanningInput): PlannedStep {

@@ -1,5 +1,3 @@
-import { createHash } from "node:crypto";
-import { canonicalJson, toJson } from "../lib/json.ts";
 import { planBasis } from "./plan-basis.ts";
 import { statusWhenStarted } from "../domain/environment-status.ts";
 import type { Environment } from "../domain/environment.ts";
@@ -102,11 +100,8 @@ async function begin(tx: Tx, deps: EngineDeps, of: Planned): Promise<boolean> {
         : {}),
     });
   if (of.planned.describes !== null && run.planId !== null) {
-    const digest = createHash("sha256")
-      .update(canonicalJson(toJson(of.planned.describes)))
-      .digest("hex");
     await tx.plans.update(run.planId, {
-      plan: { formatVersion: 1, steps: of.planned.describes, digest },
+      plan: of.planned.describes,
       basis: planBasis(deps, of),
     });
   }

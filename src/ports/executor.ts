@@ -22,6 +22,11 @@ export interface Executor {
   validate(settings: Json): readonly ErrorDetail[];
   /** What would be done. Changes nothing outside its work directory. */
   plan(ctx: ExecutorContext): Promise<ExecutorPlan>;
+  /**
+   * For executors that need not look at anything to say what they would do: the changes that `plan` gives, from what the
+   * engine knows. Pure. Groups of such an executor are planned without a step of their own.
+   */
+  readonly foresee?: (of: Foreseeable) => readonly Change[];
   /** Makes it so. With `ctx.sealedPlan`, exactly that plan or `plan-stale`. */
   apply(ctx: ExecutorContext): Promise<ExecutorResult>;
   /** Takes down what `apply` made, by the frozen record. "Already gone" is success only when proven; missing state is `state-missing`. */
@@ -31,6 +36,8 @@ export interface Executor {
   /** After an attempt whose outcome is unknown: looks at the real world and says how to go on. Its child is proven dead. */
   settle(ctx: ExecutorContext & { readonly operation: "apply" | "destroy" }): Promise<Settlement>;
 }
+
+export type Foreseeable = Pick<ExecutorContext, "group" | "settings" | "previous">;
 
 export interface ExecutorPlan {
   readonly changes: readonly Change[];

@@ -40,6 +40,17 @@ function testLife(subject: ExecutorSubject, root: string): void {
     assert.deepEqual(readdirSync(world), []);
   });
 
+  test("what is foreseen is what a plan says, new and made", async () => {
+    const { world, group, executor } = await begin(subject, root);
+    for (const word of ["one", "two"]) {
+      group.change(subject.thing(world, word));
+      const foreseen = executor.foresee?.(group.context()) ?? null;
+      const { changes, saved } = await executor.plan(group.context());
+      if (foreseen !== null) assert.deepEqual([foreseen, null], [changes, saved]);
+      group.keep(await executor.apply(group.context()));
+    }
+  });
+
   test("apply makes it, and a second apply leaves it right", async () => {
     const { world, group, executor } = await begin(subject, root);
     group.change(subject.thing(world, "one"));

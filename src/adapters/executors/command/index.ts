@@ -5,8 +5,8 @@ import { isJsonObject } from "../../../lib/json.ts";
 import type {
   Executor,
   ExecutorContext,
-  ExecutorPlan,
   ExecutorResult,
+  Foreseeable,
   Observation,
   Settlement,
 } from "../../../ports/executor.ts";
@@ -35,7 +35,8 @@ export function commandExecutor(host: ProgramHost): Executor {
     settings: settingsShape,
     filesOf,
     validate: validateSettings,
-    plan: (ctx) => Promise.resolve(plan(ctx)),
+    plan: (ctx) => Promise.resolve({ changes: foresee(ctx), saved: null }),
+    foresee,
     apply: (ctx) => swept(ctx, () => apply(host, ctx)),
     destroy: (ctx) => swept(ctx, () => destroy(host, ctx)),
     observe: (ctx) => swept(ctx, () => observe(host, ctx)),
@@ -57,12 +58,11 @@ const absent = 3;
 const drifted = 4;
 
 /** A program cannot say beforehand what it will do, so the plan is the change of what it is given. */
-function plan(ctx: ExecutorContext): ExecutorPlan {
-  const after = maskSecrets(ctx.settings);
-  if (!wasCreated(ctx))
-    return { changes: [{ address: ctx.group, action: "create", after }], saved: null };
-  const before = maskSecrets(ctx.previous?.settings ?? {});
-  return { changes: [{ address: ctx.group, action: "update", before, after }], saved: null };
+function foresee(of: Foreseeable): readonly Change[] {
+  const after = maskSecrets(of.settings);
+  if (!wasCreated(of)) return [{ address: of.group, action: "create", after }];
+  const before = maskSecrets(of.previous?.settings ?? {});
+  return [{ address: of.group, action: "update", before, after }];
 }
 
 async function apply(host: ProgramHost, ctx: ExecutorContext): Promise<ExecutorResult> {
@@ -182,7 +182,7 @@ async function resultOf(
 }
 
 /** A record alone does not mean that: a first attempt that failed leaves one too, and a look may have found it gone. */
-function wasCreated({ previous }: ExecutorContext): boolean {
+function wasCreated({ previous }: Pick<ExecutorContext, "previous">): boolean {
   if (previous?.drift === "missing") return false;
   return isJsonObject(previous?.memory) && previous.memory["created"] === true;
 }
