@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 import { GlasshouseError } from "../domain/errors.ts";
-import { compileTemplate } from "./compile.ts";
+import { checkTemplate } from "./compile.ts";
 import type { ExecutorShape } from "./compile.ts";
 import { compileInThread, threadThreshold } from "./compile-thread.ts";
 import type { ThreadInput } from "./compile-thread.ts";
@@ -44,7 +44,7 @@ describe("checking a template in a thread", () => {
       template(800),
       template(800, "./gone"),
     ]) {
-      const here = compileTemplate({
+      const here = checkTemplate({
         file: "template.yaml",
         text,
         hasFile: fileLookup(files),

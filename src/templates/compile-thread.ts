@@ -1,9 +1,10 @@
 import { Worker } from "node:worker_threads";
 import { z } from "zod";
 import { GlasshouseError } from "../domain/errors.ts";
-import type { TemplateBody } from "../domain/template.ts";
-import { compileTemplate } from "./compile.ts";
-import type { CompiledTemplate, ExecutorShape } from "./compile.ts";
+import { checkTemplate } from "./compile.ts";
+import type { CheckedTemplate, ExecutorShape } from "./compile.ts";
+import { fromParts } from "./compile-parts.ts";
+import type { TemplateParts } from "./compile-parts.ts";
 import { readDocument } from "./document.ts";
 import { pathOf } from "./groups.ts";
 import { fileLookup } from "./paths.ts";
@@ -25,16 +26,16 @@ export const threadThreshold = 64 * 1024;
 const memoryMb = 1_536;
 
 /**
- * Like `compileTemplate`, but a large template is worked on in a thread, so that the event loop stays free. One thread at
+ * Like `checkTemplate`, but a large template is worked on in a thread, so that the event loop stays free. One thread at
  * a time: others wait their turn, and the wait counts against `timeoutMs`. Errors: `timeout`, `cancelled` when the signal
  * aborts, `too-large` when the thread runs out of memory. Safe to repeat.
  */
 export async function compileInThread(
   input: ThreadInput,
   limits: { readonly signal: AbortSignal; readonly timeoutMs: number },
-): Promise<CompiledTemplate> {
+): Promise<CheckedTemplate> {
   if (input.text.length < threadThreshold) {
-    return compileTemplate({ ...input, hasFile: fileLookup(input.files) });
+    return checkTemplate({ ...input, hasFile: fileLookup(input.files) });
   }
   const deadline = AbortSignal.timeout(limits.timeoutMs);
   const stop = AbortSignal.any([limits.signal, deadline]);
@@ -44,7 +45,7 @@ export async function compileInThread(
   try {
     const result = await runThread(input, stop);
     if (result === "stopped") throw stopError(deadline, limits.timeoutMs);
-    return "body" in result ? validated(result, input) : result;
+    return "rest" in result ? await validated(result, input) : result;
   } finally {
     release();
   }
@@ -72,21 +73,20 @@ async function takeTurn(stop: AbortSignal): Promise<() => void> {
   }
 }
 
+type ThreadResult = TemplateParts | { readonly problems: readonly Problem[] };
+
 const compiled = z.union([
-  z.object({ body: z.custom<TemplateBody>(), warnings: z.custom<readonly Problem[]>() }),
+  z.object({ rest: z.string(), groups: z.array(z.string()) }),
   z.object({ problems: z.custom<readonly Problem[]>() }),
 ]);
 
-async function runThread(
-  input: ThreadInput,
-  stop: AbortSignal,
-): Promise<CompiledTemplate | "stopped"> {
+async function runThread(input: ThreadInput, stop: AbortSignal): Promise<ThreadResult | "stopped"> {
   const executors = input.executors.map(({ name, settings }) => ({ name, settings }));
   const worker = new Worker(new URL("./compile-worker.ts", import.meta.url), {
     workerData: { file: input.file, text: input.text, files: input.files, executors },
     resourceLimits: { maxOldGenerationSizeMb: memoryMb, maxYoungGenerationSizeMb: 64 },
   });
-  const { promise, resolve, reject } = Promise.withResolvers<CompiledTemplate | "stopped">();
+  const { promise, resolve, reject } = Promise.withResolvers<ThreadResult | "stopped">();
   const onStop = (): void => resolve("stopped");
   worker.once("message", (message: unknown) => resolve(compiled.parse(message)));
   worker.once("error", (error) => reject(threadError(error)));
@@ -118,19 +118,18 @@ function stopError(deadline: AbortSignal, timeoutMs: number): GlasshouseError {
 }
 
 /** Executors' own checks are functions, which no thread can be handed: they run here, on the result. */
-function validated(
-  result: Extract<CompiledTemplate, { body: TemplateBody }>,
-  input: ThreadInput,
-): CompiledTemplate {
+async function validated(parts: TemplateParts, input: ThreadInput): Promise<CheckedTemplate> {
   const validators = new Map(input.executors.map((one) => [one.name, one.validate]));
   const problems = new Problems();
-  for (const [name, group] of Object.entries(result.body.groups)) {
-    for (const detail of validators.get(group.executor)?.(group.with) ?? []) {
-      const path = ["groups", name, "with", ...pathOf(detail.pointer ?? "", group.with)];
-      problems.add({ path }, detail.message);
+  const body = await fromParts(parts, (groups) => {
+    for (const [name, group] of Object.entries(groups)) {
+      for (const detail of validators.get(group.executor)?.(group.with) ?? []) {
+        const path = ["groups", name, "with", ...pathOf(detail.pointer ?? "", group.with)];
+        problems.add({ path }, detail.message);
+      }
     }
-  }
-  if (problems.none) return result;
+  });
+  if (problems.none) return { body };
   const document = readDocument(input.text, input.file);
   if ("problems" in document) return document;
   return { problems: problems.list((spot) => document.locate(spot), input.file) };

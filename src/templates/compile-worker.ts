@@ -1,7 +1,8 @@
 import { parentPort, workerData } from "node:worker_threads";
 import { z } from "zod";
 import type { SettingsShape } from "../domain/settings.ts";
-import { compileTemplate } from "./compile.ts";
+import { checkTemplate } from "./compile.ts";
+import { inParts } from "./compile-parts.ts";
 import { fileLookup } from "./paths.ts";
 
 /** Entry of the thread that `compileInThread` starts: one template in, one result out. */
@@ -14,11 +15,11 @@ const given = z
   })
   .parse(workerData);
 
-const result = compileTemplate({
+const checked = checkTemplate({
   file: given.file,
   text: given.text,
   hasFile: fileLookup(given.files),
   executors: given.executors,
 });
 // oxlint-disable-next-line unicorn/require-post-message-target-origin -- a thread is no window
-parentPort?.postMessage(result);
+parentPort?.postMessage("body" in checked ? inParts(checked.body) : checked);

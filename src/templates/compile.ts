@@ -35,6 +35,10 @@ export interface TemplateInput {
   readonly executors: readonly ExecutorShape[];
 }
 
+export type CheckedTemplate =
+  | { readonly body: TemplateBody }
+  | { readonly problems: readonly Problem[] };
+
 export type CompiledTemplate =
   | { readonly body: TemplateBody; readonly warnings: readonly Problem[] }
   | { readonly problems: readonly Problem[] };
@@ -45,18 +49,39 @@ export type CompiledTemplate =
  * form, then everything about the meaning. Pure but for `hasFile`; never throws for what is in the file.
  */
 export function compileTemplate(input: TemplateInput): CompiledTemplate {
+  const { checked, warnings } = compile(input);
+  return "body" in checked ? { ...checked, warnings: warnings() } : checked;
+}
+
+/** The same without the warnings: finding their places takes longer than all the rest of a large template. */
+export function checkTemplate(input: TemplateInput): CheckedTemplate {
+  return compile(input).checked;
+}
+
+interface Compiled {
+  readonly checked: CheckedTemplate;
+  readonly warnings: () => readonly Problem[];
+}
+
+function compile(input: TemplateInput): Compiled {
   const document = readDocument(input.text, input.file);
-  if ("problems" in document) return document;
+  if ("problems" in document) return failed(document.problems);
   const problems = new Problems();
   const list = (found: Problems): readonly Problem[] =>
     found.list((spot: Spot) => document.locate(spot), input.file);
-  if (hasTooManyGroups(document.value, problems)) return { problems: list(problems) };
+  if (hasTooManyGroups(document.value, problems)) return failed(list(problems));
   const template = parseTemplate(document.value, problems);
-  if (template === null) return { problems: list(problems) };
+  if (template === null) return failed(list(problems));
   const warnings = new Problems();
   const context = contextOf({ input, template, problems, warnings });
   const body = compileBody(context);
-  return problems.none ? { body, warnings: list(warnings) } : { problems: list(problems) };
+  return problems.none
+    ? { checked: { body }, warnings: () => list(warnings) }
+    : failed(list(problems));
+}
+
+function failed(problems: readonly Problem[]): Compiled {
+  return { checked: { problems }, warnings: () => [] };
 }
 
 function hasTooManyGroups(value: Json, problems: Problems): boolean {

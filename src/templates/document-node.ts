@@ -7,7 +7,7 @@ import type { Path, Problems } from "./problem.ts";
 export const maximumDepth = 50;
 export const maximumNodes = 3_000_000;
 
-const unsafeKeys: ReadonlySet<string> = new Set(["__proto__", "$secret", "$text"]);
+export const unsafeKeys: ReadonlySet<string> = new Set(["__proto__", "$secret", "$text"]);
 
 /** Turns a parsed node into JSON in one visit, and names everything that is no plain JSON. */
 export function readNode(root: ParsedNode, problems: Problems): Json {

@@ -2,6 +2,7 @@ import { isMap, isScalar, isSeq, LineCounter, parseDocument } from "yaml";
 import type { Document, ParsedNode } from "yaml";
 import type { Json } from "../lib/json.ts";
 import { readNode } from "./document-node.ts";
+import { readPlain } from "./plain-document.ts";
 import type { Path, Problem, Spot } from "./problem.ts";
 import { Problems } from "./problem.ts";
 
@@ -22,10 +23,24 @@ const controls = /[\u0000-\u0008\u000b\u000c\u000e-\u001f\u007f]/u;
  * Reads YAML 1.2 without aliases, tags, directives or duplicate keys. Syntax errors come alone, as what follows them
  * is guesswork; everything else is found at once.
  */
-export function readDocument(
-  text: string,
-  file: string,
-): TemplateDocument | { readonly problems: readonly Problem[] } {
+export function readDocument(text: string, file: string): ReadDocument {
+  const plain = text.length > maximumText || controls.test(text) ? null : readPlain(text);
+  if (plain === null) return readByLibrary(text, file);
+  // Places are asked for only where something is wrong, or worth a warning.
+  let whole: ReadDocument | null = null;
+  return {
+    value: plain.value,
+    locate: (spot) => {
+      whole ??= readByLibrary(text, file);
+      return "value" in whole ? whole.locate(spot) : { line: 1, column: 1 };
+    },
+  };
+}
+
+type ReadDocument = TemplateDocument | { readonly problems: readonly Problem[] };
+
+/** Every document, at the library's pace. */
+export function readByLibrary(text: string, file: string): ReadDocument {
   if (text.length > maximumText) {
     const message = `the file has ${text.length} characters: at most ${maximumText} are taken`;
     return { problems: [{ file, line: 1, column: 1, message, pointer: "" }] };
