@@ -5,6 +5,7 @@ import { getStep, listSteps } from "../src/services/step.ts";
 import { listWorkers } from "../src/services/worker.ts";
 import { tellWaits, toldWaits } from "../src/services/worker-wait.ts";
 import { createServiceWorld, shopYaml, type ServiceWorld } from "./support/services.ts";
+import { until } from "./support/site.ts";
 
 /** Group `train` asks for gpu, group `serve` for nothing, the check for a network. */
 function labelledYaml(version = "1.0.0", trainsOn = "[gpu]"): string {
@@ -138,7 +139,10 @@ void describe("what waits for a worker", () => {
         const gpu = await worker(world, ["gpu"]);
         await world.register(labelledYaml());
         const { runId } = await world.send("environment.create", "m", { template: "model" });
-        await world.until(runId ?? "", ({ progress }) => progress.done === 1);
+        await until(
+          () => world.run(runId),
+          ({ progress }) => progress.done === 1,
+        );
         assert.deepEqual((await tellWaits(world.services, new Set())).waiting, new Set());
         await world.store.transact((tx) => tx.workers.setStatus(gpu, "gone"));
         const reason = "waits for a worker that offers gpu; workers now offer no labels";
