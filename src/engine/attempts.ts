@@ -3,26 +3,33 @@ import { stepEventData } from "../domain/event-data.ts";
 import { backoff } from "../lib/backoff.ts";
 import { timestamp } from "../ports/clock.ts";
 import type { Tx } from "../ports/store.ts";
-import { attempt, type ActiveAttempt, type Claimed } from "./attempt.ts";
+import type { OwnedStep } from "../ports/work.ts";
+import { attempt, type ActiveAttempt } from "./attempt.ts";
 import type { EngineDeps } from "./deps.ts";
 import { fenceOf } from "./executor-context.ts";
+import type { Membership } from "./membership.ts";
 import type { RunCache } from "./run-cache.ts";
+import type { Claimed } from "./work.ts";
 
 /** The steps this process works on: claims them up to its places, runs them, and claims the next in the transaction that ends one. */
 export class Attempts {
-  /** This process as the store knows it. */
-  readonly worker: string;
   readonly #deps: EngineDeps;
   readonly #cache: RunCache;
-  readonly #active = new Map<string, ActiveAttempt>();
+  readonly #membership: Membership;
+  /** Those that take a place. */
+  readonly #active = new Set<ActiveAttempt>();
+  /** Those and the ones whose outcome is held because the store does not take it. */
+  readonly #open = new Set<ActiveAttempt>();
+  /** Ends the waits of those. */
+  readonly #held = new Set<() => void>();
   /** Places promised to claims whose transactions have not resolved yet. */
   #reserved = 0;
   #stopping = false;
 
-  constructor(deps: EngineDeps, cache: RunCache) {
+  constructor(deps: EngineDeps, cache: RunCache, membership: Membership) {
     this.#deps = deps;
     this.#cache = cache;
-    this.worker = deps.clock.id("worker");
+    this.#membership = membership;
   }
 
   /** Claims what is ready and begins it. */
@@ -63,15 +70,41 @@ export class Attempts {
 
   /** Asks this run's steps to stop: gently, or with `kill` at once. */
   interrupt(runId: string, how: { readonly kill: boolean }): void {
-    for (const active of this.#active.values()) {
+    for (const active of this.#active) {
       if (active.runId === runId) active.cancel(how.kill);
     }
+  }
+
+  /** The lease was renewed: children may go on, and outcomes that were held are tried at once. */
+  extend(leaseMs: number): void {
+    for (const active of this.#open) active.extend(leaseMs);
+    for (const wake of this.#held) wake();
+  }
+
+  /** The lease ended: what runs stops, as its own wardens do; the outcomes are held until the store takes or refuses them. */
+  lapse(): void {
+    for (const active of this.#open) active.lapse();
+  }
+
+  /** After a lapse: those that are not among what the store says this worker owns have another owner now. */
+  keepOnly(owned: readonly OwnedStep[]): void {
+    const own = new Set(owned.map(({ stepId, token }) => `${stepId} ${token}`));
+    for (const active of this.#active)
+      if (!own.has(`${active.stepId} ${active.token}`)) active.taken();
+  }
+
+  /** This worker is over for the store: everything stops, nothing is written, and the places are free. */
+  forgetAll(): void {
+    for (const active of this.#open) active.lose();
+    for (const wake of this.#held) wake();
+    this.#active.clear();
+    this.#open.clear();
   }
 
   /** Interrupts all and waits for them, at most `graceMs`. True when nothing runs any more. */
   async stop(graceMs: number): Promise<boolean> {
     this.#stopping = true;
-    const waiting = [...this.#active.values()];
+    const waiting = [...this.#active];
     for (const active of waiting) active.stop();
     const patience = Promise.withResolvers<false>();
     const forget = this.#deps.clock.after(graceMs, () => patience.resolve(false));
@@ -84,7 +117,7 @@ export class Attempts {
   async #claimIn(tx: Tx, limit: number): Promise<readonly Claimed[]> {
     const now = timestamp(this.#deps.clock);
     const claims = await tx.steps.claim({
-      worker: this.worker,
+      worker: this.#membership.id,
       now,
       limit,
       places: this.#places(),
@@ -111,7 +144,7 @@ export class Attempts {
 
   #places(): Readonly<Record<string, number>> {
     const used = new Map<string, number>();
-    for (const active of this.#active.values())
+    for (const active of this.#active)
       used.set(active.executor, (used.get(active.executor) ?? 0) + 1);
     const limits = Object.entries(this.#deps.settings.placesByExecutor);
     return Object.fromEntries(
@@ -121,14 +154,23 @@ export class Attempts {
 
   #begin(claimed: Claimed): void {
     this.#cache.keep(claimed.facts);
-    const active = attempt(this.#deps, claimed, {
-      finish: (fn) => this.#finish(claimed, fn),
+    const lease = this.#membership.lease;
+    if (lease === null)
+      throw new GlasshouseError("internal", "A step was claimed without a lease.");
+    const active: ActiveAttempt = attempt(this.#deps, claimed, {
+      finish: (fn) => this.#finish(active, fn),
       abortRun: () => this.interrupt(claimed.step.runId, { kill: false }),
+      pause: (delayMs) => this.#pause(delayMs),
+      lease,
     });
-    this.#active.set(claimed.step.id, active);
+    this.#active.add(active);
+    this.#open.add(active);
     if (this.#stopping) active.stop();
     active.done
-      .finally(() => this.#active.delete(claimed.step.id))
+      .finally(() => {
+        this.#active.delete(active);
+        this.#open.delete(active);
+      })
       .catch((error: unknown) => {
         this.#deps.log.error("An attempt ended without its outcome being recorded", {
           stepId: claimed.step.id,
@@ -168,9 +210,21 @@ export class Attempts {
   }
 
   /** The step has ended: its place is free for what its own transaction claims. */
-  async #finish(claimed: Claimed, fn: (tx: Tx) => Promise<void>): Promise<void> {
-    this.#active.delete(claimed.step.id);
+  async #finish(active: ActiveAttempt, fn: (tx: Tx) => Promise<void>): Promise<void> {
+    this.#active.delete(active);
     await this.within(fn);
+  }
+
+  #pause(delayMs: number): Promise<void> {
+    return new Promise((resolve) => {
+      const wake = (): void => {
+        forget();
+        this.#held.delete(wake);
+        resolve();
+      };
+      const forget = this.#deps.clock.after(delayMs, wake);
+      this.#held.add(wake);
+    });
   }
 }
 

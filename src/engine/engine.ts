@@ -1,13 +1,14 @@
 import { GlasshouseError } from "../domain/errors.ts";
 import type { Run } from "../domain/run.ts";
 import { timestamp } from "../ports/clock.ts";
-import type { WorkerLease } from "../ports/worker.ts";
 import { Attempts } from "./attempts.ts";
 import { requestCancels } from "./cancel.ts";
 import type { EngineDeps } from "./deps.ts";
 import { Lifetime } from "./lifetime.ts";
+import { Membership } from "./membership.ts";
 import { RunCache } from "./run-cache.ts";
 import { startRun } from "./start-run.ts";
+import { Tenure } from "./tenure.ts";
 
 /** Runs taken from their queues at once: they share commits. */
 const startsAtOnce = 16;
@@ -32,7 +33,9 @@ const passEveryMs = 10;
 export class Engine {
   readonly #deps: EngineDeps;
   readonly #cache = new RunCache();
+  readonly #membership: Membership;
   readonly #attempts: Attempts;
+  readonly #tenure: Tenure;
   readonly #lifetime: Lifetime;
   /** Runs at the head of their queue that wait for something, and when they were looked at. */
   readonly #blocked = new Map<string, number>();
@@ -43,7 +46,6 @@ export class Engine {
   /** How long blocked runs are left alone while the queue moves. */
   #patienceMs = leastPatienceMs;
   readonly #unwatch: (() => void)[] = [];
-  #lease: WorkerLease | null = null;
   #forgetTimer: (() => void) | null = null;
   #state: "new" | "started" | "stopping" = "new";
   #ticking: Promise<void> | null = null;
@@ -51,31 +53,24 @@ export class Engine {
   #passedAtMs = Number.NEGATIVE_INFINITY;
   #forgetPass: (() => void) | null = null;
 
-  constructor(deps: EngineDeps) {
+  constructor(given: EngineDeps) {
+    this.#membership = new Membership(given);
+    const deps = { ...given, store: this.#membership.guard(given.store) };
     this.#deps = deps;
-    this.#attempts = new Attempts(deps, this.#cache);
+    this.#attempts = new Attempts(deps, this.#cache, this.#membership);
     this.#lifetime = new Lifetime(deps);
+    this.#tenure = new Tenure({
+      deps,
+      membership: this.#membership,
+      attempts: this.#attempts,
+      wake: () => this.#wake(),
+    });
   }
 
-  /** Takes over what an earlier process left in flight, then works. Resolves once that is known to be safe. */
+  /** Joins the workers, takes over what others left in flight, then works. Resolves once that is known to be safe. */
   async start(): Promise<void> {
-    const { store, log, clock, processes } = this.#deps;
-    const { worker } = this.#attempts;
-    this.#lease = await store.lease({
-      ...this.#deps.worker,
-      id: worker,
-      process: await processes.self(),
-      startedAt: timestamp(clock),
-    });
-    const abandoned = await store.transact(async (tx) => {
-      const taken = await tx.steps.abandon({ worker, now: timestamp(clock) });
-      await tx.workers.removeGone();
-      return taken;
-    });
-    if (abandoned.length > 0)
-      log.info("Steps of an earlier process are looked at before they go on", {
-        steps: abandoned.length,
-      });
+    const { store } = this.#deps;
+    await this.#tenure.start();
     this.#state = "started";
     this.#unwatch.push(
       store.watch("queue", () => {
@@ -94,7 +89,7 @@ export class Engine {
 
   /**
    * Gentle stop: nothing new is begun, children get one SIGINT and the grace; what has not ended by then stays recorded as
-   * running and is looked at by the next start.
+   * running and is looked at by whoever takes it. The lease lasts until nothing runs any more, and is then given back.
    */
   async stop(): Promise<void> {
     this.#state = "stopping";
@@ -102,13 +97,17 @@ export class Engine {
     this.#forgetTimer?.();
     this.#forgetPass?.();
     await this.#ticking;
+    await this.#membership.drain();
     const gone = await this.#attempts.stop(this.#deps.settings.stopGraceMs);
-    await this.#lease?.release({ gone });
+    await this.#tenure.stop();
+    await this.#membership.leave({ gone });
   }
 
   /** One pass: cancels, starts, claims. Resolves when everything that could begin has begun. */
   async tick(): Promise<void> {
     if (this.#state === "stopping") return;
+    await this.#membership.join();
+    if (!this.#membership.holds()) return this.#timer(this.#deps.settings.sweepMs);
     // Both questions cost more than a hop, and only what touches the queue changes their answers.
     if (this.#state === "new" || this.#unlooked || this.#blocked.size > 0) {
       this.#unlooked = false;

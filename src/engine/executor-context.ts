@@ -6,7 +6,7 @@ import type { Template } from "../domain/template.ts";
 import { isJsonObject, type Json } from "../lib/json.ts";
 import { Mask } from "../lib/mask.ts";
 import { maskSecrets, type Value, type Values } from "../domain/value.ts";
-import type { ExecutorContext } from "../ports/executor.ts";
+import type { ExecutorContext, StartedChild } from "../ports/executor.ts";
 import type { Fence } from "../ports/work.ts";
 import type { EngineDeps } from "./deps.ts";
 import { NoteBuffer } from "./note-buffer.ts";
@@ -25,6 +25,8 @@ export interface ContextParts {
   readonly sealedPlan: Uint8Array | null;
   readonly signal: AbortSignal;
   readonly kill: AbortSignal;
+  /** Told of each child before it is let go; throws when it may not be. */
+  readonly childStarted: (child: StartedChild) => void;
   readonly progress: (progress: {
     readonly done: number;
     readonly total: number | null;
@@ -101,9 +103,10 @@ export async function stepContext(deps: EngineDeps, parts: ContextParts): Promis
     log: (line) => log.write(line),
     progress: parts.progress,
     note: (note) => notes.add(note),
-    childStarted: async (identity) => {
-      await deps.store.transact((tx) => tx.steps.setChild(fence, identity));
+    childStarted: async (child) => {
+      await deps.store.transact((tx) => tx.steps.setChild(fence, child.identity));
       await deps.settings.failpoint("step.childStored");
+      parts.childStarted(child);
     },
     signal: parts.signal,
     kill: parts.kill,

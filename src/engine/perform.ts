@@ -7,7 +7,13 @@ import type { Group } from "../domain/template.ts";
 import type { Value, Values } from "../domain/value.ts";
 import { evaluate } from "../domain/expression.ts";
 import { isJsonObject, type Json } from "../lib/json.ts";
-import type { Executor, ExecutorContext, ExecutorResult, Observation } from "../ports/executor.ts";
+import type {
+  Executor,
+  ExecutorContext,
+  ExecutorResult,
+  Observation,
+  StartedChild,
+} from "../ports/executor.ts";
 import type { EngineDeps } from "./deps.ts";
 import { stepContext, type SettlingContext, type StepContext } from "./executor-context.ts";
 import { groupResources } from "./resources.ts";
@@ -47,6 +53,7 @@ export interface Performance {
   readonly settle: boolean;
   readonly signal: AbortSignal;
   readonly kill: AbortSignal;
+  readonly childStarted: (child: StartedChild) => void;
   readonly progress: StepContextProgress;
   /** The last attempt was interrupted, and a person wants it done: it is looked at first where that is possible. */
   readonly glance: boolean;
@@ -255,6 +262,7 @@ async function contextOf(
     sealedPlan: blob === null || of.settle ? null : await deps.blobs.get(blob),
     signal: of.signal,
     kill: of.kill,
+    childStarted: of.childStarted,
     progress: of.progress,
   });
 }

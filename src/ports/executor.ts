@@ -126,10 +126,20 @@ export interface ExecutorContext {
   }): void;
   /** Durable within a second; resolves when stored. Given back in `attempts[].notes`. Bounded to 20,000 notes. */
   note(note: Json): Promise<void>;
-  /** Stores which child acts, before it is let go. */
-  childStarted(identity: ChildIdentity): Promise<void>;
+  /** Stores which child acts, before it is let go. Errors, after which it may not be let go: `stale-token`, `unavailable`. */
+  childStarted(child: StartedChild): Promise<void>;
   readonly signal: AbortSignal;
   readonly kill: AbortSignal;
+}
+
+/** A child that waits to be let go. */
+export interface StartedChild {
+  readonly identity: ChildIdentity;
+  /**
+   * It may go on for this long, counted from now, unless it is told again before; then its warden stops it without being
+   * asked, and one that was not let go by then never is. Never called: there is no such end.
+   */
+  holdFor(leaseMs: number): void;
 }
 
 export interface TemplateFiles {

@@ -117,7 +117,7 @@ export class TestGroup {
       log: (line) => void this.lines.push(this.#mask.apply(line)),
       progress: () => undefined,
       note: (note) => Promise.resolve(void this.notes.push(note)),
-      childStarted: (identity) => Promise.resolve(void this.children.push(identity)),
+      childStarted: ({ identity }) => Promise.resolve(void this.children.push(identity)),
       signal: new AbortController().signal,
       kill: new AbortController().signal,
       ...more,

@@ -194,10 +194,11 @@ for (const kind of kinds) {
 
     test("can be proven dead and, if it will not go, killed by recovery", async () => {
       const mark = marker();
-      const script = `trap "" INT; sleep ${mark} & while :; do sleep 0.1; done`;
-      const spec = specFor({ argv: ["sh", "-c", script], stopsWithinMs: 60_000 });
+      const cwd = directory();
+      const script = `trap "" INT; sleep ${mark} & : >up; while :; do sleep 0.1; done`;
+      const spec = specFor({ cwd, argv: ["sh", "-c", script], stopsWithinMs: 60_000 });
       const server = await parent({ among: [kind], spec, count: 1, go: true });
-      await until(() => processesWith(mark).length >= 1);
+      await until(() => existsSync(join(cwd, "up")));
       await server.kill();
       const [identity] = server.identities;
       assert.ok(identity);

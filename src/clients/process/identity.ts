@@ -47,6 +47,23 @@ export async function identifySelf(): Promise<MachineProcess> {
 }
 
 /**
+ * True when this process, seeing the same processes as that one, sees that it has ended. Where /proc shows nothing (other
+ * system, hidden by its mount options) only the system's own word counts that no such pid exists.
+ */
+export async function provenGone(other: MachineProcess): Promise<boolean> {
+  const self = await identifySelf();
+  const sameView =
+    self.host === other.host &&
+    self.bootId === other.bootId &&
+    self.pidNamespace === other.pidNamespace &&
+    self.pidNamespace !== "";
+  if (!sameView) return false;
+  const stat = await readStat(other.pid);
+  if (stat === null) return !exists(other.pid);
+  return stat.startTime !== other.startTime || "ZX".includes(stat.state);
+}
+
+/**
  * True while exactly this process lives: same boot, same pid, same start time, and not a zombie (a zombie pid 1 of a
  * namespace has seen all others die).
  */
@@ -137,6 +154,16 @@ async function readStat(pid: number): Promise<Stat | null> {
 
 async function readBootId(): Promise<string> {
   return (await readFile("/proc/sys/kernel/random/boot_id", "utf8")).trim();
+}
+
+/** A process of another user exists too, although it may not be signalled. */
+function exists(pid: number): boolean {
+  try {
+    process.kill(pid, 0);
+    return true;
+  } catch (error) {
+    return !(error instanceof Error && "code" in error && error.code === "ESRCH");
+  }
 }
 
 function answers(pid: number): boolean {

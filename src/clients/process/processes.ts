@@ -1,11 +1,13 @@
 import { GlasshouseError } from "../../domain/errors.ts";
 import type { Processes } from "../../ports/processes.ts";
-import { awaitGone, identifySelf } from "./identity.ts";
+import { awaitGone, identifySelf, identityAlive, provenGone } from "./identity.ts";
 
 /** The processes of this machine, as recovery sees them. */
 export function localProcesses(): Processes {
   return {
     self: identifySelf,
+    isProvenGone: provenGone,
+    isAlive: identityAlive,
     awaitGone: async (identity, signal) => {
       if ((await awaitGone(identity, { kill: true, signal })) !== "alive") return;
       const where = `The process ${identity.pid} of an earlier server`;

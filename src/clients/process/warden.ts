@@ -11,6 +11,12 @@ export interface Child {
   go(): void;
   /** One SIGINT to the child's own pid, in its whole life: repeating it does nothing. Before `go`: it is never started. */
   interrupt(): void;
+  /**
+   * Unless this is called again before, its warden ends it by itself after `leaseMs` from now, as when the server died, and
+   * does not start it when it was not let go by then. What comes after that end changes nothing. Less than a second counts
+   * as nothing; without /proc the warden knows no such end.
+   */
+  holdFor(leaseMs: number): void;
   /** Kills it at once, with all that it started (with `leavesProcesses`: itself alone). Safe to repeat. */
   kill(): void;
   /** Resolves when it has ended, whoever may still hold its files open. Never rejects. */
@@ -83,6 +89,10 @@ export class Warden {
       identity,
       exited: this.exited,
       go: () => this.#go(),
+      // Written in the same turn as it was counted, so that a server that is stopped in between cannot make it longer.
+      holdFor: (leaseMs) => {
+        if (leaseMs >= 1_000) this.#say(`lease ${(Math.floor(leaseMs / 10) / 100).toFixed(2)}`);
+      },
       interrupt: () => (this.#started ? this.#say("interrupt") : this.giveUp()),
       kill: () => (this.#started ? void this.#kill() : this.giveUp()),
     };

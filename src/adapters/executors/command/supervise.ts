@@ -44,7 +44,7 @@ export async function superviseChild(
   const progress = watchProgress(of.place, ctx, of.mask);
   const stops = passStops(child, ctx, of);
   try {
-    await ctx.childStarted(child.identity);
+    await ctx.childStarted(child);
     child.go();
     await output;
     return lastLine.slice(0, 500);

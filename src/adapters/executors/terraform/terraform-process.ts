@@ -80,7 +80,7 @@ async function follow(child: Child, ctx: ExecutorContext, call: Call): Promise<C
   const interrupt = (): void => child.interrupt();
   const kill = (): void => child.kill();
   try {
-    await ctx.childStarted(child.identity);
+    await ctx.childStarted(child);
     ctx.signal.addEventListener("abort", interrupt);
     ctx.kill.addEventListener("abort", kill);
     if (ctx.signal.aborted) interrupt();
