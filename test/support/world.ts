@@ -16,7 +16,7 @@ import { engineDefaults, type EngineDeps, type EngineSettings } from "../../src/
 import { Engine } from "../../src/engine/engine.ts";
 import type { Executor } from "../../src/ports/executor.ts";
 import type { Store } from "../../src/ports/store.ts";
-import { timestamp } from "../../src/ports/clock.ts";
+import { timestamp, type Clock } from "../../src/ports/clock.ts";
 
 /** A real store and engine in a directory of their own, with executors of the test's choice and no services around them. */
 export interface World {
@@ -55,9 +55,11 @@ export interface WorldOptions {
   readonly bend?: (store: Store) => Store;
   /** For tests that show what the fence is for. */
   readonly unsafeWithoutFence?: boolean;
+  /** The system's unless given. */
+  readonly clock?: Clock;
 }
 
-const clock = new SystemClock();
+const systemClock = new SystemClock();
 
 export async function createWorld(options: WorldOptions): Promise<World> {
   const directory = options.directory ?? (await mkdtemp(join(tmpdir(), "glasshouse-world-")));
@@ -84,6 +86,7 @@ async function openDeps(directory: string, options: WorldOptions): Promise<Engin
     keyFile: defaultKeyFile(keys),
     mayCreate: true,
   });
+  const clock = options.clock ?? systemClock;
   const store = await createSqliteStore({
     directory,
     clock,
@@ -212,7 +215,7 @@ async function waitFor(
 
 function templateOf(body: TemplateBody): Template {
   return {
-    id: clock.id("template"),
+    id: systemClock.id("template"),
     name: body.name,
     version: body.version,
     status: "active",
@@ -222,13 +225,13 @@ function templateOf(body: TemplateBody): Template {
     digest: "0".repeat(64),
     body,
     files: [],
-    createdAt: timestamp(clock),
+    createdAt: timestamp(systemClock),
   };
 }
 
 function environmentOf(desired: Desired): Environment {
-  const now = timestamp(clock);
-  const id = clock.id("environment");
+  const now = timestamp(systemClock);
+  const id = systemClock.id("environment");
   return {
     id,
     name: `e-${id.slice(-10)}`,
@@ -257,7 +260,7 @@ function environmentOf(desired: Desired): Environment {
 
 function runOf(environment: Environment, kind: RunKind): Run {
   return {
-    id: clock.id("run"),
+    id: systemClock.id("run"),
     environmentId: environment.id,
     kind,
     status: "queued",
@@ -275,7 +278,7 @@ function runOf(environment: Environment, kind: RunKind): Run {
     stage: "steps",
     cancelRequestedAt: null,
     killRequested: false,
-    createdAt: timestamp(clock),
+    createdAt: timestamp(systemClock),
     startedAt: null,
     finishedAt: null,
   };
