@@ -181,7 +181,7 @@ suite("a worker that died", () => {
     assert.equal(workers.length, 1);
   });
 
-  test("or rather was taken for dead stops, writes nothing, and begins anew under another id", async () => {
+  test("that was only taken for dead stops, writes nothing, and begins anew under another id", async () => {
     const held = gate();
     const first = fakeExecutor({ act: (ctx) => (ctx.token === 1 ? held.opened : done()) });
     const one = await all.start(first);
@@ -222,7 +222,7 @@ suite("a worker that is stopped", () => {
     );
   });
 
-  test("and cannot end all in its time keeps its lease until that ends", async () => {
+  test("without ending all in its time keeps its lease until that ends", async () => {
     const one = await all.start(hanging(true), { stopGraceMs: 1_000 });
     const run = await begin();
     await all.pass(1_000);

@@ -197,6 +197,8 @@ export class Engine {
     const waits = [this.#lifetime.nextLookMs()];
     if (due !== null) waits.push(Date.parse(due) - clock.now());
     if (this.#blocked.size > 0) waits.push(this.#queueMoved ? this.#patienceMs : settings.sweepMs);
+    // The last step of a run that is being cancelled may end on another worker without anything waking this one.
+    if (this.#unlooked) waits.push(settings.sweepMs);
     this.#timer(Math.max(1, Math.min(...waits)));
   }
 

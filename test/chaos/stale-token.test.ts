@@ -37,7 +37,10 @@ const writes: Readonly<Record<string, (ctx: ExecutorContext) => unknown>> = {
   progress: (ctx) => ctx.progress({ done: 1, total: 2, message: "late" }),
   note: (ctx) => ctx.note("late"),
   childStarted: (ctx) =>
-    ctx.childStarted({ pid: 1, startTime: "1", bootId: "late", stopsWithinMs: 1 }),
+    ctx.childStarted({
+      identity: { pid: 1, startTime: "1", bootId: "late", stopsWithinMs: 1 },
+      holdFor: () => undefined,
+    }),
   "state.saveProgress": (ctx) => ctx.state.saveProgress(lateState),
   "state.saveVersion": (ctx) => ctx.state.saveVersion(lateState),
 };
