@@ -194,7 +194,7 @@ async function queue(
   });
 }
 
-/** Looks now and after each commit that touched a run. */
+/** Looks now and after each commit that touched a run or told something of one, such as its progress. */
 async function waitFor(
   store: Store,
   runId: string,
@@ -202,14 +202,15 @@ async function waitFor(
 ): Promise<Run> {
   for (;;) {
     const changed = Promise.withResolvers<void>();
-    const unwatch = store.watch("queue", changed.resolve);
+    const unwatch = [
+      store.watch("queue", changed.resolve),
+      store.watch("journal", changed.resolve),
+    ];
     const run = await store.read((tx) => tx.runs.get(runId));
-    if (run !== null && condition(run)) {
-      unwatch();
-      return run;
-    }
-    await changed.promise;
-    unwatch();
+    const holds = run !== null && condition(run);
+    if (!holds) await changed.promise;
+    for (const end of unwatch) end();
+    if (holds) return run;
   }
 }
 
