@@ -51,12 +51,12 @@ suite("a lease", { concurrency: true }, () => {
 
       test("that is renewed lets it run on, and leaves nothing behind", async () => {
         const mark = marker();
-        const { child, cwd } = await start({ script: `sleep 3; : >done`, mark });
-        child.holdFor(1_400);
+        const { child, cwd } = await start({ script: "sleep 4; : >done", mark });
+        child.holdFor(3_000);
         child.go();
-        for (let n = 0; n < 6; n += 1) {
-          await sleep(450);
-          child.holdFor(1_400);
+        for (let n = 0; n < 4; n += 1) {
+          await sleep(800);
+          child.holdFor(3_000);
         }
         assert.deepEqual(await child.exited, { code: 0, signal: null, started: true });
         assert.ok(existsSync(join(cwd, "done")));
