@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { after, before, suite, test } from "node:test";
 import type { FastifyInstance, InjectOptions } from "fastify";
+import { EmbeddedBus } from "../src/adapters/buses/embedded/index.ts";
 import { apiServices } from "../src/app/api-services.ts";
 import { createHttpServer } from "../src/api/http/server.ts";
 import { problemView } from "../src/contract/problem.ts";
@@ -65,7 +66,7 @@ function matches(form: string, path: string): boolean {
 
 function serverOf(services: Services): FastifyInstance {
   return createHttpServer({
-    services: apiServices(services),
+    services: apiServices({ ...services, bus: new EmbeddedBus() }),
     store: services.store,
     clock: services.clock,
     log: services.log,

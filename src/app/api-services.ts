@@ -1,4 +1,5 @@
 import type { ApiServices } from "../api/http/services.ts";
+import { getBus, redriveBus, type BusDeps } from "../services/bus.ts";
 import { accept, getCommand } from "../services/command.ts";
 import type { Services } from "../services/deps.ts";
 import { getEnvironmentDrift } from "../services/environment-drift.ts";
@@ -25,7 +26,7 @@ import {
 import { listWorkers } from "../services/worker.ts";
 
 /** The use cases that the REST API stands on, with what they need already in place. */
-export function apiServices(deps: Services): ApiServices {
+export function apiServices(deps: Services & BusDeps): ApiServices {
   return {
     accept: (request) => accept(deps, request),
     getCommand: (id) => getCommand(deps, id),
@@ -50,6 +51,8 @@ export function apiServices(deps: Services): ApiServices {
     listWorkers: () => listWorkers(deps),
     getPlan: (id) => getPlan(deps, id),
     listEvents: (after, filter) => listEvents(deps, after, filter),
+    getBus: () => getBus(deps),
+    redriveBus: (request) => redriveBus(deps, request),
     journalEdges: () => journalEdges(deps),
   };
 }

@@ -1,6 +1,7 @@
 import { mkdir, readdir } from "node:fs/promises";
 import { join } from "node:path";
 import { FileBlobs } from "../adapters/blobs/files/index.ts";
+import { EmbeddedBus } from "../adapters/buses/embedded/index.ts";
 import { commandChecker } from "../adapters/checks/command/index.ts";
 import { httpChecker } from "../adapters/checks/http/index.ts";
 import { tcpChecker } from "../adapters/checks/tcp/index.ts";
@@ -16,17 +17,21 @@ import { unpack } from "../adapters/sources/archive/index.ts";
 import { gitSource } from "../adapters/sources/git/index.ts";
 import { createSqliteStore, type SqliteStore } from "../adapters/stores/sqlite/index.ts";
 import { detectIsolation, type Isolation } from "../clients/process/isolation.ts";
+import { Remotes } from "../clients/resilience/remotes.ts";
 import { localProcesses } from "../clients/process/processes.ts";
 import type { Config } from "../contract/config.ts";
 import { engineDefaults, type EngineDeps } from "../engine/deps.ts";
+import type { Bus } from "../ports/bus.ts";
 import type { BlobStore } from "../ports/blob.ts";
 import type { Checker } from "../ports/check.ts";
 import { timestamp, type Clock } from "../ports/clock.ts";
 import type { Executor } from "../ports/executor.ts";
 import type { ByteSealer, SecretSealer } from "../ports/secrets.ts";
-import type { Log } from "../ports/telemetry.ts";
+import { noMetrics, type Log } from "../ports/telemetry.ts";
 import type { Services } from "../services/deps.ts";
 import { serviceLimits } from "../services/deps.ts";
+import { watchCredentials } from "./credential-watch.ts";
+import { busCredentials, busSettings } from "./bus-settings.ts";
 import { resolveGrants } from "./config-grants.ts";
 import { isLoopback, listenAddress } from "./config-listen.ts";
 import { crashHooks, type CrashHooks } from "./crash-hooks.ts";
@@ -42,6 +47,8 @@ export interface Composition {
   /** The data directory. */
   readonly data: string;
   readonly services: Services;
+  /** Started: it connects by itself. */
+  readonly bus: Bus;
   /** Removes what retention no longer keeps. */
   readonly prune: () => Promise<void>;
   /** What the engine needs beside what the server itself gives it. */
@@ -75,12 +82,14 @@ export async function compose(
     const { terraform, command } = await createExecutors(config, { isolation, log });
     const shared = { store, clock, sealer, blobs, log };
     const executors: readonly Executor[] = [terraform, command];
+    const bus = await createBus(config, { clock, log });
     return {
       ...shared,
       executors,
       terraform,
       isolation,
       data: config.data,
+      bus,
       services: {
         ...shared,
         git: gitSource({ env: process.env }),
@@ -154,6 +163,30 @@ async function createExecutors(
       graceMs: commandGraceMs,
     }),
   };
+}
+
+/** Embedded without an address, and for a process that takes no commands. Its client is loaded only where it is used. */
+async function createBus(
+  config: Config,
+  of: { readonly clock: Clock; readonly log: Log },
+): Promise<Bus> {
+  const settings = await busSettings(config.bus, process.env);
+  if (settings === null || !config.roles.includes("api")) return new EmbeddedBus();
+  const { AmqpBus } = await import("../adapters/buses/amqp/index.ts");
+  const read = () => busCredentials(config.bus, process.env);
+  const bus = new AmqpBus({
+    ...of,
+    settings,
+    credentials: read,
+    watchCredentials: (changed) => watchCredentials({ ...of, read, changed }),
+    connection: new Remotes({ ...of, metrics: noMetrics }).connection({
+      kind: "bus",
+      name: "the message broker",
+      advice: "Look at the broker, and at bus.url, bus.username and bus.password.",
+    }),
+  });
+  await bus.start();
+  return bus;
 }
 
 /** Saved plans may be applied for a day; a week later nobody asks for them. */

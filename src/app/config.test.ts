@@ -150,10 +150,10 @@ describe("the configuration", () => {
 
   test("refuses what later versions bring, by name", async () => {
     const error = await fails(
-      load({ env: { GLASSHOUSE_BUS_URL: "amqp://x" } }, "store:\n  url: postgres://x\n"),
+      load({ env: { GLASSHOUSE_CONSUL_ADDRESS: "http://x" } }, "store:\n  url: postgres://x\n"),
       "not-available",
     );
-    assert.equal(error.message, "store.url, bus.url are not available in this version.");
+    assert.equal(error.message, "store.url, consul.address are not available in this version.");
   });
 
   test("reads no other variable, and lists those that look meant for it", async () => {

@@ -15,6 +15,7 @@ export async function health(parts: Composition, ready: boolean): Promise<Health
     roomHealth(parts),
     terraformHealth(parts),
     isolationHealth(parts),
+    ...(parts.bus.kind === "embedded" ? [] : [busHealth(parts)]),
   ]);
   const down = dependencies.some((dependency) => dependency.status === "down");
   const worse = dependencies.some((dependency) => dependency.status !== "up");
@@ -67,6 +68,12 @@ async function terraformHealth({ terraform }: Composition): Promise<Dependency> 
       advice,
     };
   }
+}
+
+/** Without it commands come by REST alone, and what happened is sent later: the server itself is not down. */
+async function busHealth({ bus }: Composition): Promise<Dependency> {
+  const { status, detail, latencyMs, advice } = await bus.status();
+  return { name: "bus", status: status === "up" ? "up" : "unreachable", detail, latencyMs, advice };
 }
 
 async function isolationHealth({ isolation }: Composition): Promise<Dependency> {

@@ -21,7 +21,7 @@ export function httpServer(
 ): FastifyInstance {
   const { parts, log, state } = of;
   return createHttpServer({
-    services: apiServices(parts.services),
+    services: apiServices({ ...parts.services, bus: parts.bus }),
     store: parts.store,
     clock: parts.clock,
     log,

@@ -5,6 +5,7 @@ import { Engine } from "../engine/engine.ts";
 import type { Log } from "../ports/telemetry.ts";
 import { accept } from "../services/command.ts";
 import type { Isolation } from "../clients/process/isolation.ts";
+import { BusGate } from "./bus-gate.ts";
 import { compose, type Composition } from "./compose.ts";
 import { listenAddress } from "./config-listen.ts";
 import { refuseIdleRoles } from "./config-roles.ts";
@@ -42,17 +43,19 @@ export async function startServer(
     roles.housekeeping.start();
     roles.waits?.start();
     state.phase = "ready";
+    roles.bus?.start();
     let stopped: Promise<void> | null = null;
     const stop = async (): Promise<void> => {
       state.phase = "stopping";
+      await roles.bus?.stopTaking();
       await Promise.all([roles.housekeeping.stop(), roles.waits?.stop()]);
       await stopRoles(http, roles);
-      await parts.store.close();
+      await closeParts(parts, roles);
     };
     return { url, stop: () => (stopped ??= stop()) };
   } catch (error) {
     await stopRoles(http, roles);
-    await parts.store.close();
+    await closeParts(parts, roles);
     throw error;
   }
 }
@@ -63,6 +66,8 @@ interface Roles {
   readonly engine: Engine | null;
   /** With the role api, as it ends in what services tell. */
   readonly waits: WaitWatch | null;
+  /** With the role api, as messages are one more way in. */
+  readonly bus: BusGate | null;
   readonly housekeeping: Housekeeping;
 }
 
@@ -76,6 +81,7 @@ function rolesOf(
       ? new Engine({ ...parts.engine, worker, requestDestroy: destroyOf(parts) })
       : null,
     waits: config.roles.includes("api") ? new WaitWatch({ ...parts, log }) : null,
+    bus: config.roles.includes("api") ? new BusGate({ ...parts, log }) : null,
     housekeeping: new Housekeeping({
       ...parts,
       log,
@@ -92,6 +98,12 @@ function rolesOf(
 async function stopRoles(http: FastifyInstance, { engine, waits }: Roles): Promise<void> {
   if (waits === null) await engine?.stop();
   await Promise.all([http.close(), engine?.stop()]);
+}
+
+/** What steps said at their end goes out before the store closes. */
+async function closeParts({ bus, store }: Composition, roles: Roles): Promise<void> {
+  await (roles.bus ?? bus).close();
+  await store.close();
 }
 
 /** The engine asks for destroys as anybody does: by a command, whose id makes it take effect once. */

@@ -17,14 +17,14 @@ export function programVersion(): string {
 /** What the server says of itself at `/version` and `/info`, and the schemas it serves. */
 export function serviceFacts(
   config: Config,
-  { executors }: Pick<Composition, "executors">,
+  { executors, bus }: Pick<Composition, "executors" | "bus">,
 ): Omit<ServiceFacts, "startedAt" | "readiness" | "health"> {
   return {
     version: programVersion(),
     commit: null,
     roles: config.roles,
     store: config.store.url,
-    bus: "embedded",
+    bus: bus.kind,
     executors: executors.map((executor) => executor.name),
     epoch: 1,
     listen: config.listen,

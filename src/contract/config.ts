@@ -88,7 +88,34 @@ export const configSchema = z.strictObject({
     .prefault({}),
   bus: z
     .strictObject({
-      url: text("Message bus", { later: true, secret: true }).optional(),
+      url: text(
+        "Message broker, amqp:// or amqps://host:port/vhost, several hosts with commas, or a reference; without one commands come by REST alone",
+        { secret: true },
+      ).optional(),
+      username: text("User at the broker, by reference or as it is; that of the URL, or guest", {
+        secret: true,
+      }).optional(),
+      password: text("Password at the broker, by reference; that of the URL, or guest", {
+        secret: true,
+      }).optional(),
+      tls: z
+        .strictObject({
+          ca: text("File of the authority that the broker's certificate is of", {
+            path: true,
+          }).optional(),
+          certificate: text("File of the client's certificate", { path: true }).optional(),
+          key: text("File of the client's key", { path: true }).optional(),
+        })
+        .prefault({}),
+      prefetch: whole("Commands that are taken from the queue at once", [1, 2_000]).default(128),
+      maxLength: whole(
+        "Commands that may wait in the queue; the broker refuses more to their senders",
+        [1, 100_000_000],
+      ).default(100_000),
+      deliveryLimit: whole(
+        "How often a command may come back unanswered before it is a dead letter",
+        [1, 1_000_000],
+      ).default(20),
     })
     .prefault({}),
   consul: z

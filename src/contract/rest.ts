@@ -1,4 +1,5 @@
 import type { z } from "zod";
+import { busRoutes } from "./rest-bus.ts";
 import { commandRoutes, type commandBody, type commandView } from "./rest-command.ts";
 import {
   environmentRoutes,
@@ -39,6 +40,7 @@ export const routes = [
   ...resourceRoutes,
   ...commandRoutes,
   ...eventRoutes,
+  ...busRoutes,
   ...workerRoutes,
   ...serviceRoutes,
 ] as const satisfies readonly Route[];

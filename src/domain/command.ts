@@ -69,6 +69,16 @@ export interface ReplyAddress {
   readonly correlationId: string | null;
 }
 
+/** A message that did not become a command, in the words that it had as far as they could be read. */
+export interface RefusedMessage {
+  readonly status: "refused";
+  readonly source: string | null;
+  readonly sourceId: string | null;
+  readonly type: string | null;
+  readonly subject: string | null;
+  readonly failure: Failure;
+}
+
 export type CommandStatus =
   | "accepted"
   | "refused"

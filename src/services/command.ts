@@ -49,6 +49,15 @@ export async function getCommand(deps: Pick<Services, "store">, id: string): Pro
   );
 }
 
+/** By its sender's own words for it; null when it is not in the inbox. */
+export async function findCommand(
+  deps: Pick<Services, "store">,
+  source: string,
+  id: string,
+): Promise<Command | null> {
+  return deps.store.read((tx) => tx.commands.bySource(source, id));
+}
+
 /** Newest first. */
 export async function listCommands(
   deps: Pick<Services, "store">,

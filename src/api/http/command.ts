@@ -12,7 +12,7 @@ import { parseTrace } from "../../lib/trace-context.ts";
 import { traceOf } from "./trace.ts";
 
 /** Until there is authentication, everybody who reaches the server is this one. */
-const actor = "local";
+export const actor = "local";
 const source = `rest:${actor}`;
 
 export function commandHandlers(api: Api): Pick<Handlers, "sendCommand" | "getCommand"> {

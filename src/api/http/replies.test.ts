@@ -38,6 +38,7 @@ const reads: Partial<Record<RouteId, string>> = {
   getOpenApi: "/api/v1/openapi.json",
   getDocs: "/api/v1/docs",
   getDocsErrors: "/api/v1/docs/errors",
+  getBus: "/api/v1/bus",
   getDocsScript: "/api/v1/docs/start.js",
   getDocsLibrary: "/api/v1/docs/reference.js",
 };

@@ -5,6 +5,7 @@ import { GlasshouseError } from "../../domain/errors.ts";
 import { mediaTypes, requestLimits, type Route } from "../../contract/rest-route.ts";
 import { routes } from "../../contract/rest.ts";
 import type { Api, Handlers, HttpOptions } from "./api.ts";
+import { busHandlers } from "./bus.ts";
 import { acceptedCommand, commandHandlers } from "./command.ts";
 import { docsHandlers } from "./docs.ts";
 import { environmentHandlers } from "./environment.ts";
@@ -79,6 +80,7 @@ function handlersOf(api: Api): Handlers {
     ...resourceHandlers(api),
     ...commandHandlers(api),
     ...eventHandlers(api),
+    ...busHandlers(api),
     ...workerHandlers(api),
     ...healthHandlers(api),
     ...schemaHandlers(api),

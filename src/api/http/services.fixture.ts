@@ -1,5 +1,6 @@
 import { randomUUID } from "node:crypto";
 import { canonicalJson, toJson } from "../../lib/json.ts";
+import type { RedriveRequest } from "../../ports/bus.ts";
 import type { Command, CommandType } from "../../domain/command.ts";
 import { commandTypes, laterCommandTypes } from "../../domain/command.ts";
 import { GlasshouseError } from "../../domain/errors.ts";
@@ -21,6 +22,8 @@ export class FakeServices implements ApiServices {
   stepStatus: StepStatus = "running";
   failure: Error | null = null;
   oldest = 1;
+  /** Dead letters of the bus. */
+  dead = 0;
   readonly #commands = new Map<string, { readonly command: Command; readonly body: string }>();
   readonly #watchers = new Map<Topic, Set<() => void>>();
 
@@ -217,6 +220,25 @@ export class FakeServices implements ApiServices {
 
   async journalEdges() {
     return { head: this.events.length, oldest: this.oldest };
+  }
+
+  async getBus() {
+    return {
+      kind: "embedded",
+      status: "up" as const,
+      detail: "embedded",
+      latencyMs: 0,
+      advice: null,
+      commands: 0,
+      dead: this.dead,
+      behind: null,
+    };
+  }
+
+  async redriveBus({ limit, dryRun }: RedriveRequest) {
+    const moved = Math.min(limit, this.dead);
+    if (!dryRun) this.dead -= moved;
+    return { moved, left: this.dead, reasons: {} };
   }
 }
 

@@ -7,6 +7,8 @@ import type { Template } from "../../domain/template.ts";
 import type { Page, PageRequest } from "../../ports/page.ts";
 import type { TemplateSummary } from "../../ports/repositories.ts";
 import type { LogLine } from "../../ports/work.ts";
+import type { RedriveRequest, Redriven } from "../../ports/bus.ts";
+import type { BusRead } from "../../services/bus.ts";
 import type { CommandRequest } from "../../services/effect.ts";
 import type { DriftRead } from "../../services/environment-drift.ts";
 import type { Graph } from "../../services/environment-graph.ts";
@@ -53,6 +55,8 @@ export interface ApiServices {
     after: number,
     filter: { readonly environmentId?: string; readonly runId?: string; readonly limit: number },
   ): Promise<readonly JournalEvent[]>;
+  getBus(): Promise<BusRead>;
+  redriveBus(request: RedriveRequest & { readonly actor: string }): Promise<Redriven>;
   journalEdges(): Promise<{ readonly head: number; readonly oldest: number }>;
 }
 

@@ -1,0 +1,213 @@
+import type { Channel, Connection, Envelope } from "rabbitmq-client";
+import { GlasshouseError } from "../../../domain/errors.ts";
+import type { Clock } from "../../../ports/clock.ts";
+import { within } from "./time-limit.ts";
+import { busDown, codeOf } from "./topology.ts";
+import type { AmqpTimes } from "./settings.ts";
+
+/** A message with its properties. `messageId` is needed where `mandatory` is. */
+export interface Outbound {
+  readonly envelope: Envelope;
+  readonly body: Buffer;
+}
+
+/** `refused`: a queue that it was meant for is full, or its leader is away. `returned`: there is none. */
+export type Confirmed = "sent" | "returned" | "refused";
+
+export interface PublisherOptions {
+  readonly connection: Connection;
+  /** Makes sure that what is published to exists. */
+  readonly declare: () => Promise<unknown>;
+  /** Unconfirmed messages at once. */
+  readonly window: number;
+  readonly times: AmqpTimes;
+  readonly clock: Clock;
+  /** A refusal fails everything behind it too, so that what is sent again keeps its order. */
+  readonly ordered: boolean;
+}
+
+/**
+ * Publishes with confirms over one channel, many under way at once: one awaited confirm at a time would cost a round trip
+ * and a disk write each. The client knows no time limit for confirms, and a broker whose queue changes its leader may never
+ * send one; so this counts itself, and begins anew on another channel.
+ */
+export class Publisher {
+  readonly #options: PublisherOptions;
+  #channel: Channel | null = null;
+  /** Sends of an older generation fail: something before them was not confirmed. */
+  #generation = 0;
+  #written: Promise<void> = Promise.resolve();
+  #outstanding = 0;
+  #isBlocked = false;
+  #progressAtMs = 0;
+  #forgetWatch: (() => void) | null = null;
+  #slotFree: (() => void) | null = null;
+  readonly #failing = new Set<(error: unknown) => void>();
+  readonly #returned = new Set<string>();
+  readonly #idle: (() => void)[] = [];
+
+  constructor(options: PublisherOptions) {
+    this.#options = options;
+    options.connection.on("connection.blocked", () => (this.#isBlocked = true));
+    options.connection.on("connection.unblocked", () => (this.#isBlocked = false));
+    options.connection.on("connection", () => (this.#isBlocked = false));
+  }
+
+  /** In order; resolves when all are confirmed. Rejects with `unavailable` when any was not in time, and all that came later. */
+  async send(messages: readonly Outbound[]): Promise<readonly Confirmed[]> {
+    const generation = this.#generation;
+    const { promise, resolve, reject } = Promise.withResolvers<readonly Confirmed[]>();
+    this.#failing.add(reject);
+    this.#written = this.#writeAll(messages, generation, this.#written)
+      .then((confirms) => void Promise.all(confirms).then(resolve, reject))
+      .catch((error: unknown) => {
+        this.#fail(generation, error);
+        reject(busDown(error));
+      });
+    try {
+      const outcomes = await promise;
+      if (messages.some(({ envelope }) => envelope.mandatory === true))
+        return await this.#lookAtReturns(messages, outcomes);
+      return outcomes;
+    } finally {
+      this.#failing.delete(reject);
+      if (this.#failing.size === 0) for (const wake of this.#idle.splice(0)) wake();
+    }
+  }
+
+  /** Resolves when nothing is under way. */
+  async idle(): Promise<void> {
+    if (this.#failing.size === 0) return;
+    await new Promise<void>((resolve) => {
+      this.#idle.push(resolve);
+    });
+  }
+
+  async close(): Promise<void> {
+    this.#forgetWatch?.();
+    const channel = this.#channel;
+    this.#channel = null;
+    await channel?.close();
+  }
+
+  /** After what was to be written before. */
+  async #writeAll(
+    messages: readonly Outbound[],
+    generation: number,
+    before: Promise<void>,
+  ): Promise<readonly Promise<Confirmed>[]> {
+    await before;
+    const confirms: Promise<Confirmed>[] = [];
+    for (const message of messages) confirms.push((await this.#write(message, generation)).confirm);
+    return confirms;
+  }
+
+  /** Resolves when it is on its way; `confirm` when it is confirmed. */
+  async #write(message: Outbound, generation: number): Promise<{ confirm: Promise<Confirmed> }> {
+    while (this.#outstanding >= this.#options.window && generation === this.#generation) {
+      await new Promise<void>((resolve) => {
+        this.#slotFree = resolve;
+      });
+    }
+    if (generation !== this.#generation) throw new Error("a message before it was not confirmed");
+    const channel = this.#channel?.active === true ? this.#channel : await this.#open(generation);
+    this.#outstanding += 1;
+    this.#watch();
+    const confirm = channel.basicPublish({ ...message.envelope }, message.body).then(
+      () => this.#confirmed("sent", generation),
+      (error: unknown) => {
+        if (codeOf(error) === "NACK" && !this.#options.ordered)
+          return this.#confirmed("refused", generation);
+        this.#confirmed("refused", generation);
+        this.#fail(generation, error);
+        throw busDown(error);
+      },
+    );
+    // It may fail while those behind it are still being written.
+    confirm.catch(() => undefined);
+    return { confirm };
+  }
+
+  #confirmed(outcome: Confirmed, generation: number): Confirmed {
+    if (generation !== this.#generation) return outcome;
+    this.#outstanding -= 1;
+    this.#progressAtMs = this.#options.clock.monotonic();
+    this.#wakeWriter();
+    return outcome;
+  }
+
+  #wakeWriter(): void {
+    const wake = this.#slotFree;
+    this.#slotFree = null;
+    wake?.();
+  }
+
+  async #open(generation: number): Promise<Channel> {
+    const { connection, declare, times } = this.#options;
+    const channel = await within(times.openMs, async () => {
+      await declare();
+      const opened = await connection.acquire();
+      await opened.confirmSelect();
+      return opened;
+    });
+    if (generation !== this.#generation) {
+      void channel.close();
+      throw new Error("the channel came too late");
+    }
+    channel.on("basic.return", ({ routingKey, messageId }) =>
+      this.#returned.add(keyOf(routingKey, messageId)),
+    );
+    this.#channel = channel;
+    return channel;
+  }
+
+  /** Everything that is under way fails; what comes after begins on a new channel. */
+  #fail(generation: number, error: unknown): void {
+    if (generation !== this.#generation) return;
+    this.#generation += 1;
+    this.#outstanding = 0;
+    this.#returned.clear();
+    this.#forgetWatch?.();
+    this.#forgetWatch = null;
+    const channel = this.#channel;
+    this.#channel = null;
+    // Closing waits for the broker, which may be what is stuck.
+    void channel?.close();
+    const failure = busDown(error);
+    for (const reject of this.#failing) reject(failure);
+    this.#wakeWriter();
+  }
+
+  #watch(): void {
+    if (this.#forgetWatch !== null) return;
+    const { clock, times } = this.#options;
+    this.#progressAtMs = clock.monotonic();
+    const look = (): void => {
+      this.#forgetWatch = null;
+      if (this.#outstanding === 0) return;
+      const silentMs = clock.monotonic() - this.#progressAtMs;
+      if (silentMs >= times.confirmMs && !this.#isBlocked) {
+        const words = `no confirmation came in ${Math.round(silentMs / 1000)} s`;
+        this.#fail(this.#generation, new GlasshouseError("unavailable", words));
+      } else this.#forgetWatch = clock.after(Math.max(50, times.confirmMs - silentMs), look);
+    };
+    this.#forgetWatch = clock.after(times.confirmMs, look);
+  }
+
+  /** A returned message is confirmed first; the return is told before the next turn of the event loop ends. */
+  async #lookAtReturns(
+    messages: readonly Outbound[],
+    outcomes: readonly Confirmed[],
+  ): Promise<readonly Confirmed[]> {
+    await new Promise(setImmediate);
+    return outcomes.map((outcome, at) => {
+      const { routingKey, messageId } = messages[at]?.envelope ?? {};
+      const isReturned = this.#returned.delete(keyOf(routingKey, messageId));
+      return isReturned ? "returned" : outcome;
+    });
+  }
+}
+
+function keyOf(routingKey: string | undefined, messageId: string | undefined): string {
+  return `${routingKey ?? ""}\n${messageId ?? ""}`;
+}

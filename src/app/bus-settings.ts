@@ -1,0 +1,83 @@
+import type { AmqpCredentials, AmqpSettings, AmqpTls } from "../adapters/buses/amqp/index.ts";
+import type { Config } from "../contract/config.ts";
+import { GlasshouseError } from "../domain/errors.ts";
+import { resolveReference } from "./config-grants.ts";
+
+type BusConfig = Config["bus"];
+type Variables = Readonly<Record<string, string | undefined>>;
+
+/** What `bus.url` and the limits beside it say; null: no broker. Errors: `invalid-configuration`, naming the key. */
+export async function busSettings(
+  bus: BusConfig,
+  variables: Variables,
+): Promise<AmqpSettings | null> {
+  if (bus.url === undefined) return null;
+  const urls = await urlsOf(bus.url, variables);
+  const [first] = urls;
+  if (first === undefined) throw wrong("must not be empty");
+  return {
+    hosts: urls.map(({ hostname, port, protocol }) =>
+      [hostname, port === "" ? defaultPort(protocol) : port].join(":"),
+    ),
+    vhost: first.pathname.length > 1 ? decodeURIComponent(first.pathname.slice(1)) : "/",
+    prefetch: bus.prefetch,
+    maxLength: bus.maxLength,
+    deliveryLimit: bus.deliveryLimit,
+  };
+}
+
+/** Looks the references up as they are now. Errors: `invalid-configuration`. */
+export async function busCredentials(
+  bus: BusConfig,
+  variables: Variables,
+): Promise<AmqpCredentials> {
+  const [url] = await urlsOf(bus.url ?? "", variables);
+  const found = async (key: "username" | "password", otherwise: string): Promise<string> => {
+    const reference = bus[key];
+    if (reference === undefined) return otherwise === "" ? "guest" : decodeURIComponent(otherwise);
+    return resolveReference(`bus.${key}`, reference, variables);
+  };
+  return {
+    username: await found("username", url?.username ?? ""),
+    password: await found("password", url?.password ?? ""),
+    tls: url?.protocol === "amqps:" ? await tlsOf(bus) : null,
+  };
+}
+
+async function tlsOf({ tls }: BusConfig): Promise<AmqpTls> {
+  const read = async (name: "ca" | "certificate" | "key"): Promise<string | undefined> => {
+    const path = tls[name];
+    if (path === undefined) return undefined;
+    return resolveReference(`bus.tls.${name}`, `file:${path}`, {});
+  };
+  const [ca, cert, key] = [await read("ca"), await read("certificate"), await read("key")];
+  return {
+    ...(ca === undefined ? {} : { ca }),
+    ...(cert === undefined ? {} : { cert }),
+    ...(key === undefined ? {} : { key }),
+  };
+}
+
+/** `amqp://host/vhost`, or several with commas: the first says the scheme, the user and the virtual host of all. */
+async function urlsOf(reference: string, variables: Variables): Promise<readonly URL[]> {
+  const text = await resolveReference("bus.url", reference, variables);
+  const [first = "", ...others] = text.split(",").map((part) => part.trim());
+  const scheme = /^amqps?:\/\//u.exec(first)?.[0];
+  if (scheme === undefined) throw wrong("must begin with amqp:// or amqps://");
+  const parts = [first, ...others.map((one) => (one.includes("://") ? one : `${scheme}${one}`))];
+  return parts.map((part) => {
+    const url = URL.canParse(part) ? new URL(part) : null;
+    if (url === null || url.hostname === "" || `${url.protocol}//` !== scheme)
+      throw wrong("must be amqp://host:port/vhost, of several hosts with commas between");
+    return url;
+  });
+}
+
+function defaultPort(protocol: string): string {
+  return protocol === "amqps:" ? "5671" : "5672";
+}
+
+/** Without the value: it may hold a password. */
+function wrong(what: string): GlasshouseError {
+  return new GlasshouseError("invalid-configuration", `bus.url ${what}.`);
+}

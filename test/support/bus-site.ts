@@ -1,0 +1,40 @@
+import { BusClient } from "./bus-client.ts";
+import { Rabbitmq, type RabbitmqOptions } from "./rabbitmq.ts";
+import type { ServerOptions } from "./server.ts";
+import { Site } from "./site.ts";
+
+/** A broker, a server at it, and a client that listens to everything. */
+export interface BusSite {
+  readonly broker: Rabbitmq;
+  readonly site: Site;
+  readonly client: BusClient;
+  close(): Promise<void>;
+}
+
+export async function openBusSite(
+  options: Omit<ServerOptions, "data"> = {},
+  more: { readonly broker?: RabbitmqOptions; readonly url?: (broker: Rabbitmq) => string } = {},
+): Promise<BusSite> {
+  const broker = await Rabbitmq.start(more.broker);
+  try {
+    const url = more.url?.(broker) ?? broker.url;
+    const env = { GLASSHOUSE_BUS_URL: url, ...options.env };
+    const site = await Site.open({ ...options, env });
+    const client = new BusClient(broker.url);
+    const close = async (): Promise<void> => {
+      await site.close();
+      client.connection.unsafeDestroy();
+      await broker.close();
+    };
+    try {
+      await client.listen();
+      return { broker, site, client, close };
+    } catch (error) {
+      await close();
+      throw error;
+    }
+  } catch (error) {
+    await broker.close();
+    throw error;
+  }
+}
