@@ -4,6 +4,7 @@ import { getEnvironment } from "../src/services/environment.ts";
 import { getStep, listSteps } from "../src/services/step.ts";
 import { listWorkers } from "../src/services/worker.ts";
 import { tellWaits, toldWaits } from "../src/services/worker-wait.ts";
+import { fakeExecutor } from "../src/testing/fake-executor.ts";
 import { createServiceWorld, shopYaml, type ServiceWorld } from "./support/services.ts";
 import { until } from "./support/site.ts";
 
@@ -129,6 +130,20 @@ void describe("a command that no worker can serve", () => {
         assert.equal(due.status, "accepted");
       },
       { start: true, deps: { worker: { version: "1.0.0", labels: ["gpu"] } } },
+    ));
+});
+
+void describe("a plan", () => {
+  void it("is taken in without the worker that would make it, where the executor foresees what it would do", () =>
+    inWorld(
+      async (world) => {
+        await world.register(labelledYaml());
+        const { status } = await world.send("environment.plan", "m", { template: "model" });
+        assert.equal(status, "accepted");
+        const create = await world.refused("environment.create", "m", { template: "model" });
+        assert.equal(create.code, "no-worker");
+      },
+      { executors: [{ ...fakeExecutor(), foresee: () => [] }] },
     ));
 });
 

@@ -3,6 +3,7 @@ import { groupKey, type GroupRecord } from "../domain/record.ts";
 import type { Step } from "../domain/step.ts";
 import type { Action, TemplateBody } from "../domain/template.ts";
 import type { ReadTx } from "../ports/store.ts";
+import type { ServiceExecutor } from "./deps.ts";
 
 /** Something that a command is sure to run, and the labels that it asks of its worker. */
 export interface Asking {
@@ -24,13 +25,28 @@ export async function askingOfApply(
   return [...askingOfGroups([...moved, ...going]), ...askingOfChecks(body)];
 }
 
-/** A plan asks the executors of what it would make; what goes and what is checked is only named. */
+/**
+ * A plan is sure to ask the executors of what it would make anew, unless they foresee it without a look, or need outputs
+ * that are not known yet. What goes and what is checked is only named.
+ */
 export async function askingOfPlan(
   tx: ReadTx,
-  environmentId: string,
-  body: TemplateBody,
+  of: {
+    readonly environmentId: string;
+    readonly body: TemplateBody;
+    readonly executors: readonly ServiceExecutor[];
+  },
 ): Promise<readonly Asking[]> {
-  return askingOfGroups((await changedGroups(tx, environmentId, body)).moved);
+  const { environmentId, body, executors } = of;
+  const foreseen = new Set(
+    executors.filter(({ foresee }) => foresee !== undefined).map(({ name }) => name),
+  );
+  const { moved } = await changedGroups(tx, environmentId, body);
+  const asked = moved.filter(({ group }) => {
+    const declared = body.groups[group];
+    return declared?.inputs.length === 0 && !foreseen.has(declared.executor);
+  });
+  return askingOfGroups(asked);
 }
 
 async function changedGroups(

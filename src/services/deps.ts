@@ -24,7 +24,10 @@ export interface Services {
 export type Reads = Pick<Services, "store">;
 
 /** What registration knows of an executor. */
-export type ServiceExecutor = Pick<Executor, "name" | "settings" | "filesOf" | "validate">;
+export type ServiceExecutor = Pick<
+  Executor,
+  "name" | "settings" | "filesOf" | "validate" | "foresee"
+>;
 
 export interface ServiceLimits {
   /** Steps of one run that are worked on at once, where its command does not say. */

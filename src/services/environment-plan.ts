@@ -102,7 +102,11 @@ async function plan(tx: Tx, deps: Services, of: Planning): Promise<Effected> {
   const queued = await enqueue(tx, deps, {
     run,
     environmentName: environment.name,
-    asking: await askingOfPlan(tx, environment.id, versions.target.body),
+    asking: await askingOfPlan(tx, {
+      environmentId: environment.id,
+      body: versions.target.body,
+      executors: deps.executors,
+    }),
   });
   const saved: SavedPlan = {
     id: ids.plan,
