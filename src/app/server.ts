@@ -47,8 +47,6 @@ export async function startServer(
     let stopped: Promise<void> | null = null;
     const stop = async (): Promise<void> => {
       state.phase = "stopping";
-      await roles.bus?.stopTaking();
-      await Promise.all([roles.housekeeping.stop(), roles.waits?.stop()]);
       await stopRoles(http, roles);
       await closeParts(parts, roles);
     };
@@ -92,12 +90,15 @@ function rolesOf(
 }
 
 /**
- * Both at once: an API stops listening, ends its streams, so that their clients go on elsewhere, and finishes its requests;
- * a worker takes nothing new and ends or parks what it has. One that only works answers its probes to the end.
+ * All at once, so that nothing holds up the rest: an API stops listening, ends its streams, so that their clients go on
+ * elsewhere, and finishes its requests and messages; a worker takes nothing new and ends or parks what it has. One that only
+ * works answers its probes to the end.
  */
-async function stopRoles(http: FastifyInstance, { engine, waits }: Roles): Promise<void> {
-  if (waits === null) await engine?.stop();
-  await Promise.all([http.close(), engine?.stop()]);
+async function stopRoles(http: FastifyInstance, roles: Roles): Promise<void> {
+  const { engine, waits, bus, housekeeping } = roles;
+  const working = engine?.stop();
+  if (waits === null) await working;
+  await Promise.all([http.close(), working, bus?.stopTaking(), waits?.stop(), housekeeping.stop()]);
 }
 
 /** What steps said at their end goes out before the store closes. */
