@@ -6,7 +6,59 @@
 export const metricTable = {
   glasshouse_commands_total: counter(
     ["type", "outcome"],
-    "Commands that were answered: `accepted`, `refused`, or `repeated` (the same id again, which takes no effect)",
+    "Commands that were answered: `accepted`, `repeated` (the same id again, which takes no effect), else the code of the refusal",
+  ),
+  glasshouse_queue_runs: gauge([], "", "Runs that wait in the queues of their environments"),
+  glasshouse_queue_oldest_age_seconds: gauge(
+    [],
+    "seconds",
+    "How long the oldest queued run has waited that no other run of its environment holds back; 0 when there is none",
+  ),
+  glasshouse_run_duration_seconds: histogram(
+    ["kind", "outcome"],
+    "Runs that ended here, from their start to their end: `succeeded`, `failed` or `cancelled`",
+  ),
+  glasshouse_step_duration_seconds: histogram(
+    ["executor", "phase", "outcome"],
+    "Steps that ended here, from their first start to their end, pauses between attempts counted in: `succeeded`, `skipped`, `failed`, `cancelled`",
+  ),
+  glasshouse_step_retries_total: counter(
+    ["executor", "phase"],
+    "Attempts of steps that ended with a failure that may pass: the step is tried again",
+  ),
+  glasshouse_steps_unknown_total: counter(
+    ["executor", "phase"],
+    "Steps whose outcome could not be found out: their runs wait for a person",
+  ),
+  glasshouse_claims_total: counter(
+    ["executor"],
+    "Steps that this process took on; more than steps ended means attempts that were repeated",
+  ),
+  glasshouse_steps_running: gauge(["executor"], "", "Steps that this process works on now"),
+  glasshouse_places: gauge([], "", "Steps that this process works on at most at once"),
+  glasshouse_child_processes: gauge([], "", "Child processes of this process that run now"),
+  glasshouse_stale_writes_total: counter(
+    [],
+    "Late writes that were refused because the step has another owner now; after a pause of a worker they are as it should be",
+  ),
+  glasshouse_events_total: counter(["type"], "Events that this process wrote to the journal"),
+  glasshouse_journal_position: gauge([], "", "Newest position of the journal"),
+  glasshouse_store_transaction_duration_seconds: histogram(
+    ["kind", "outcome"],
+    "Transactions of the store, waiting counted in, `read` or `write`: `ok`, `refused` (the product's own rules), `failed` (the store)",
+  ),
+  glasshouse_store_reruns_total: counter(
+    ["kind"],
+    "Transactions that were run again because they met another one",
+  ),
+  glasshouse_http_request_duration_seconds: histogram(
+    ["method", "route", "status"],
+    "Requests of the REST API until their answer was sent; live events and followed logs are not among them",
+  ),
+  glasshouse_live_clients: gauge([], "", "Clients that follow the live events"),
+  glasshouse_live_drops_total: counter(
+    [],
+    "Clients that were cut off because they read too slowly",
   ),
   glasshouse_remote_call_duration_seconds: histogram(
     ["remote", "outcome"],
@@ -18,17 +70,34 @@ export const metricTable = {
   ),
   glasshouse_remote_breakers: gauge(
     ["remote", "state"],
-    "Circuit breakers by state: `closed` is well, `open` lets nothing through, `half-open` lets one call through to see",
     "",
+    "Circuit breakers by state: `closed` is well, `open` lets nothing through, `half-open` lets one call through to see",
   ),
+  glasshouse_event_loop_delay_seconds: gauge(
+    ["quantile"],
+    "seconds",
+    "How late timers fire, since the metrics were last asked for: `0.5`, `0.99`, `1` (the latest). Measured from the first time on that they are",
+  ),
+  glasshouse_build_info: gauge(["version"], "", "1; the version is in the label"),
+  process_cpu_seconds_total: counter([], "Processor time that this process took"),
+  process_resident_memory_bytes: gauge([], "bytes", "Memory that this process holds"),
+  process_start_time_seconds: gauge([], "seconds", "When this process started, since 1970"),
 } as const satisfies Record<string, MetricRow>;
 
 /** What the labels mean, by name: one meaning everywhere. */
 export const metricLabels: Readonly<Record<string, string>> = {
+  executor: "who does the work: an executor's name, `check`, or `engine` for what needs none",
+  kind: "kind of the run, or of the transaction",
+  method: "method of the request",
   outcome: "how it ended; each metric says which there are",
+  phase: "what a step does: `apply`, `destroy`, `observe`, `plan`, `check`, `action`",
+  quantile: "share of the values that are at most this",
   remote: "what is called: `git` (all hosts of repositories together), `store`, `bus`",
+  route: "path of the operation as in the API's description, `none` for one that it does not have",
   state: "each metric says which there are",
-  type: "type of the command, such as `environment.create`",
+  status: "HTTP status of the answer",
+  type: "type of the command or event, such as `environment.create`",
+  version: "version of the program",
 };
 
 export interface MetricRow {
@@ -77,8 +146,8 @@ function histogram<const Labels extends readonly string[]>(labels: Labels, meani
 
 function gauge<const Labels extends readonly string[], const Unit extends MetricRow["unit"]>(
   labels: Labels,
-  meaning: string,
   unit: Unit,
+  meaning: string,
 ) {
   return { kind: "gauge", unit, labels, meaning } as const;
 }

@@ -27,7 +27,7 @@ export interface Metrics {
   record<Name extends HistogramName>(name: Name, value: number, labels: LabelsOf<Name>): void;
   /**
    * `read` is asked whenever metrics are, and not otherwise. A counter that something else keeps is observed, too. What
-   * rejects or takes longer than two seconds is left out of that answer. Several readers of a name are added up by label.
+   * rejects or takes longer than a second is left out of that answer. Several readers of a name are added up by label.
    * The returned function ends it; calling it twice is safe.
    */
   observe<Name extends GaugeName | CounterName>(

@@ -1,0 +1,2 @@
+export { PrometheusMetrics } from "./metrics.ts";
+export { observeProcess } from "./process.ts";

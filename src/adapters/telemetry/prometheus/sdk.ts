@@ -1,0 +1,61 @@
+import type { Histogram } from "@opentelemetry/api";
+import { PrometheusSerializer } from "@opentelemetry/exporter-prometheus";
+import { MeterProvider, MetricReader } from "@opentelemetry/sdk-metrics";
+import {
+  metricTable,
+  type HistogramName,
+  type MetricName,
+  type MetricRow,
+} from "../../../domain/metrics.ts";
+import type { Reading } from "./metrics.ts";
+
+/** What is loaded late. */
+export interface Sdk {
+  record(name: HistogramName, value: number, labels: Readonly<Record<string, string>>): void;
+  text(): Promise<string>;
+}
+
+/** Makes every instrument of the table. Counters and gauges are observed: `readingsOf` says what they are when they are asked. */
+export function createSdk(readingsOf: (name: MetricName) => Promise<readonly Reading[]>): Sdk {
+  const reader = new AskedReader();
+  const meter = new MeterProvider({ readers: [reader] }).getMeter("glasshouse");
+  const histograms = new Map<string, Histogram>();
+  for (const name of namesOf(metricTable)) {
+    const row: MetricRow = metricTable[name];
+    const about = { description: row.meaning, unit: row.unit };
+    if (row.kind === "histogram") {
+      const advice = { explicitBucketBoundaries: [...(row.buckets ?? [])] };
+      histograms.set(name, meter.createHistogram(name, { ...about, advice }));
+      continue;
+    }
+    const instrument =
+      row.kind === "counter"
+        ? meter.createObservableCounter(name, about)
+        : meter.createObservableGauge(name, about);
+    instrument.addCallback(async (result) => {
+      for (const { value, labels } of await readingsOf(name)) result.observe(value, labels);
+    });
+  }
+  // No timestamps, no info about this library: every line is one of the table's.
+  const serializer = new PrometheusSerializer(undefined, false, undefined, true, true);
+  return {
+    record: (name, value, labels) => histograms.get(name)?.record(value, labels),
+    text: async () => serializer.serialize((await reader.collect()).resourceMetrics),
+  };
+}
+
+/** Collects when it is asked and at no other time. */
+class AskedReader extends MetricReader {
+  protected override async onForceFlush(): Promise<void> {
+    // Nothing is kept back.
+  }
+
+  protected override async onShutdown(): Promise<void> {
+    // Nothing is open.
+  }
+}
+
+function namesOf<Name extends string>(table: Readonly<Record<Name, unknown>>): readonly Name[] {
+  const isName = (name: string): name is Name => Object.hasOwn(table, name);
+  return Object.keys(table).filter((name) => isName(name));
+}
