@@ -8,6 +8,8 @@ import { problemView } from "../src/contract/problem.ts";
 import { commandView } from "../src/contract/rest-command.ts";
 import { eventView } from "../src/contract/rest-event.ts";
 import { replyOf, routeOf, routes, type CommandView } from "../src/contract/rest.ts";
+import { noMetrics } from "../src/ports/telemetry.ts";
+import { accept } from "../src/services/command.ts";
 import type { Services } from "../src/services/deps.ts";
 import { pack } from "../src/adapters/sources/archive/index.ts";
 import { createServiceWorld, plainYaml, shopYaml, type ServiceWorld } from "./support/services.ts";
@@ -66,10 +68,13 @@ function matches(form: string, path: string): boolean {
 
 function serverOf(services: Services): FastifyInstance {
   return createHttpServer({
-    services: apiServices({ ...services, bus: new EmbeddedBus() }),
+    services: apiServices({ ...services, bus: new EmbeddedBus() }, (request) =>
+      accept(services, request),
+    ),
     store: services.store,
     clock: services.clock,
     log: services.log,
+    metrics: noMetrics,
     allowedHosts: [],
     service: {
       version: "0.1.0",
@@ -83,6 +88,7 @@ function serverOf(services: Services): FastifyInstance {
       listen: host,
       schemas: {},
       readiness: async () => ({ status: "ready", detail: "" }),
+      metricsText: async () => "",
       health: async () => ({ status: "ok", live: true, ready: true, dependencies: [] }),
     },
   });

@@ -7,6 +7,7 @@ import { templateJsonSchema } from "../src/contract/template-schema.ts";
 import manifest from "../package.json" with { type: "json" };
 import { configurationPage } from "./configuration-page.ts";
 import { errorsPage } from "./errors-page.ts";
+import { metricsPage } from "./metrics-page.ts";
 
 /** `npm run generate`: writes the pages that are made from the source. Tests fail while they differ. */
 function write(path: string, text: string): void {
@@ -21,6 +22,7 @@ const templateSchema = templateJsonSchema([
 ]);
 
 write("docs/errors.md", errorsPage());
+write("docs/metrics.md", metricsPage());
 write("docs/configuration.md", configurationPage());
 write("docs/reference/template.schema.json", `${JSON.stringify(templateSchema, null, 2)}\n`);
 write(

@@ -1,6 +1,6 @@
 import type { ApiServices } from "../api/http/services.ts";
 import { getBus, redriveBus, type BusDeps } from "../services/bus.ts";
-import { accept, getCommand } from "../services/command.ts";
+import { getCommand } from "../services/command.ts";
 import type { Services } from "../services/deps.ts";
 import { getEnvironmentDrift } from "../services/environment-drift.ts";
 import { getEnvironmentGraph } from "../services/environment-graph.ts";
@@ -26,9 +26,9 @@ import {
 import { listWorkers } from "../services/worker.ts";
 
 /** The use cases that the REST API stands on, with what they need already in place. */
-export function apiServices(deps: Services & BusDeps): ApiServices {
+export function apiServices(deps: Services & BusDeps, accept: ApiServices["accept"]): ApiServices {
   return {
-    accept: (request) => accept(deps, request),
+    accept,
     getCommand: (id) => getCommand(deps, id),
     getEnvironment: (name) => getEnvironment(deps, name),
     listEnvironments: (filter, page) => listEnvironments(deps, filter, page),

@@ -4,14 +4,16 @@ import type { Bus } from "../ports/bus.ts";
 import type { Clock } from "../ports/clock.ts";
 import type { Store } from "../ports/store.ts";
 import type { Log } from "../ports/telemetry.ts";
-import { accept, findCommand } from "../services/command.ts";
+import { findCommand } from "../services/command.ts";
 import type { Services } from "../services/deps.ts";
+import type { Accept } from "./metered-accept.ts";
 
 export interface BusGateParts {
   readonly bus: Bus;
   readonly store: Store;
   readonly clock: Clock;
   readonly services: Services;
+  readonly accept: Accept;
   readonly log: Log;
 }
 
@@ -28,10 +30,10 @@ export class BusGate {
 
   /** The last thing that a server starts: from here on commands come. */
   start(): void {
-    const { bus, services, clock, log } = this.#parts;
+    const { bus, services, accept, clock, log } = this.#parts;
     this.#relay?.start();
     const api = {
-      accept: (request: Parameters<typeof accept>[1]) => accept(services, request),
+      accept,
       find: (source: string, id: string) => findCommand(services, source, id),
       clock,
       log,

@@ -5,6 +5,7 @@ import { EmbeddedBus } from "../adapters/buses/embedded/index.ts";
 import { commandChecker } from "../adapters/checks/command/index.ts";
 import { httpChecker } from "../adapters/checks/http/index.ts";
 import { tcpChecker } from "../adapters/checks/tcp/index.ts";
+import { observeProcess, PrometheusMetrics } from "../adapters/telemetry/prometheus/index.ts";
 import { SystemClock } from "../adapters/clock/system/index.ts";
 import { commandExecutor } from "../adapters/executors/command/index.ts";
 import {
@@ -17,8 +18,8 @@ import { unpack } from "../adapters/sources/archive/index.ts";
 import { gitSource } from "../adapters/sources/git/index.ts";
 import { createSqliteStore, type SqliteStore } from "../adapters/stores/sqlite/index.ts";
 import { detectIsolation, type Isolation } from "../clients/process/isolation.ts";
-import { Remotes } from "../clients/resilience/remotes.ts";
 import { localProcesses } from "../clients/process/processes.ts";
+import { Remotes } from "../clients/resilience/remotes.ts";
 import type { Config } from "../contract/config.ts";
 import { engineDefaults, type EngineDeps } from "../engine/deps.ts";
 import type { Bus } from "../ports/bus.ts";
@@ -27,13 +28,17 @@ import type { Checker } from "../ports/check.ts";
 import { timestamp, type Clock } from "../ports/clock.ts";
 import type { Executor } from "../ports/executor.ts";
 import type { ByteSealer, SecretSealer } from "../ports/secrets.ts";
-import { noMetrics, type Log } from "../ports/telemetry.ts";
+import type { Log, Metrics } from "../ports/telemetry.ts";
 import type { Services } from "../services/deps.ts";
+import { accept } from "../services/command.ts";
 import { serviceLimits } from "../services/deps.ts";
 import { watchCredentials } from "./credential-watch.ts";
 import { busCredentials, busSettings } from "./bus-settings.ts";
 import { resolveGrants } from "./config-grants.ts";
 import { isLoopback, listenAddress } from "./config-listen.ts";
+import { meterAccept, type Accept } from "./metered-accept.ts";
+import { meterStore, observeStore } from "./metered-store.ts";
+import { programVersion } from "./program-version.ts";
 import { crashHooks, type CrashHooks } from "./crash-hooks.ts";
 
 /** The parts that a server is made of. This file alone names concrete adapters. */
@@ -49,6 +54,12 @@ export interface Composition {
   readonly services: Services;
   /** Started: it connects by itself. */
   readonly bus: Bus;
+  /** The way in for commands. */
+  readonly accept: Accept;
+  readonly metrics: Metrics;
+  /** In Prometheus' text format. */
+  readonly metricsText: () => Promise<string>;
+  readonly remotes: Remotes;
   /** Removes what retention no longer keeps. */
   readonly prune: () => Promise<void>;
   /** What the engine needs beside what the server itself gives it. */
@@ -68,6 +79,8 @@ export async function compose(
   isolating: Promise<Isolation> = detectIsolation(),
 ): Promise<Composition> {
   const clock = new SystemClock();
+  const metrics = new PrometheusMetrics();
+  observeProcess(metrics, { version: programVersion() });
   const crash = crashHooks(process.env);
   const sealer = await openKeys(config);
   const store = await createSqliteStore({
@@ -80,23 +93,31 @@ export async function compose(
     const blobs = await FileBlobs.open(join(config.data, "blobs"), sealer);
     const isolation = await isolating;
     const { terraform, command } = await createExecutors(config, { isolation, log });
-    const shared = { store, clock, sealer, blobs, log };
+    const metered = meterStore(store, { metrics, clock });
+    observeStore(store, { metrics, clock });
+    const shared = { store: metered, clock, sealer, blobs, log, metrics };
+    const remotes = new Remotes(shared);
     const executors: readonly Executor[] = [terraform, command];
-    const bus = await createBus(config, { clock, log });
+    const bus = await createBus(config, { clock, log, remotes });
+    const services: Services = {
+      ...shared,
+      git: gitSource({ env: process.env, remotes }),
+      archive: { unpack },
+      executors,
+      limits: limitsOf(config),
+    };
     return {
       ...shared,
+      store,
+      remotes,
+      metricsText: () => metrics.text(),
       executors,
       terraform,
       isolation,
       data: config.data,
       bus,
-      services: {
-        ...shared,
-        git: gitSource({ env: process.env }),
-        archive: { unpack },
-        executors,
-        limits: limitsOf(config),
-      },
+      services,
+      accept: meterAccept((request) => accept(services, request), shared),
       engine: {
         ...shared,
         executors: new Map(executors.map((executor) => [executor.name, executor])),
@@ -168,7 +189,7 @@ async function createExecutors(
 /** Embedded without an address, and for a process that takes no commands. Its client is loaded only where it is used. */
 async function createBus(
   config: Config,
-  of: { readonly clock: Clock; readonly log: Log },
+  of: { readonly clock: Clock; readonly log: Log; readonly remotes: Remotes },
 ): Promise<Bus> {
   const settings = await busSettings(config.bus, process.env);
   if (settings === null || !config.roles.includes("api")) return new EmbeddedBus();
@@ -179,7 +200,7 @@ async function createBus(
     settings,
     credentials: read,
     watchCredentials: (changed) => watchCredentials({ ...of, read, changed }),
-    connection: new Remotes({ ...of, metrics: noMetrics }).connection({
+    connection: of.remotes.connection({
       kind: "bus",
       name: "the message broker",
       advice: "Look at the broker, and at bus.url, bus.username and bus.password.",

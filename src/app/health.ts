@@ -1,82 +1,103 @@
 import { statfs } from "node:fs/promises";
+import type { RemoteStatus } from "../clients/resilience/remote.ts";
 import type { HealthView } from "../contract/rest.ts";
 import { failureOf } from "../domain/errors.ts";
 import type { Composition } from "./compose.ts";
 
 type Dependency = HealthView["dependencies"][number];
+type Parts = Pick<Composition, "store" | "data" | "terraform" | "isolation" | "bus" | "remotes">;
 
 /** Below this the server still works, but somebody should make room. */
 const littleRoomBytes = 1024 ** 3;
+/** A look that takes longer is given up: who asks for health is told that, in time. */
+const lookMs = 3_000;
 
-/** Each thing the server stands on, how it is, and what to do about it. Never throws. */
-export async function health(parts: Composition, ready: boolean): Promise<HealthView> {
-  const dependencies = await Promise.all([
-    storeHealth(parts),
-    roomHealth(parts),
-    terraformHealth(parts),
-    isolationHealth(parts),
-    ...(parts.bus.kind === "embedded" ? [] : [busHealth(parts)]),
+/**
+ * Each thing the server stands on, how it is, and what to do about it. Never throws, and answers within seconds. It is `down`
+ * only when the store is: without anything else it still answers, and work that needs what is missing waits.
+ */
+export async function health(parts: Parts, ready: boolean): Promise<HealthView> {
+  const [store, ...others] = await Promise.all([
+    inTime("store", () => storeHealth(parts)),
+    inTime("disk", () => roomHealth(parts)),
+    inTime("terraform", () => terraformHealth(parts)),
+    inTime("isolation", () => isolationHealth(parts)),
+    ...(parts.bus.kind === "embedded" ? [] : [inTime("bus", () => busHealth(parts))]),
   ]);
-  const down = dependencies.some((dependency) => dependency.status === "down");
+  const dependencies = [store, ...others, ...remotesHealth(parts)];
   const worse = dependencies.some((dependency) => dependency.status !== "up");
-  return { status: down ? "down" : worse ? "degraded" : "ok", live: true, ready, dependencies };
+  const status = store.status === "down" ? "down" : worse ? "degraded" : "ok";
+  return { status, live: true, ready, dependencies };
 }
 
-async function storeHealth({ store }: Composition): Promise<Dependency> {
+async function inTime(name: string, look: () => Promise<Dependency>): Promise<Dependency> {
+  const late = Promise.withResolvers<Dependency>();
+  const advice = `Look at the server's log and at what ${name} stands on.`;
+  const down = { name, status: "down", latencyMs: null, advice, breaker: null } as const;
+  const timer = setTimeout(
+    () => late.resolve({ ...down, detail: `no answer within ${lookMs / 1000} s` }),
+    lookMs,
+  );
+  try {
+    return await Promise.race([look(), late.promise]);
+  } catch (error) {
+    return { ...down, detail: error instanceof Error ? error.message : String(error) };
+  } finally {
+    clearTimeout(timer);
+  }
+}
+
+/** The store's breaker, when it has one, is shown with it. */
+async function storeHealth({ store, remotes }: Parts): Promise<Dependency> {
   const { status, detail, latencyMs } = await store.health();
+  const remote = remotes.statuses().find(({ kind }) => kind === "store");
   const advice =
     status === "up"
       ? null
-      : "Look at the server's log; `glasshouse restore` puts a backup in place.";
-  return { name: "store", status, detail, latencyMs, advice };
+      : (remote?.advice ??
+        "Look at the server's log; `glasshouse restore` puts a backup in place.");
+  const breaker = remote === undefined ? null : breakerOf(remote);
+  return { name: "store", status, detail, latencyMs, advice, breaker };
 }
 
-async function roomHealth({ data }: Composition): Promise<Dependency> {
+async function roomHealth({ data }: Parts): Promise<Dependency> {
   const { bavail, bsize } = await statfs(data);
   const free = bavail * bsize;
   const detail = `${(free / 1024 ** 3).toFixed(1)} GiB free for data`;
-  if (free > littleRoomBytes)
-    return { name: "disk", status: "up", detail, latencyMs: null, advice: null };
+  const low = free <= littleRoomBytes;
   return {
     name: "disk",
-    status: "low",
+    status: low ? "low" : "up",
     detail,
     latencyMs: null,
-    advice: "Make room: commands are refused when the disk is full.",
+    advice: low ? "Make room: commands are refused when the disk is full." : null,
+    breaker: null,
   };
 }
 
 /** Missing Terraform is no fault of the server: only templates that need it are affected. */
-async function terraformHealth({ terraform }: Composition): Promise<Dependency> {
+async function terraformHealth({ terraform }: Parts): Promise<Dependency> {
+  const about = { name: "terraform", latencyMs: null, breaker: null } as const;
   try {
     const { product, version } = await terraform.program();
-    return {
-      name: "terraform",
-      status: "up",
-      detail: `${product} ${version}`,
-      latencyMs: null,
-      advice: null,
-    };
+    return { ...about, status: "up", detail: `${product} ${version}`, advice: null };
   } catch (error) {
     const advice =
       "Put terraform or tofu on PATH, or name it with executors.terraform.program, if templates need it.";
-    return {
-      name: "terraform",
-      status: "missing",
-      detail: failureOf(error).message,
-      latencyMs: null,
-      advice,
-    };
+    return { ...about, status: "missing", detail: failureOf(error).message, advice };
   }
 }
 
 /** Without it commands come by REST alone, and what happened is sent later: the server itself is not down. */
-async function busHealth({ bus }: Composition): Promise<Dependency> {
+async function busHealth({ bus, remotes }: Parts): Promise<Dependency> {
   const { status, detail, latencyMs, advice } = await bus.status();
-  return { name: "bus", status: status === "up" ? "up" : "unreachable", detail, latencyMs, advice };
+  const remote = remotes.statuses().find(({ kind }) => kind === "bus");
+  const breaker = remote === undefined ? null : breakerOf(remote);
+  const shown = status === "up" ? "up" : "unreachable";
+  return { name: "bus", status: shown, detail, latencyMs, advice, breaker };
 }
 
-async function isolationHealth({ isolation }: Composition): Promise<Dependency> {
+async function isolationHealth({ isolation }: Parts): Promise<Dependency> {
   const strong = isolation.kind !== "none";
   const detail = strong ? `children run under ${isolation.kind}` : "children are not fenced off";
   return {
@@ -85,5 +106,34 @@ async function isolationHealth({ isolation }: Composition): Promise<Dependency> 
     detail,
     latencyMs: null,
     advice: strong ? null : "Install bubblewrap, or util-linux with user namespaces.",
+    breaker: null,
   };
+}
+
+/** What this process has called, but for store and bus, which are asked themselves. */
+function remotesHealth({ remotes }: Parts): readonly Dependency[] {
+  const others = remotes.statuses().filter(({ kind }) => kind === "git");
+  return others.map((remote) => ({
+    name: remote.name,
+    status: remote.state === "closed" ? "up" : "down",
+    detail:
+      remote.state === "closed" ? "it answers" : (remote.lastError?.message ?? "not there yet"),
+    latencyMs: remote.latencyMs,
+    advice: remote.advice,
+    breaker: breakerOf(remote),
+  }));
+}
+
+function breakerOf({ state, sinceMs, lastError, retryAtMs }: RemoteStatus): Dependency["breaker"] {
+  return {
+    state,
+    since: time(sinceMs),
+    lastError: lastError?.message ?? null,
+    lastErrorAt: time(lastError?.atMs),
+    retryAt: time(retryAtMs),
+  };
+}
+
+function time(atMs: number | null | undefined): string | null {
+  return atMs === null || atMs === undefined ? null : new Date(atMs).toISOString();
 }

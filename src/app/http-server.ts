@@ -21,15 +21,17 @@ export function httpServer(
 ): FastifyInstance {
   const { parts, log, state } = of;
   return createHttpServer({
-    services: apiServices({ ...parts.services, bus: parts.bus }),
+    services: apiServices({ ...parts.services, bus: parts.bus }, parts.accept),
     store: parts.store,
     clock: parts.clock,
     log,
+    metrics: parts.metrics,
     allowedHosts: config.security.allowedHosts,
     service: {
       ...serviceFacts(config, parts),
       startedAt: timestamp(parts.clock),
       readiness: readinessOf(config, of),
+      metricsText: parts.metricsText,
       health: () => health(parts, state.phase === "ready"),
     },
   });

@@ -3,7 +3,6 @@ import type { Config } from "../contract/config.ts";
 import { sortedLabels } from "../domain/label.ts";
 import { Engine } from "../engine/engine.ts";
 import type { Log } from "../ports/telemetry.ts";
-import { accept } from "../services/command.ts";
 import type { Isolation } from "../clients/process/isolation.ts";
 import { BusGate } from "./bus-gate.ts";
 import { compose, type Composition } from "./compose.ts";
@@ -11,7 +10,7 @@ import { listenAddress } from "./config-listen.ts";
 import { refuseIdleRoles } from "./config-roles.ts";
 import { Housekeeping } from "./housekeeping.ts";
 import { httpServer, type ServerState } from "./http-server.ts";
-import { programVersion } from "./service-facts.ts";
+import { programVersion } from "./program-version.ts";
 import { WaitWatch } from "./wait-watch.ts";
 
 /** A server that takes requests and works. */
@@ -109,13 +108,13 @@ async function closeParts({ bus, store }: Composition, roles: Roles): Promise<vo
 
 /** The engine asks for destroys as anybody does: by a command, whose id makes it take effect once. */
 function destroyOf({
-  services,
+  accept,
 }: Composition): (request: {
   readonly environmentId: string;
   readonly key: string;
 }) => Promise<void> {
   return async ({ environmentId, key }) => {
-    await accept(services, {
+    await accept({
       source: "glasshouse/lifetime",
       id: key,
       type: "environment.destroy",

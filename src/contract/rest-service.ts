@@ -11,6 +11,19 @@ export const readinessView = z
   })
   .meta({ id: "Readiness" });
 
+const breakerView = z
+  .object({
+    state: z.enum(["closed", "open", "half-open"]).meta({
+      description:
+        "`closed` is well; `open` sends nothing; `half-open` lets one call through to see",
+    }),
+    since: z.iso.datetime().nullable().meta({ description: "Null when it was never otherwise" }),
+    lastError: z.string().nullable(),
+    lastErrorAt: z.iso.datetime().nullable(),
+    retryAt: z.iso.datetime().nullable().meta({ description: "When a call is let through again" }),
+  })
+  .meta({ id: "Breaker" });
+
 export const healthView = z
   .object({
     status: z.enum(["ok", "degraded", "down"]),
@@ -23,6 +36,10 @@ export const healthView = z
         detail: z.string(),
         latencyMs: z.number().nullable(),
         advice: z.string().nullable(),
+        breaker: breakerView.nullable().meta({
+          description:
+            "How calls to it are let through; null for what is not called over a network",
+        }),
       }),
     ),
   })
@@ -107,6 +124,14 @@ export const serviceRoutes = [
     },
   },
   {
+    id: "getMetrics",
+    method: "GET",
+    path: "/metrics",
+    tag: "service",
+    summary: "Metrics of this process, in Prometheus' text format",
+    replies: { 200: { description: "Metrics", schema: z.string(), types: [mediaTypes.text] } },
+  },
+  {
     id: "getVersion",
     method: "GET",
     path: `${apiRoot}/version`,
@@ -185,13 +210,5 @@ export const serviceRoutes = [
     summary: "GraphQL, read only",
     body: { schema: jsonValue },
     replies: { 200: { description: "Later", schema: jsonValue } },
-  },
-  {
-    ...later,
-    id: "getMetrics",
-    method: "GET",
-    path: "/metrics",
-    summary: "Prometheus",
-    replies: { 200: { description: "Later", schema: z.string(), types: [mediaTypes.text] } },
   },
 ] as const satisfies readonly Route[];

@@ -73,7 +73,7 @@ export function attempt(deps: EngineDeps, claimed: Claimed, around: Surroundings
     stepId: claimed.step.id,
     token: claimed.step.token,
     runId: claimed.step.runId,
-    executor: claimed.step.phase === "check" ? "check" : (claimed.step.executor ?? ""),
+    executor: claimed.step.phase === "check" ? "check" : (claimed.step.executor ?? "engine"),
     done,
     cancel: (kill) => {
       isCancelAsked = true;

@@ -30,6 +30,11 @@ export class Attempts {
     this.#deps = deps;
     this.#cache = cache;
     this.#membership = membership;
+    const { metrics, settings } = deps;
+    metrics.observe("glasshouse_places", () => [{ value: settings.places, labels: {} }]);
+    metrics.observe("glasshouse_steps_running", () =>
+      [...this.#used()].map(([executor, value]) => ({ value, labels: { executor } })),
+    );
   }
 
   /** Claims what is ready and begins it. */
@@ -142,10 +147,16 @@ export class Attempts {
     return claimed;
   }
 
-  #places(): Readonly<Record<string, number>> {
+  /** Steps that are worked on here, by executor. */
+  #used(): ReadonlyMap<string, number> {
     const used = new Map<string, number>();
     for (const active of this.#active)
       used.set(active.executor, (used.get(active.executor) ?? 0) + 1);
+    return used;
+  }
+
+  #places(): Readonly<Record<string, number>> {
+    const used = this.#used();
     const limits = Object.entries(this.#deps.settings.placesByExecutor);
     return Object.fromEntries(
       limits.map(([name, places]) => [name, Math.max(0, places - (used.get(name) ?? 0))]),
@@ -165,6 +176,7 @@ export class Attempts {
     });
     this.#active.add(active);
     this.#open.add(active);
+    this.#deps.metrics.count("glasshouse_claims_total", { executor: active.executor });
     if (this.#stopping) active.stop();
     active.done
       .finally(() => {

@@ -6,7 +6,7 @@ import type { Executor } from "../ports/executor.ts";
 import type { Processes } from "../ports/processes.ts";
 import type { SecretSealer } from "../ports/secrets.ts";
 import type { Store } from "../ports/store.ts";
-import type { Log } from "../ports/telemetry.ts";
+import type { Log, Metrics } from "../ports/telemetry.ts";
 
 /** What the engine stands on. */
 export interface EngineDeps {
@@ -20,6 +20,7 @@ export interface EngineDeps {
   /** What this worker says of itself. It takes only steps that ask for no other labels than these. */
   readonly worker: Pick<NewWorker, "version" | "labels">;
   readonly log: Log;
+  readonly metrics: Metrics;
   readonly settings: EngineSettings;
   /** Asks for the destroy of an environment whose time has come; the same key twice is one command. */
   readonly requestDestroy: (request: {

@@ -34,11 +34,12 @@ export interface GitSource {
   /**
    * Fetches one folder of a repository at a commit, tag or branch, pinned to the commit. Safe to repeat. Submodules, hooks
    * and links that leave the folder are refused. Errors: `unsafe-source`, `unsafe-path`, `too-large`, `not-found` (ref or
-   * path), `timeout`, `unavailable` (repository cannot be reached).
+   * path), `timeout`, `unavailable` (repository cannot be reached, or its host was left alone because it is down). It has a time
+   * limit of its own and is tried again by itself.
    */
   fetch(
     request: GitRequest,
-    signal: AbortSignal,
+    signal?: AbortSignal,
   ): Promise<SourceTree & { readonly commit: string }>;
 }
 

@@ -137,8 +137,7 @@ async function fetchRepository(
     path,
     allowFile: deps.limits.allowFileRepositories,
   };
-  const signal = AbortSignal.timeout(sourceLimits.gitTimeoutMs);
-  const tree = await deps.git.fetch(request, signal);
+  const tree = await deps.git.fetch(request);
   const source = {
     kind: "git",
     repository,

@@ -17,6 +17,7 @@ import { Engine } from "../../src/engine/engine.ts";
 import type { Executor } from "../../src/ports/executor.ts";
 import type { Store } from "../../src/ports/store.ts";
 import { timestamp, type Clock } from "../../src/ports/clock.ts";
+import { noMetrics } from "../../src/ports/telemetry.ts";
 
 /** A real store and engine in a directory of their own, with executors of the test's choice and no services around them. */
 export interface World {
@@ -104,6 +105,7 @@ async function openDeps(directory: string, options: WorldOptions): Promise<Engin
     processes: { ...localProcesses(), awaitGone: async () => undefined },
     worker: { version: "0.0.0", labels: [] },
     log,
+    metrics: noMetrics,
     settings: {
       ...engineDefaults,
       stopGraceMs: 2_000,

@@ -11,7 +11,7 @@ import type {
 } from "../../contract/rest.ts";
 import type { Clock } from "../../ports/clock.ts";
 import type { Store } from "../../ports/store.ts";
-import type { Log } from "../../ports/telemetry.ts";
+import type { Log, Metrics } from "../../ports/telemetry.ts";
 import type { LiveEvents } from "./live-events.ts";
 import type { ApiServices } from "./services.ts";
 
@@ -21,6 +21,7 @@ export interface HttpOptions {
   readonly store: Pick<Store, "watch">;
   readonly clock: Clock;
   readonly log: Log;
+  readonly metrics: Metrics;
   /** Names beside loopback that `Host` may have, without port: `glasshouse.example.com`. */
   readonly allowedHosts: readonly string[];
   readonly service: ServiceFacts;
@@ -43,6 +44,8 @@ export interface ServiceFacts {
   readonly readiness: () => Promise<ReplyOf<"getReadiness">>;
   /** Each dependency with latency and advice; never throws. */
   readonly health: () => Promise<HealthView>;
+  /** All metrics in Prometheus' text format. */
+  readonly metricsText: () => Promise<string>;
 }
 
 /** What handlers share. */

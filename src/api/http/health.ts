@@ -5,8 +5,12 @@ type Ids =
   | "getReadiness"
   | "getHealth"
   | "getHealthAtRoot"
+  | "getMetrics"
   | "getVersion"
   | "getInfo";
+
+/** Prometheus asks for this version of its format by name. */
+const metricsType = "text/plain; version=0.0.4; charset=utf-8";
 
 export function healthHandlers(api: Api): Pick<Handlers, Ids> {
   const { service } = api;
@@ -28,6 +32,11 @@ export function healthHandlers(api: Api): Pick<Handlers, Ids> {
       void reply.code(view.status === "down" ? 503 : 200);
       return view;
     },
+    getMetrics: async ({ reply }) =>
+      reply
+        .type(metricsType)
+        .header("cache-control", "no-store")
+        .send(await service.metricsText()),
     getVersion: async () => ({
       name: "glasshouse",
       version: service.version,

@@ -2,7 +2,7 @@ import { GlasshouseError } from "../../domain/errors.ts";
 import type { JournalEvent } from "../../domain/event.ts";
 import type { Clock } from "../../ports/clock.ts";
 import type { Store } from "../../ports/store.ts";
-import type { Log } from "../../ports/telemetry.ts";
+import type { Log, Metrics } from "../../ports/telemetry.ts";
 import { eventOf } from "../../contract/event-view.ts";
 import type { ApiServices } from "./services.ts";
 
@@ -47,6 +47,7 @@ type LiveDeps = {
   readonly store: Pick<Store, "watch">;
   readonly clock: Clock;
   readonly log: Log;
+  readonly metrics: Metrics;
 };
 
 /**
@@ -67,6 +68,7 @@ export class LiveEvents {
 
   constructor(deps: LiveDeps) {
     this.#deps = deps;
+    deps.metrics.observe("glasshouse_live_clients", () => [{ value: this.clients, labels: {} }]);
   }
 
   get clients(): number {
@@ -214,8 +216,9 @@ export class LiveEvents {
   /** Writes to a client that must keep up. */
   #write(client: Client, text: string): void {
     this.#push(client, text);
-    if (!client.gone && client.sink.writableLength > liveLimits.bufferBytes)
-      this.#drop(client, "you read too slowly; come back with your last id");
+    if (client.gone || client.sink.writableLength <= liveLimits.bufferBytes) return;
+    this.#deps.metrics.count("glasshouse_live_drops_total", {});
+    this.#drop(client, "you read too slowly; come back with your last id");
   }
 
   #push(client: Client, text: string): void {

@@ -32,6 +32,7 @@ const reads: Partial<Record<RouteId, string>> = {
   getReadiness: "/readyz",
   getHealthAtRoot: "/health",
   getHealth: "/api/v1/health",
+  getMetrics: "/metrics",
   getVersion: "/api/v1/version",
   getInfo: "/api/v1/info",
   getSchema: "/api/v1/schemas/template.json",

@@ -1,11 +1,13 @@
 import type { FastifyInstance } from "fastify";
 import type { Log, LogFields } from "../../ports/telemetry.ts";
 import { FakeClock } from "../../testing/fake-clock.ts";
+import { FakeMetrics } from "../../testing/fake-metrics.ts";
 import { createHttpServer } from "./server.ts";
 import { at } from "./nouns.fixture.ts";
 import { FakeServices } from "./services.fixture.ts";
 
 export interface Subject {
+  readonly metrics: FakeMetrics;
   readonly app: FastifyInstance;
   readonly services: FakeServices;
   readonly clock: FakeClock;
@@ -32,11 +34,13 @@ export function testServer(roles: readonly string[] = ["api", "worker"]): Subjec
     warn: write("warn"),
     error: write("error"),
   };
+  const metrics = new FakeMetrics();
   const app = createHttpServer({
     services,
     store: services,
     clock,
     log,
+    metrics,
     allowedHosts: ["glasshouse.example.com"],
     service: {
       version: "0.1.0",
@@ -50,13 +54,16 @@ export function testServer(roles: readonly string[] = ["api", "worker"]): Subjec
       listen: "127.0.0.1:8080",
       schemas: { template: () => ({ title: "Glasshouse template" }) },
       readiness: async () => ({ status: "ready", detail: "" }),
+      metricsText: async () => "# all that was counted\n",
       health: async () => ({
         status: "ok",
         live: true,
         ready: true,
-        dependencies: [{ name: "store", status: "up", detail: "", latencyMs: 1, advice: null }],
+        dependencies: [
+          { name: "store", status: "up", detail: "", latencyMs: 1, advice: null, breaker: null },
+        ],
       }),
     },
   });
-  return { app, services, clock, lines };
+  return { app, services, clock, lines, metrics };
 }

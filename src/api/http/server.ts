@@ -14,6 +14,7 @@ import { refuseForeign, setSecurityHeaders } from "./guard.ts";
 import { healthHandlers } from "./health.ts";
 import { parseJsonBody } from "../../contract/json-body.ts";
 import { LiveEvents } from "./live-events.ts";
+import { meterRequest } from "./meter.ts";
 import { mountRoutes } from "./mount.ts";
 import { planHandlers } from "./plan.ts";
 import { sendProblem } from "./problem.ts";
@@ -53,7 +54,10 @@ export function createHttpServer(options: HttpOptions): FastifyInstance {
     setSecurityHeaders(request, reply);
     refuseForeign(request, options.allowedHosts);
   });
-  app.addHook("onResponse", async (request, reply) => logChange(options, request, reply));
+  app.addHook("onResponse", async (request, reply) => {
+    logChange(options, request, reply);
+    meterRequest(options.metrics, request, reply);
+  });
   app.addHook("preClose", async () => {
     stopping.abort();
     api.live.close();

@@ -256,7 +256,7 @@ describe("a remote that does not answer", () => {
     const { remote } = setUp({ tryMs: 30, tries: 2 });
     await assert.rejects(remote.call(ask, { repeatable: true }), {
       code: "timeout",
-      message: "git example.com did not answer within 30 ms.",
+      message: "git example.com did not answer within 0.03 s.",
     });
     assert.equal(tries, 2);
   });

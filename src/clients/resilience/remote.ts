@@ -211,7 +211,7 @@ export class Remote {
     if (cause instanceof GlasshouseError && cause.code === "timeout") return cause;
     const { name, tryMs, deadlineMs } = this.#options;
     const limitMs = Math.min(tryMs ?? Infinity, deadlineMs ?? Infinity);
-    return new GlasshouseError("timeout", `${name} did not answer within ${limitMs} ms.`, {
+    return new GlasshouseError("timeout", `${name} did not answer within ${limitMs / 1000} s.`, {
       cause,
     });
   }

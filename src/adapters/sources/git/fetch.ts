@@ -5,6 +5,7 @@ import { isCommit, type SafeRequest } from "./request.ts";
 import { runGit, type GitOptions, type GitOutcome } from "./run.ts";
 
 const listingBytes = 16 * 1024 * 1024;
+const listingMs = 15_000;
 const messageBytes = 1024 * 1024;
 /** What a fetch may take on the disk; a template is far smaller, but its repository may not be. */
 const fetchedBytes = 512 * 1024 * 1024;
@@ -26,9 +27,7 @@ export async function fetchCommit(git: GitOptions, request: SafeRequest): Promis
 async function resolveName(git: GitOptions, { url, ref }: SafeRequest): Promise<string> {
   const wanted =
     ref === null ? ["HEAD"] : [ref, `refs/${ref}`, `refs/tags/${ref}`, `refs/heads/${ref}`];
-  const listed = await runGit(git, ["ls-remote", "--", url, ...wanted], {
-    limitBytes: listingBytes,
-  });
+  const listed = await list(git, url, wanted);
   if (listed.code !== 0) throw remoteError(url, listed);
   const names = listed.stdout
     .toString("utf8")
@@ -44,6 +43,20 @@ async function resolveName(git: GitOptions, { url, ref }: SafeRequest): Promise<
       ? `The repository ${url} is empty: its HEAD names no commit.`
       : `The repository ${url} has no tag or branch ${ref}. A commit is named by all of its digits.`,
   );
+}
+
+/** The first word with the host. It is short, so one that accepts the connection and then says nothing is found out soon. */
+async function list(git: GitOptions, url: string, names: readonly string[]): Promise<GitOutcome> {
+  const late = AbortSignal.timeout(listingMs);
+  const signal = AbortSignal.any([git.signal, late]);
+  try {
+    const options = { limitBytes: listingBytes };
+    return await runGit({ ...git, signal }, ["ls-remote", "--", url, ...names], options);
+  } catch (error) {
+    if (!late.aborted || git.signal.aborted) throw error;
+    const message = `The repository ${url} did not say within ${listingMs / 1000} s what it has.`;
+    throw new GlasshouseError("timeout", message, { cause: error });
+  }
 }
 
 /** Most servers give any commit by its id; for the others all branches and tags are fetched. */

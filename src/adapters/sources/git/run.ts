@@ -61,6 +61,9 @@ function settings(protocols: readonly string[]): readonly string[] {
     "gc.auto=0",
     "maintenance.auto=false",
     "advice.detachedHead=false",
+    // A server that stops in the middle of its answer is given up on long before the time of the whole fetch is over.
+    "http.lowSpeedLimit=100",
+    "http.lowSpeedTime=15",
   ];
   return pairs.flatMap((pair) => ["-c", pair]);
 }

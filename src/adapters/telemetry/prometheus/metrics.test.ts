@@ -10,6 +10,8 @@ async function linesOf(metrics: PrometheusMetrics, name: string): Promise<readon
   return lines.filter((line) => line.startsWith(name));
 }
 
+const one = (value: number) => [{ value, labels: {} }];
+
 describe("the metrics in Prometheus' format", () => {
   test("add up counters by label, before and after the SDK is loaded", async () => {
     const metrics = new PrometheusMetrics();
@@ -41,8 +43,10 @@ describe("the metrics in Prometheus' format", () => {
     for (let run = 0; run < 2_500; run += 1)
       metrics.record("glasshouse_run_duration_seconds", run < 2_000 ? 0.3 : 30, labels);
     const lines = await linesOf(metrics, "glasshouse_run_duration_seconds");
-    const value = (line: string): string | undefined =>
-      lines.find((one) => one.startsWith(`glasshouse_run_duration_seconds_${line}`))?.split(" ")[1];
+    const value = (rest: string): string | undefined =>
+      lines
+        .find((line) => line.startsWith(`glasshouse_run_duration_seconds_${rest}`))
+        ?.split(" ")[1];
     assert.equal(value("count"), "2500");
     assert.equal(value('bucket{kind="create",outcome="succeeded",le="0.1"}'), "0");
     assert.equal(value('bucket{kind="create",outcome="succeeded",le="0.5"}'), "2000");
@@ -52,7 +56,6 @@ describe("the metrics in Prometheus' format", () => {
 
   test("ask readers each time, add several up, and forget those that ended", async () => {
     const metrics = new PrometheusMetrics();
-    const one = (value: number) => [{ value, labels: {} }];
     metrics.observe("glasshouse_live_clients", () => one(2));
     const end = metrics.observe("glasshouse_live_clients", async () => one(3));
     assert.deepEqual(await linesOf(metrics, "glasshouse_live"), ["glasshouse_live_clients 5"]);

@@ -7,14 +7,9 @@ import {
   type MetricName,
 } from "../../../domain/metrics.ts";
 import type { Metrics, Readings } from "../../../ports/telemetry.ts";
-import type { Sdk } from "./sdk.ts";
+import type { Reading, Sdk } from "./sdk.ts";
 
 type Labels = Readonly<Record<string, string>>;
-export interface Reading {
-  readonly value: number;
-  readonly labels: Labels;
-}
-
 type Reader = () => readonly Reading[] | Promise<readonly Reading[]>;
 
 interface Sample {

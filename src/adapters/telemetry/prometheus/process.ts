@@ -8,7 +8,6 @@ const quantiles = [50, 99, 100] as const;
 /** Lets this process say how it is. Nothing is measured before somebody asks for the first time. */
 export function observeProcess(metrics: Metrics, { version }: { readonly version: string }): void {
   const startedAtSeconds = (Date.now() - performance.now()) / 1000;
-  const one = (value: number) => [{ value, labels: {} }];
   metrics.observe("process_start_time_seconds", () => one(startedAtSeconds));
   metrics.observe("process_resident_memory_bytes", () => one(process.memoryUsage.rss()));
   metrics.observe("process_cpu_seconds_total", () => {
@@ -20,6 +19,10 @@ export function observeProcess(metrics: Metrics, { version }: { readonly version
     one(process.getActiveResourcesInfo().filter((kind) => kind === "ProcessWrap").length),
   );
   metrics.observe("glasshouse_event_loop_delay_seconds", delayReader());
+}
+
+function one(value: number): readonly { readonly value: number; readonly labels: object }[] {
+  return [{ value, labels: {} }];
 }
 
 function delayReader(): () => readonly {

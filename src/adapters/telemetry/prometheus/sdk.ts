@@ -7,7 +7,11 @@ import {
   type MetricName,
   type MetricRow,
 } from "../../../domain/metrics.ts";
-import type { Reading } from "./metrics.ts";
+
+export interface Reading {
+  readonly value: number;
+  readonly labels: Readonly<Record<string, string>>;
+}
 
 /** What is loaded late. */
 export interface Sdk {
