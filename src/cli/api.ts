@@ -4,11 +4,15 @@ import { pathOf } from "../contract/rest.ts";
 import type { Route } from "../contract/rest-route.ts";
 import { problemView } from "../contract/problem.ts";
 import { GlasshouseError } from "../domain/errors.ts";
+import { Patience, patienceLimits, type NotNow, type PatienceLimits } from "./patience.ts";
 import { ServerError, UnreachableError, UsageError } from "./failure.ts";
 
 export interface ApiOptions {
   readonly server: string;
   readonly token: string | undefined;
+  /** Tells people that a request is sent again. */
+  readonly say: (line: string) => void;
+  readonly patience?: PatienceLimits;
 }
 
 export interface ApiRequest {
@@ -20,6 +24,8 @@ export interface ApiRequest {
   readonly accept?: string;
   readonly headers?: Readonly<Record<string, string>>;
   readonly signal?: AbortSignal;
+  /** Not sent again, whatever is in the way: the caller wants to know, or does that itself. */
+  readonly once?: true;
 }
 
 type Answering<Status extends number, S extends z.ZodType> = Route & {
@@ -28,17 +34,22 @@ type Answering<Status extends number, S extends z.ZodType> = Route & {
 
 const timeoutMs = 60_000;
 
-/** The REST API as functions. Errors: `ServerError` for what the server refuses, `unavailable` when none answers. */
+/**
+ * The REST API as functions. What reads, and commands, which carry an id of their own, are sent again for a while when no server
+ * answers or one says "not now". Errors: `ServerError` for what the server refuses, `UnreachableError` when none answers.
+ */
 export class Api {
   readonly #server: string;
   readonly #token: string | undefined;
+  readonly #patience: Patience;
 
-  constructor({ server, token }: ApiOptions) {
+  constructor({ server, token, say, patience }: ApiOptions) {
     const url = URL.parse(server);
     if (url === null || !/^https?:$/u.test(url.protocol))
       throw new UsageError(`"${server}" is no address of a server, such as http://127.0.0.1:8080.`);
     this.#server = url.href.replace(/\/+$/u, "");
     this.#token = token;
+    this.#patience = new Patience(patience ?? patienceLimits, say);
   }
 
   get server(): string {
@@ -50,8 +61,8 @@ export class Api {
     route: Answering<200, S>,
     request: ApiRequest = {},
   ): Promise<z.output<S>> {
-    const response = await this.send(route, request);
-    return this.#parse(route.replies[200].schema, await response.json());
+    const text = await this.#answer(route, request, (response) => response.text());
+    return this.#parse(route.replies[200].schema, jsonOrNull(text));
   }
 
   /** Asks for a change; the answer is the command. */
@@ -60,8 +71,8 @@ export class Api {
     request: ApiRequest,
   ): Promise<z.output<S>> {
     const headers = { "idempotency-key": randomUUID(), ...request.headers };
-    const response = await this.send(route, { ...request, headers });
-    return this.#parse(route.replies[202].schema, await response.json());
+    const text = await this.#answer(route, { ...request, headers }, (response) => response.text());
+    return this.#parse(route.replies[202].schema, jsonOrNull(text));
   }
 
   /** All items of a list, at most so many. */
@@ -86,32 +97,54 @@ export class Api {
     return { items, more: cursor !== null };
   }
 
-  /** Sends and returns the answer when it is a success. */
+  /** Sends and returns the answer when it is one that the route has. */
   async send(route: Route, request: ApiRequest): Promise<Response> {
+    return this.#answer(route, request, async (response) => response);
+  }
+
+  async #answer<T>(route: Route, request: ApiRequest, read: Read<T>): Promise<T> {
+    const mayRepeat = route.method === "GET" || request.headers?.["idempotency-key"] !== undefined;
+    const once = request.once === true || !mayRepeat;
+    return this.#patience.answer(() => this.#try(route, request, read), {
+      once,
+      ...(request.signal === undefined ? {} : { signal: request.signal }),
+    });
+  }
+
+  /** One try. Errors that another try may not have are returned, the others thrown. */
+  async #try<T>(route: Route, request: ApiRequest, read: Read<T>): Promise<T | NotNow> {
     const url = new URL(this.#server + pathOf(route, request.params ?? {}));
     for (const [name, value] of Object.entries(request.query ?? {}))
       if (value !== undefined) url.searchParams.set(name, String(value));
-    const response = await this.#fetch(url, {
+    const init = {
       method: route.method,
       headers: this.#headers(request),
       ...bodyOf(request),
       signal: request.signal ?? AbortSignal.timeout(timeoutMs),
       redirect: "error",
-    });
-    if (response.ok) return response;
-    throw await this.#problem(response);
+    } as const;
+    let response: Response;
+    try {
+      response = await fetch(url, init);
+      if (response.ok || Object.hasOwn(route.replies, response.status)) return await read(response);
+    } catch (cause) {
+      return this.#unreachable(cause, init.signal);
+    }
+    const problem = await this.#problem(response);
+    const afterMs = retryAfterMs(response);
+    if (response.status !== 503 || afterMs === null) throw problem;
+    return { error: problem, why: problem.message, afterMs };
   }
 
-  async #fetch(url: URL, init: RequestInit): Promise<Response> {
-    try {
-      return await fetch(url, init);
-    } catch (cause) {
-      if (init.signal?.aborted === true && !isTimeout(cause)) throw cause;
-      throw new UnreachableError(
-        `No Glasshouse server answers at ${this.#server} (${reasonOf(cause)}). Start one with \`glasshouse server\`, or name another with --server or GLASSHOUSE_SERVER.`,
-        cause,
-      );
-    }
+  #unreachable(cause: unknown, signal: AbortSignal): NotNow {
+    if (signal.aborted && !isTimeout(cause)) throw cause;
+    const reason = reasonOf(cause);
+    const error = new UnreachableError(
+      `No Glasshouse server answers at ${this.#server} (${reason}). Start one with \`glasshouse server\`, or name another with --server or GLASSHOUSE_SERVER.`,
+      cause,
+    );
+    if (!isBroken(cause)) throw error;
+    return { error, why: `No answer from ${this.#server} (${reason})`, afterMs: null };
   }
 
   #headers({ accept, headers, archive, body }: ApiRequest): Record<string, string> {
@@ -148,6 +181,8 @@ export class Api {
   }
 }
 
+type Read<T> = (response: Response) => Promise<T>;
+
 interface ListPage {
   readonly items: unknown[];
   readonly next: string | null;
@@ -179,6 +214,28 @@ function jsonOrNull(text: string): unknown {
     return null;
   }
 }
+
+/** What a server says that stops, starts, or waits for something. Null when it does not say when to come back. */
+function retryAfterMs({ headers }: Response): number | null {
+  const seconds = headers.get("retry-after");
+  return seconds !== null && /^\d{1,6}$/u.test(seconds) ? Number(seconds) * 1_000 : null;
+}
+
+/** The connection was refused or broke: a server may be there in a moment. An unknown name or a foreign certificate stays so. */
+function isBroken(error: unknown): boolean {
+  const inner = error instanceof Error && error.cause instanceof Error ? error.cause : error;
+  const code: unknown = inner instanceof Error && "code" in inner ? inner.code : undefined;
+  return typeof code === "string" && brokenCodes.includes(code);
+}
+
+const brokenCodes: readonly string[] = [
+  "ECONNREFUSED",
+  "ECONNRESET",
+  "EPIPE",
+  "ETIMEDOUT",
+  "UND_ERR_SOCKET",
+  "UND_ERR_CONNECT_TIMEOUT",
+];
 
 function isTimeout(error: unknown): boolean {
   return error instanceof Error && error.name === "TimeoutError";

@@ -120,6 +120,7 @@ function newCall(of: {
         server:
           options.text("server") ?? context.terminal.env["GLASSHOUSE_SERVER"] ?? defaultServer,
         token: context.terminal.env["GLASSHOUSE_TOKEN"],
+        say: (line) => context.terminal.err(`${line}\n`),
       });
     },
   };

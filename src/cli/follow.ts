@@ -3,7 +3,8 @@ import { routeOf, type CommandView, type RunView, type StepView } from "../contr
 import type { Api } from "./api.ts";
 import type { Call } from "./call.ts";
 import { ServerError, UsageError } from "./failure.ts";
-import { isAborted, liveEvents, pause } from "./live.ts";
+import { liveEvents } from "./live.ts";
+import { isAborted, pause } from "./pause.ts";
 import { newProgress } from "./progress.ts";
 import {
   isEnded,

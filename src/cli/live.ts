@@ -1,6 +1,7 @@
 import { routeOf, type EventView } from "../contract/rest.ts";
 import { eventView } from "../contract/rest-event.ts";
 import type { Api } from "./api.ts";
+import { isAborted, pause } from "./pause.ts";
 
 export interface LiveOptions {
   /** Only this run's, or this environment's. */
@@ -51,6 +52,8 @@ async function* oneConnection(api: Api, options: LiveOptions): AsyncGenerator<Ev
     query: { run, after },
     accept: "text/event-stream",
     signal,
+    // The caller connects again by itself.
+    once: true,
   });
   if (response.body === null) return;
   yield "open";
@@ -67,11 +70,6 @@ async function* oneConnection(api: Api, options: LiveOptions): AsyncGenerator<Ev
   }
 }
 
-/** A signal changes while something is awaited; asked this way, nobody takes its first answer for granted. */
-export function isAborted(signal: AbortSignal): boolean {
-  return signal.aborted;
-}
-
 /** The event of one block of the stream; null for comments, heartbeats and what is not known here. */
 export function eventOf(block: string): EventView | null {
   const data = block
@@ -86,16 +84,4 @@ export function eventOf(block: string): EventView | null {
   } catch {
     return null;
   }
-}
-
-/** Waits, or less when the signal aborts. Never rejects. */
-export async function pause(ms: number, signal: AbortSignal): Promise<void> {
-  const { promise, resolve } = Promise.withResolvers<void>();
-  const timer = setTimeout(resolve, ms);
-  const wake = (): void => resolve();
-  signal.addEventListener("abort", wake);
-  if (signal.aborted) resolve();
-  await promise;
-  clearTimeout(timer);
-  signal.removeEventListener("abort", wake);
 }

@@ -155,7 +155,7 @@ describe("the command line", () => {
     const free = await freePort();
     const { code, err } = await run(`env list --server http://127.0.0.1:${free}`);
     assert.equal(code, 1);
-    assert.match(err, /^error: No Glasshouse server answers at http.*\(connection refused\)/u);
+    assert.match(err, /^error: No Glasshouse server answers at http.*\(connection refused\)/mu);
     assert.ok(err.includes(String(free)) && err.includes("`glasshouse server`"), err);
   });
 

@@ -3,7 +3,7 @@ import { logLineView } from "../contract/rest-run.ts";
 import type { Api } from "./api.ts";
 import type { Call } from "./call.ts";
 import { UsageError } from "./failure.ts";
-import { pause } from "./live.ts";
+import { pause } from "./pause.ts";
 import { isEnded, labelOf } from "./run-model.ts";
 import { painter, pad, safe, type Style } from "./text.ts";
 

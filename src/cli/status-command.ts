@@ -8,7 +8,7 @@ import { moment, painter, safe } from "./text.ts";
 
 export async function status(call: Call): Promise<number> {
   const api = await call.api();
-  const health = await api.get(routeOf("getHealth"));
+  const health = await api.get(routeOf("getHealth"), { once: true });
   const info = await api.get(routeOf("getInfo"));
   const workers = await api.get(routeOf("listWorkers"));
   const { items, more } = await api.all(routeOf("listEnvironments"), { limit: 5_000 });

@@ -13,7 +13,7 @@ import { limitOf } from "./options.ts";
 import { UsageError } from "./failure.ts";
 import { refuseFailed } from "./follow.ts";
 import { printGraph } from "./graph.ts";
-import { pause } from "./live.ts";
+import { pause } from "./pause.ts";
 import { heading, joined, oneLine, printData, printFacts, printList } from "./output.ts";
 import { tableLines, type Column } from "./table.ts";
 import { age, moment, painter, safe } from "./text.ts";
@@ -75,6 +75,8 @@ async function registerRepository(call: Call, api: Api, repository: string): Pro
       ...(path === undefined ? {} : { path }),
       ...(call.options.flag("draft") ? { draft: true } : {}),
     },
+    // The server has asked the repository's host more than once already: people should hear what it said.
+    once: true,
     // The server may fetch for a minute.
     signal: AbortSignal.timeout(120_000),
   });
