@@ -14,7 +14,6 @@ const archiveBytes = 16 * 1024 * 1024 + 64 * 1024;
 /** What every process answers, whatever its roles: how it is, and what it is. */
 const ofEveryRole: readonly RouteId[] = [
   "getLiveness",
-  "getMetrics",
   "getReadiness",
   "getHealth",
   "getHealthAtRoot",
