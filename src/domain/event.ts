@@ -61,6 +61,9 @@ export interface JournalEvent {
   readonly time: string;
 }
 
+/** An event as its writer knows it: its position comes with the commit or soon after. */
+export type AppendedEvent = Omit<JournalEvent, "position">;
+
 /** What a writer hands in: the store gives id, position and sequence. */
 export interface NewEvent {
   readonly type: EventType;

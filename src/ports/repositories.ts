@@ -2,7 +2,7 @@ import type { CheckState } from "../domain/check.ts";
 import type { Command } from "../domain/command.ts";
 import type { Environment, EnvironmentStatus } from "../domain/environment.ts";
 import type { Failure } from "../domain/errors.ts";
-import type { JournalEvent, NewEvent } from "../domain/event.ts";
+import type { AppendedEvent, JournalEvent, NewEvent } from "../domain/event.ts";
 import type { SavedPlan } from "../domain/plan.ts";
 import type { GroupRecord } from "../domain/record.ts";
 import type { ObservedResource, Resource } from "../domain/resource.ts";
@@ -46,6 +46,11 @@ export interface EnvironmentRepository {
   nextDue(now: string): Promise<string | null>;
   /** Living environments that require this one. */
   requiring(id: string): Promise<readonly Environment[]>;
+  /**
+   * From here to the end of the transaction no other one changes which environments require which. Call it before looking
+   * at requirements that the transaction adds to. In a read it does nothing.
+   */
+  holdRequirements(): Promise<void>;
   /** All requirements between living environments: [the one that requires, the required one]. */
   requirementEdges(): Promise<readonly (readonly [string, string])[]>;
 }
@@ -189,10 +194,13 @@ export interface PlanRepository {
   list(environmentId: string, page: PageRequest): Promise<Page<SavedPlan>>;
 }
 
-/** The journal. */
+/**
+ * The journal. An event has its position with the commit or some milliseconds later, in the order of commits and with no
+ * earlier one to come: a reader that goes by position misses nothing. Watchers of `journal` are woken once it is there.
+ */
 export interface EventRepository {
   /** Appends in order; raises the sequence of their environments (one `UPDATE … RETURNING` an environment). */
-  append(events: readonly NewEvent[], time: string): Promise<readonly JournalEvent[]>;
+  append(events: readonly NewEvent[], time: string): Promise<readonly AppendedEvent[]>;
   /** Events after a position, oldest first. With `environmentId`, of that environment alone. */
   after(
     position: number,

@@ -25,6 +25,8 @@ export interface Requiring {
 export async function resolveRequirements(tx: ReadTx, of: Requiring): Promise<readonly string[]> {
   const names = namesOf(of);
   const found: string[] = [];
+  // Two that come to require each other at the same time would both find no circle.
+  if (names.length > 0) await tx.environments.holdRequirements();
   for (const name of names) {
     const required = await tx.environments.find(name);
     if (required === null || !isLiving(required)) continue;

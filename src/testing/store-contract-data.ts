@@ -1,8 +1,9 @@
 import assert from "node:assert/strict";
+import { setTimeout as sleep } from "node:timers/promises";
 import type { Environment } from "../domain/environment.ts";
 import { GlasshouseError } from "../domain/errors.ts";
 import type { ErrorCode } from "../domain/errors.ts";
-import type { NewEvent } from "../domain/event.ts";
+import type { JournalEvent, NewEvent } from "../domain/event.ts";
 import type { Run } from "../domain/run.ts";
 import type { Step } from "../domain/step.ts";
 import { timestamp } from "../ports/clock.ts";
@@ -146,6 +147,22 @@ export async function insertWork(
     );
   });
   return { environment, run, steps };
+}
+
+/**
+ * The journal once it holds so many events, or as it is after some seconds: a store that is shared gives positions a moment
+ * after the commit.
+ */
+export async function journalOf(
+  store: Store,
+  count: number,
+  of: { readonly environmentId?: string } = {},
+): Promise<readonly JournalEvent[]> {
+  for (let tries = 1; ; tries += 1) {
+    const events = await store.read((tx) => tx.events.after(0, { ...of, limit: 1_000 }));
+    if (events.length >= count || tries === 500) return events;
+    await sleep(10);
+  }
 }
 
 export function claim(

@@ -3,7 +3,7 @@ import type { Command } from "../domain/command.ts";
 import { timestamp } from "../ports/clock.ts";
 import type { FakeClock } from "./fake-clock.ts";
 import type { ContractCase } from "./store-contract-case.ts";
-import { anEnvironment, anEvent, aRun, withCode } from "./store-contract-data.ts";
+import { anEnvironment, anEvent, aRun, journalOf, withCode } from "./store-contract-data.ts";
 
 export const journalCases: readonly ContractCase[] = [
   {
@@ -21,9 +21,7 @@ export const journalCases: readonly ContractCase[] = [
         });
       await Promise.allSettled(Array.from({ length: 40 }, (_none, index) => append(index)));
       for (const { id } of all) {
-        const written = await store.read((tx) =>
-          tx.events.after(0, { environmentId: id, limit: 100 }),
-        );
+        const written = await journalOf(store, 32, { environmentId: id });
         const expected = Array.from({ length: 32 }, (_none, index) => index + 1);
         assert.deepEqual(
           written.map(({ sequence }) => sequence),
@@ -39,25 +37,28 @@ export const journalCases: readonly ContractCase[] = [
     async run({ store, clock }) {
       const environment = anEnvironment(clock);
       await store.transact((tx) => tx.environments.insert(environment));
-      const returned: number[] = [];
+      const returned: string[] = [];
       for (let n = 0; n < 10; n += 1) {
         const written = await store.transact((tx) =>
           tx.events.append([anEvent(environment.id), anEvent(null)], timestamp(clock)),
         );
-        returned.push(...written.map(({ position }) => position));
+        returned.push(...written.map(({ id }) => id));
       }
+      await journalOf(store, 20);
       const read: number[] = [];
+      const order: string[] = [];
       for (let cursor = 0; ;) {
         const page = await store.read((tx) => tx.events.after(cursor, { limit: 3 }));
         read.push(...page.map(({ position }) => position));
+        order.push(...page.map(({ id }) => id));
         const last = page.at(-1);
         if (last === undefined) break;
         cursor = last.position;
       }
-      assert.equal(read.length, 20);
+      assert.deepEqual(order, returned);
       assert.deepEqual(
         read,
-        returned.toSorted((a, b) => a - b),
+        read.toSorted((a, b) => a - b),
       );
       assert.equal(new Set(read).size, 20);
       assert.equal(await store.read((tx) => tx.events.head()), read.at(-1));
@@ -80,11 +81,11 @@ export const journalCases: readonly ContractCase[] = [
           timestamp(clock),
         ),
       );
+      const all = await journalOf(store, 3);
       const ofRun = await store.read((tx) => tx.events.after(0, { runId: run.id, limit: 10 }));
-      assert.deepEqual(ofRun, [whole]);
+      assert.deepEqual(ofRun, [{ ...whole, position: all[0]?.position }]);
       assert.equal(whole?.commandId, "cmd_1");
       assert.equal(whole.stepId, "stp_1");
-      const all = await store.read((tx) => tx.events.after(0, { limit: 10 }));
       assert.deepEqual(
         all.map(({ sequence }) => sequence),
         [1, 2, 0],

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { timestamp } from "../ports/clock.ts";
 import type { ContractCase } from "./store-contract-case.ts";
-import { anEnvironment, anEvent, aRun, turns, withCode } from "./store-contract-data.ts";
+import { anEnvironment, anEvent, aRun, journalOf, turns, withCode } from "./store-contract-data.ts";
 
 export const transactionCases: readonly ContractCase[] = [
   {
@@ -43,7 +43,7 @@ export const transactionCases: readonly ContractCase[] = [
       );
       const kept = await store.read((tx) => tx.environments.list({}, { limit: 100, cursor: null }));
       const expected = all.filter((_environment, index) => index % 3 !== 0).map(({ id }) => id);
-      assert.deepEqual(kept.items.map(({ id }) => id).toReversed(), expected);
+      assert.deepEqual(kept.items.map(({ id }) => id).toSorted(), expected.toSorted());
       assert.equal(outcomes.filter(({ status }) => status === "rejected").length, 7);
     },
   },
@@ -141,11 +141,13 @@ export const transactionCases: readonly ContractCase[] = [
       const append = () =>
         store.transact((tx) => tx.events.append([anEvent(environment.id)], timestamp(clock)));
       await Promise.all([append(), append(), append()]);
+      await journalOf(store, 3);
       await turns();
       assert.match(woken.join(), /^journal(,journal){0,2}$/u);
       const before = woken.length;
       stop();
       await append();
+      await journalOf(store, 4);
       await turns();
       assert.equal(woken.length, before);
     },

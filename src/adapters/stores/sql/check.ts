@@ -4,6 +4,7 @@ import type { Session } from "./session.ts";
 export function checks(session: Session): CheckRepository {
   return {
     async put(state) {
+      await session.locks.hold(state.environmentId);
       await session.db
         .insertInto("checkState")
         .values(state)
@@ -11,6 +12,7 @@ export function checks(session: Session): CheckRepository {
         .execute();
     },
     async list(environmentId) {
+      await session.locks.hold(environmentId);
       const rows = await session.db
         .selectFrom("checkState")
         .selectAll()
@@ -20,6 +22,7 @@ export function checks(session: Session): CheckRepository {
       return rows.map((row) => ({ ...row }));
     },
     async keepOnly(environmentId, keys) {
+      await session.locks.hold(environmentId);
       const kept = new Set(keys);
       const present = await session.db
         .selectFrom("checkState")

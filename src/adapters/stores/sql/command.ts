@@ -85,6 +85,7 @@ async function insert(session: Session, command: Command): Promise<void> {
     .onConflict((conflict) => conflict.doNothing())
     .executeTakeFirst();
   if (added.numInsertedOrUpdatedRows !== 1n) {
+    session.locks.overtaken();
     throw new GlasshouseError(
       "already-exists",
       `A command ${command.sourceId} of ${command.source} is in the inbox already; ask for its outcome.`,

@@ -24,7 +24,10 @@ const forgetRequirements = statement(`delete from "requirement" where "environme
 export function environments(session: Session): EnvironmentRepository {
   return {
     insert: (environment) => insert(session, environment),
-    get: async (id) => optional(await session.one(selectEnvironment, id)),
+    async get(id) {
+      await session.locks.hold(id);
+      return optional(await session.one(selectEnvironment, id));
+    },
     find: (idOrName) => find(session, idOrName),
     update: (id, patch) => update(session, id, patch),
     async list(filter, page) {
@@ -49,16 +52,8 @@ export function environments(session: Session): EnvironmentRepository {
       const row = await session.one(selectNextDue, now);
       return row?.plannedDestructionAt ?? null;
     },
-    async requiring(id) {
-      const rows = await select(session)
-        .where("status", "<>", "destroyed")
-        .where("id", "in", (inner) =>
-          inner.selectFrom("requirement").select("environmentId").where("requiredId", "=", id),
-        )
-        .orderBy("number")
-        .execute();
-      return rows.map((row) => environmentOf(row));
-    },
+    requiring: (id) => requiring(session, id),
+    holdRequirements: () => session.locks.alone("requirements"),
     async requirementEdges() {
       const rows = await session.db
         .selectFrom("requirement")
@@ -76,6 +71,7 @@ export function environments(session: Session): EnvironmentRepository {
 }
 
 async function insert(session: Session, environment: Environment): Promise<void> {
+  await session.locks.hold(environment.id);
   const added = await session.db
     .insertInto("environment")
     .values({
@@ -98,7 +94,16 @@ async function insert(session: Session, environment: Environment): Promise<void>
   await writeRequirements(session, environment.id, environment.requires);
 }
 
+/** What was found is looked up again once it is held: it may have been destroyed, and another have its name, meanwhile. */
 async function find(session: Session, idOrName: string): Promise<Environment | null> {
+  for (;;) {
+    const found = await lookUp(session, idOrName);
+    if (found === null || session.locks.holds(found.id)) return found;
+    await session.locks.hold(found.id);
+  }
+}
+
+async function lookUp(session: Session, idOrName: string): Promise<Environment | null> {
   const byId = await select(session).where("id", "=", idOrName).executeTakeFirst();
   if (byId !== undefined) return environmentOf(byId);
   const living = await select(session)
@@ -121,6 +126,7 @@ async function update(
   patch: Parameters<EnvironmentRepository["update"]>[1],
 ): Promise<void> {
   if (Object.keys(patch).length === 0) return;
+  await session.locks.hold(id);
   const row = {
     ...patch,
     tags: toJsonIfGiven(patch.tags),
@@ -139,12 +145,30 @@ async function writeRequirements(
   environmentId: string,
   requires: readonly string[],
 ): Promise<void> {
-  await session.change(forgetRequirements, environmentId);
+  await session.run(forgetRequirements, environmentId);
   if (requires.length === 0) return;
+  // Who destroys what is required must see that it is.
+  for (const id of requires.toSorted()) await session.locks.hold(id);
   await session.db
     .insertInto("requirement")
     .values([...new Set(requires)].map((requiredId) => ({ environmentId, requiredId })))
     .execute();
+}
+
+async function requiring(session: Session, id: string): Promise<readonly Environment[]> {
+  await session.locks.hold(id);
+  for (;;) {
+    const rows = await select(session)
+      .where("status", "<>", "destroyed")
+      .where("id", "in", (inner) =>
+        inner.selectFrom("requirement").select("environmentId").where("requiredId", "=", id),
+      )
+      .orderBy("number")
+      .execute();
+    const unheld = rows.filter((row) => !session.locks.holds(row.id));
+    if (unheld.length === 0) return rows.map((row) => environmentOf(row));
+    for (const row of unheld) await session.locks.hold(row.id);
+  }
 }
 
 function select(session: Session) {

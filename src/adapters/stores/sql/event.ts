@@ -1,6 +1,6 @@
 import type { Selectable } from "kysely";
 import { GlasshouseError } from "../../../domain/errors.ts";
-import type { JournalEvent, NewEvent } from "../../../domain/event.ts";
+import type { AppendedEvent, JournalEvent, NewEvent } from "../../../domain/event.ts";
 import type { EventRepository } from "../../../ports/repositories.ts";
 import { fromJson, toJson } from "./json.ts";
 import { statement } from "./session.ts";
@@ -10,10 +10,24 @@ import type { Tables } from "./tables.ts";
 const raise = statement<{ readonly sequence: number }>(
   `update "environment" set "sequence" = "sequence" + ? where "id" = ? returning "sequence"`,
 );
-const insertEvent = statement<{ readonly position: number }>(
+const insertEvent = statement(
   `insert into "event" ("id", "type", "environmentId", "sequence", "subject", "data", "commandId", "runId", "stepId", "time")
-   values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?) returning "position"`,
+   values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
 );
+
+const columns = [
+  "position",
+  "id",
+  "type",
+  "environmentId",
+  "sequence",
+  "subject",
+  "data",
+  "commandId",
+  "runId",
+  "stepId",
+  "time",
+] as const;
 
 export function events(session: Session): EventRepository {
   return {
@@ -21,7 +35,7 @@ export function events(session: Session): EventRepository {
     async after(position, { environmentId, runId, limit }) {
       let query = session.db
         .selectFrom("event")
-        .selectAll()
+        .select(columns)
         .where("position", ">", position)
         .orderBy("position")
         .limit(limit);
@@ -45,11 +59,11 @@ async function append(
   session: Session,
   added: readonly NewEvent[],
   time: string,
-): Promise<readonly JournalEvent[]> {
+): Promise<readonly AppendedEvent[]> {
   if (added.length === 0) return [];
   session.touch("journal");
   const next = await raiseSequences(session, added);
-  const written: JournalEvent[] = [];
+  const written: AppendedEvent[] = [];
   for (const event of added) {
     const { environmentId } = event;
     const sequence = environmentId === null ? 0 : (next.get(environmentId) ?? 0);
@@ -70,6 +84,7 @@ async function raiseSequences(
   }
   const next = new Map<string, number>();
   for (const [environmentId, count] of counts) {
+    await session.locks.hold(environmentId);
     const row = await session.one(raise, count, environmentId);
     if (row === undefined) {
       throw new GlasshouseError(
@@ -85,7 +100,7 @@ async function raiseSequences(
 async function write(
   session: Session,
   event: NewEvent & { readonly sequence: number; readonly time: string },
-): Promise<JournalEvent> {
+): Promise<AppendedEvent> {
   const whole = {
     ...event,
     id: session.id("event"),
@@ -93,7 +108,7 @@ async function write(
     runId: event.runId ?? null,
     stepId: event.stepId ?? null,
   };
-  const row = await session.one(
+  await session.run(
     insertEvent,
     whole.id,
     whole.type,
@@ -106,13 +121,15 @@ async function write(
     whole.stepId,
     whole.time,
   );
-  return { ...whole, position: row?.position ?? 0 };
+  return whole;
 }
 
 async function edge(session: Session, direction: "asc" | "desc"): Promise<number> {
   const row = await session.db
     .selectFrom("event")
     .select("position")
+    // Where positions are given after the commit, the newest events have none yet.
+    .where("position", "is not", null)
     .orderBy("position", direction)
     .limit(1)
     .executeTakeFirst();

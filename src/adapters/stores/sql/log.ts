@@ -17,7 +17,7 @@ export function logs(session: Session): LogRepository {
     async append(stepId, lines) {
       if (lines.length > 0) session.touch("logs");
       for (const { number, token, time, text } of lines) {
-        await session.change(insertLine, stepId, number, token, time, text);
+        await session.run(insertLine, stepId, number, token, time, text);
       }
     },
     async after(stepId, number, limit) {

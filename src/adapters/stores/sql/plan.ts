@@ -9,6 +9,7 @@ import type { Tables } from "./tables.ts";
 export function plans(session: Session): PlanRepository {
   return {
     async insert(plan) {
+      await session.locks.hold(plan.environmentId);
       await session.db
         .insertInto("plan")
         .values({
@@ -20,6 +21,10 @@ export function plans(session: Session): PlanRepository {
         .execute();
     },
     async get(id) {
+      const found = await select(session).where("id", "=", id).executeTakeFirst();
+      if (found === undefined || session.locks.holds(found.environmentId))
+        return found === undefined ? null : planOf(found);
+      await session.locks.hold(found.environmentId);
       const row = await select(session).where("id", "=", id).executeTakeFirst();
       return row === undefined ? null : planOf(row);
     },

@@ -35,14 +35,17 @@ const putRecord = statement(
 export function records(session: Session): RecordRepository {
   return {
     async list(environmentId) {
+      await session.locks.hold(environmentId);
       const rows = await session.all(ofEnvironment, environmentId);
       return rows.map((row) => recordOf(row));
     },
     async get(environmentId, template, group) {
+      await session.locks.hold(environmentId);
       const row = await session.one(selectRecord, environmentId, template, group);
       return row === undefined ? null : recordOf(row);
     },
     async some(environmentId, template, groups) {
+      await session.locks.hold(environmentId);
       const found: GroupRecord[] = [];
       const [only, ...others] = groups;
       if (only !== undefined && others.length === 0) {
@@ -65,7 +68,8 @@ export function records(session: Session): RecordRepository {
     },
     async put(record) {
       const { environmentId, template, group, templateId, executor, behaviour, status } = record;
-      await session.change(
+      await session.locks.hold(environmentId);
+      await session.run(
         putRecord,
         environmentId,
         template,
@@ -86,6 +90,7 @@ export function records(session: Session): RecordRepository {
       );
     },
     async remove(environmentId, template, group) {
+      await session.locks.hold(environmentId);
       await session.db
         .deleteFrom("groupRecord")
         .where("environmentId", "=", environmentId)

@@ -19,6 +19,7 @@ export function resources(session: Session): ResourceRepository {
   return {
     replaceGroup: (at, wanted) => replaceGroup(session, at, wanted),
     async setGroupStatus(at, status, now) {
+      await session.locks.hold(at.environmentId);
       await session.db
         .updateTable("resource")
         .set({ status, updatedAt: now })
@@ -32,6 +33,7 @@ export function resources(session: Session): ResourceRepository {
       return row === undefined ? null : resourceOf(row);
     },
     async ofEnvironment(environmentId) {
+      await session.locks.hold(environmentId);
       const rows = await select(session)
         .where("environmentId", "=", environmentId)
         .orderBy("template")
@@ -53,10 +55,11 @@ export function resources(session: Session): ResourceRepository {
     },
     async replaceObserved(at, observed, now) {
       const { environmentId, template, group } = at;
-      await session.change(forgetObserved, environmentId, template, group);
+      await session.locks.hold(environmentId);
+      await session.run(forgetObserved, environmentId, template, group);
       for (const { address, type, externalId, attributes } of observed) {
         const what = [address, type, externalId, toJson(attributes), now] as const;
-        await session.change(insertObserved, environmentId, template, group, ...what);
+        await session.run(insertObserved, environmentId, template, group, ...what);
       }
     },
     async observedOf(environmentId) {
@@ -78,6 +81,7 @@ async function replaceGroup(
   at: GroupPlace,
   wanted: readonly Resource[],
 ): Promise<void> {
+  await session.locks.hold(at.environmentId);
   const keys = new Set(wanted.map((resource) => resource.key));
   const present = await session.db
     .selectFrom("resource")

@@ -33,11 +33,12 @@ export function runs(session: Session): RunRepository {
   return {
     insert: (run) => insert(session, run),
     async get(id) {
-      const row = await session.one(selectRun, id);
+      const row = await selectHeld(session, id);
       return row === undefined ? null : runOf(row);
     },
     update: (id, patch) => update(session, id, patch),
     async addProgress(id, { done = 0, total = 0, failed = 0, skipped = 0 }) {
+      await session.locks.holdRun(id);
       const now = await session.one(addProgress, done, total, failed, skipped, id);
       return now === undefined ? null : { ...now };
     },
@@ -53,6 +54,7 @@ export function runs(session: Session): RunRepository {
       return pageOf(await query.execute(), page.limit, { item: runOf, place: (row) => row.number });
     },
     async queue(environmentId) {
+      await session.locks.hold(environmentId);
       const rows = await select(session)
         .where("environmentId", "=", environmentId)
         .where("status", "=", "queued")
@@ -90,6 +92,7 @@ export function runs(session: Session): RunRepository {
 function uses(session: Session): Pick<RunRepository, "usersOf" | "use" | "releaseUses"> {
   return {
     async usersOf(environmentId) {
+      await session.locks.hold(environmentId);
       const rows = await select(session)
         .where("id", "in", (inner) =>
           inner
@@ -103,6 +106,8 @@ function uses(session: Session): Pick<RunRepository, "usersOf" | "use" | "releas
     },
     async use(runId, environmentIds) {
       if (environmentIds.length === 0) return;
+      // Who destroys what is used must see that it is.
+      for (const id of environmentIds.toSorted()) await session.locks.hold(id);
       await session.db
         .insertInto("environmentUse")
         .values([...new Set(environmentIds)].map((environmentId) => ({ runId, environmentId })))
@@ -111,13 +116,28 @@ function uses(session: Session): Pick<RunRepository, "usersOf" | "use" | "releas
     },
     async releaseUses(runId) {
       session.touch("queue");
-      await session.change(releaseUses, runId);
+      await session.run(releaseUses, runId);
     },
   };
 }
 
+/** The row as it is while its environment is held. */
+async function selectHeld(
+  session: Session,
+  id: string,
+): Promise<Selectable<Tables["run"]> | undefined> {
+  const found = await session.one(selectRun, id);
+  if (found === undefined) return undefined;
+  session.locks.knows(id, found.environmentId);
+  if (session.locks.holds(found.environmentId)) return found;
+  await session.locks.hold(found.environmentId);
+  return session.one(selectRun, id);
+}
+
 async function insert(session: Session, run: Run): Promise<void> {
   session.touch("queue");
+  session.locks.knows(run.id, run.environmentId);
+  await session.locks.hold(run.environmentId);
   const { progress, ...plain } = run;
   await session.db
     .insertInto("run")
@@ -141,6 +161,7 @@ async function update(
 ): Promise<void> {
   if (Object.keys(patch).length === 0) return;
   session.touch("queue");
+  await session.locks.holdRun(id);
   const row = {
     ...patch,
     blocker: toJsonIfGiven(patch.blocker),

@@ -6,6 +6,7 @@ import type { Tables } from "./tables.ts";
 export function secrets(session: Session): SecretRepository {
   return {
     async put(secret) {
+      await session.locks.hold(secret.environmentId);
       const { id: _id, ...changed } = secret;
       await session.db
         .insertInto("secret")
@@ -18,6 +19,7 @@ export function secrets(session: Session): SecretRepository {
       return row === undefined ? null : secretOf(row);
     },
     async same(environmentId, name, fingerprint) {
+      await session.locks.hold(environmentId);
       const row = await select(session)
         .where("environmentId", "=", environmentId)
         .where("name", "=", name)
@@ -28,6 +30,7 @@ export function secrets(session: Session): SecretRepository {
       return row === undefined ? null : secretOf(row);
     },
     async ofEnvironment(environmentId) {
+      await session.locks.hold(environmentId);
       const rows = await select(session)
         .where("environmentId", "=", environmentId)
         .orderBy("number")

@@ -1,6 +1,7 @@
 import type { Kysely } from "kysely";
 import type { IdKind } from "../../../domain/id.ts";
 import type { Topic } from "../../../ports/store.ts";
+import type { Locks } from "./locks.ts";
 import type { Tables } from "./tables.ts";
 
 /** What a column holds. Yes or no is bound as 1 or 0 where the engine has no such type. */
@@ -34,19 +35,25 @@ export async function patchRow(
   // Columns are named by our own code, never by what came in.
   const set = given.map(({ column }) => `"${column}" = ?`).join(", ");
   const kept = statement(`update "${table}" set ${set} where "id" = ?`);
-  await session.change(kept, ...given.map(({ value }) => value), of.id);
+  await session.run(kept, ...given.map(({ value }) => value), of.id);
 }
 
 /** One transaction as the queries see it. Every member throws once the transaction has ended. */
 export interface Session {
   readonly db: Kysely<Tables>;
   readonly dialect: Dialect;
+  readonly locks: Locks;
   /** Runs a kept statement and gives its rows. */
   all<R>(kept: Statement<R>, ...parameters: readonly Cell[]): Promise<readonly R[]>;
   /** Runs a kept statement and gives its first row. */
   one<R>(kept: Statement<R>, ...parameters: readonly Cell[]): Promise<R | undefined>;
   /** Runs a kept statement and says how many rows it changed. */
   change(kept: Statement<unknown>, ...parameters: readonly Cell[]): Promise<number>;
+  /**
+   * Runs a kept statement of which nothing is asked: an engine may send it with the next one. Its error is that of the
+   * transaction.
+   */
+  run(kept: Statement<unknown>, ...parameters: readonly Cell[]): Promise<void>;
   /** The commit of this transaction wakes those who watch the topic. */
   touch(topic: Topic): void;
   id(kind: IdKind): string;
@@ -60,8 +67,6 @@ export interface Session {
 export interface Dialect {
   /** Appended to the select of a row that the transaction will change or relies on; nothing where there is one writer. */
   readonly lockRow: string;
-  /** Appended to the select that picks a step: passes over rows that another worker is claiming. */
-  readonly skipLocked: string;
   /** Which run was served last in each lane, so that claims go round. Lives as long as the process. */
   readonly turns: Map<string, string>;
   /** For tests that show what the fence is for: worker writes are not checked. */

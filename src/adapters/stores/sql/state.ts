@@ -7,6 +7,7 @@ const inProgress = 0;
 export function states(session: Session): StateRepository {
   return {
     async latest(at) {
+      await session.locks.hold(at.environmentId);
       const row = await ofGroup(session, at)
         .where("version", ">", inProgress)
         .orderBy("version", "desc")
@@ -15,10 +16,12 @@ export function states(session: Session): StateRepository {
       return row === undefined ? null : { ...row };
     },
     async inProgress(at) {
+      await session.locks.hold(at.environmentId);
       const row = await ofGroup(session, at).where("version", "=", inProgress).executeTakeFirst();
       return row === undefined ? null : { ...row };
     },
     async putProgress(state) {
+      await session.locks.hold(state.environmentId);
       const row = { ...state, version: inProgress };
       await session.db
         .insertInto("stateVersion")
@@ -30,6 +33,7 @@ export function states(session: Session): StateRepository {
     },
     addVersion: (state, keep) => addVersion(session, state, keep),
     async list(at) {
+      await session.locks.hold(at.environmentId);
       const rows = await ofGroup(session, at)
         .where("version", ">", inProgress)
         .orderBy("version", "desc")
@@ -37,6 +41,7 @@ export function states(session: Session): StateRepository {
       return rows.map((row) => ({ ...row }));
     },
     async removeEnvironment(environmentId) {
+      await session.locks.hold(environmentId);
       await session.db
         .deleteFrom("stateVersion")
         .where("environmentId", "=", environmentId)
@@ -50,6 +55,7 @@ export function states(session: Session): StateRepository {
 }
 
 async function addVersion(session: Session, state: StateVersion, keep: number): Promise<void> {
+  await session.locks.hold(state.environmentId);
   const last = await ofGroup(session, state).orderBy("version", "desc").limit(1).executeTakeFirst();
   const version = (last?.version ?? inProgress) + 1;
   await session.db

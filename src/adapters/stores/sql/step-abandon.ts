@@ -12,13 +12,14 @@ import type { WorkerRow } from "./worker.ts";
 
 interface Running {
   readonly id: string;
+  readonly environmentId: string;
   readonly token: number;
   readonly worker: string;
   readonly child: JsonText<ChildIdentity | null>;
 }
 
 /** By way of the runs in flight: no index of running steps needs to be kept for this rare question. */
-const running = `select s."id", s."token", s."worker", a."child" from "step" s
+const running = `select s."id", s."environmentId", s."token", s."worker", a."child" from "step" s
    join "attempt" a on a."stepId" = s."id" and a."token" = s."token"
    where s."runId" in (select "id" from "run" where "status" in ('running', 'waiting'))
      and s."status" = 'running' and s.${indexedStatus}`;
@@ -51,9 +52,11 @@ export async function abandonSteps(
   for (const step of found) {
     const child = fromJson(step.child);
     if (!proven.has(`${step.id} ${step.token}`) && !mayTake(step.worker, child)) continue;
+    // What is being changed just now is left to the next look.
+    if (!(await session.locks.tryHold(step.environmentId))) continue;
     const row = await session.one(makeUnknown, step.id, step.token);
     if (row === undefined) continue;
-    await session.change(endAttempt, now, step.id, step.token);
+    await session.run(endAttempt, now, step.id, step.token);
     taken.push(row);
   }
   for (const runId of new Set(taken.map((row) => row.runId))) await offerAgain(session, runId);

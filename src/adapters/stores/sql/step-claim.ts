@@ -3,7 +3,7 @@ import type { StepStatus } from "../../../domain/step.ts";
 import type { Claim, ClaimRequest } from "../../../ports/work.ts";
 import { toJson } from "./json.ts";
 import { statement } from "./session.ts";
-import type { Session } from "./session.ts";
+import type { Session, Statement } from "./session.ts";
 import { offerDueSteps } from "./step-offer.ts";
 import { indexedStatus, partsOfLane, stepOf } from "./step-rows.ts";
 import type { StepRow } from "./step-rows.ts";
@@ -11,6 +11,7 @@ import type { StepRow } from "./step-rows.ts";
 interface Candidate {
   readonly id: string;
   readonly runId: string;
+  readonly environmentId: string;
 }
 
 interface Offered extends Candidate {
@@ -20,18 +21,24 @@ interface Offered extends Candidate {
 
 /** When no more steps than this are offered, one question fetches them all. */
 const fewOffered = 32;
-const someOffered = `select "id", "runId", "lane", "status" from "step"
-   where "offered" = 1 order by "lane", "runId", "number" limit ?`;
+const someOffered = statement<Offered>(
+  `select "id", "runId", "environmentId", "lane", "status" from "step"
+   where "offered" = 1 order by "lane", "runId", "number" limit ?`,
+);
 const nextLane = statement<{ readonly lane: string }>(
   `select "lane" from "step" where "offered" = 1 and "lane" > ? order by "lane" limit 1`,
 );
 const firstLane = statement<{ readonly lane: string }>(
   `select "lane" from "step" where "offered" = 1 order by "lane" limit 1`,
 );
-const nextUnknown = `select "id", "runId" from "step"
-   where "offered" = 1 and "status" = 'unknown' and "lane" = ? and "runId" > ? order by "runId", "number" limit 1`;
-const nextOffered = `select "id", "runId" from "step"
-   where "offered" = 1 and "lane" = ? and "runId" > ? order by "runId", "number" limit 1`;
+const nextUnknown = statement<Candidate>(
+  `select "id", "runId", "environmentId" from "step"
+   where "offered" = 1 and "status" = 'unknown' and "lane" = ? and "runId" > ? order by "runId", "number" limit 1`,
+);
+const nextOffered = statement<Candidate>(
+  `select "id", "runId", "environmentId" from "step"
+   where "offered" = 1 and "lane" = ? and "runId" > ? order by "runId", "number" limit 1`,
+);
 const freeOfRun = statement<{ readonly free: number }>(
   `select "parallelism" - (select count(*) from "step" where "runId" = "run"."id"
      and "status" = 'running' and ${indexedStatus}) as "free"
@@ -40,7 +47,7 @@ const freeOfRun = statement<{ readonly free: number }>(
 const take = statement<StepRow>(
   `update "step" set "status" = 'running', "offered" = 0, "token" = "token" + 1, "worker" = ?, "availableAt" = null,
      "startedAt" = coalesce("startedAt", ?)
-   where "id" = ? returning *`,
+   where "id" = ? and "offered" = 1 returning *`,
 );
 const insertAttempt = statement(
   `insert into "attempt" ("stepId", "token", "worker", "startedAt", "finishedAt", "outcome", "failure", "child", "notes")
@@ -50,7 +57,7 @@ const insertAttempt = statement(
 /**
  * Goes round: each lane in turn gives one step of its next run, so neither a lane nor a run starves another; within a
  * run the step inserted first goes first. Only offered steps are in the index that is read, and a run without room is
- * passed over as a whole, so the cost follows what is claimed.
+ * passed over as a whole, so the cost follows what is claimed. So is a run whose environment another transaction holds.
  */
 export async function claimSteps(
   session: Session,
@@ -58,8 +65,7 @@ export async function claimSteps(
 ): Promise<readonly Claim[]> {
   if (request.limit <= 0) return [];
   await offerDueSteps(session, request.now);
-  const some = statement<Offered>(`${someOffered}${session.dialect.skipLocked}`);
-  const offered = await session.all(some, fewOffered + 1);
+  const offered = await session.all(someOffered, fewOffered + 1);
   if (offered.length === 0) return [];
   const known = offered.length <= fewOffered ? offered : null;
   const round: Round = {
@@ -92,7 +98,7 @@ interface Round {
 }
 
 interface Pick {
-  readonly select: string;
+  readonly select: Statement<Candidate>;
   readonly settle: boolean;
   readonly turn: string;
 }
@@ -124,15 +130,15 @@ async function claimInLane(round: Round, lane: string, pick: Pick): Promise<bool
       continue;
     }
     after = found.runId;
-    const free = round.free.get(found.runId) ?? (await freeOf(session, found.runId));
+    const free = round.free.get(found.runId) ?? (await freeOf(session, found));
     round.free.set(found.runId, free);
     if (free <= 0) continue;
+    if (!(await claimOne(round, found.id, pick.settle))) continue;
     session.dialect.turns.set(turn, found.runId);
     round.free.set(found.runId, free - 1);
     const { place } = partsOfLane(lane);
     const room = places.get(place);
     if (room !== undefined) places.set(place, room - 1);
-    await claimOne(round, found.id, pick.settle);
     return true;
   }
 }
@@ -143,10 +149,7 @@ async function candidateAfter(
   at: { readonly lane: string; readonly after: string; readonly pick: Pick },
 ): Promise<Candidate | undefined> {
   const { lane, after, pick } = at;
-  if (known === null) {
-    const query = statement<Candidate>(`${pick.select}${session.dialect.skipLocked}`);
-    return session.one(query, lane, after);
-  }
+  if (known === null) return session.one(pick.select, lane, after);
   return known.find(
     (step) =>
       step.lane === lane &&
@@ -156,15 +159,17 @@ async function candidateAfter(
   );
 }
 
-async function claimOne(round: Round, id: string, settle: boolean): Promise<void> {
+/** False when somebody else took the step between the look and the hold of its environment. */
+async function claimOne(round: Round, id: string, settle: boolean): Promise<boolean> {
   const { session, request } = round;
   round.taken.add(id);
   const row = await session.one(take, request.worker, request.now, id);
-  if (row === undefined) return;
+  if (row === undefined) return false;
   const none = toJson(null);
   const at = [row.id, row.token, request.worker, request.now] as const;
-  await session.change(insertAttempt, ...at, none, none, toJson([]));
+  await session.run(insertAttempt, ...at, none, none, toJson([]));
   round.claims.push({ step: stepOf(row), settle });
+  return true;
 }
 
 /** The lanes that hold offered steps, one look into the index for each. */
@@ -178,6 +183,9 @@ export async function lanesWithWork(session: Session): Promise<readonly string[]
   return lanes;
 }
 
-async function freeOf(session: Session, runId: string): Promise<number> {
+/** Room of the run; none when another transaction holds its environment. */
+async function freeOf(session: Session, { runId, environmentId }: Candidate): Promise<number> {
+  session.locks.knows(runId, environmentId);
+  if (!(await session.locks.tryHold(environmentId))) return 0;
   return (await session.one(freeOfRun, runId))?.free ?? 0;
 }

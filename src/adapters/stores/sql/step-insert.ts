@@ -32,6 +32,8 @@ export async function insertSteps(
       given,
       (dependsOn[index] ?? []).map((upstream) => at(steps, upstream)),
     );
+    session.locks.knows(step.runId, step.environmentId);
+    await session.locks.hold(step.environmentId);
     const open = running.get(step.runId) ?? (await isRunning(session, step.runId));
     running.set(step.runId, open);
     await insertOne(session, step, open);
@@ -41,7 +43,7 @@ export async function insertSteps(
   for (const [index, upstreams] of dependsOn.entries()) {
     const step = at(steps, index);
     for (const upstream of upstreams) {
-      await session.change(insertEdge, step.runId, at(steps, upstream).id, step.id);
+      await session.run(insertEdge, step.runId, at(steps, upstream).id, step.id);
       written += 1;
       if (written % rowsAtOnce === 0) await session.pause();
     }
@@ -52,7 +54,7 @@ async function insertOne(session: Session, step: Step, open: boolean): Promise<v
   const row = rowOf(step);
   const claimable = step.status === "ready" || step.status === "unknown";
   if (claimable) session.touch("steps");
-  await session.change(
+  await session.run(
     insertStep,
     row.id,
     row.runId,

@@ -15,6 +15,7 @@ export async function moveSteps(
   runId: string,
   move: Parameters<StepRepository["moveAll"]>[1],
 ): Promise<readonly Step[]> {
+  await session.locks.holdRun(runId);
   const moved: StepRow[] = [];
   if (move.keys === undefined) moved.push(...(await moveSome(session, runId, move)));
   const keys = move.keys ?? [];
@@ -55,6 +56,7 @@ export async function reopenSteps(
   runId: string,
   _now: string,
 ): Promise<readonly Step[]> {
+  await session.locks.holdRun(runId);
   const gated = await checksMustWait(session, runId);
   const rows = await session.db
     .updateTable("step")
@@ -101,6 +103,7 @@ async function checksMustWait(session: Session, runId: string): Promise<boolean>
 }
 
 export async function openGate(session: Session, runId: string, phase: StepPhase): Promise<number> {
+  await session.locks.holdRun(runId);
   const opened = await session.db
     .updateTable("step")
     .set({ status: "ready" })

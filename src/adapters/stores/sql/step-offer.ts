@@ -11,9 +11,14 @@ const withdraw = statement(
   `update "step" set "offered" = 0
    where "runId" = ? and "status" in ('ready', 'unknown') and ${indexedStatus} and "offered" = 1`,
 );
+const selectDue = statement<{ readonly id: string; readonly environmentId: string }>(
+  `select "id", "environmentId" from "step"
+   where "offered" = 0 and "availableAt" is not null and "status" in ('ready', 'unknown') and "availableAt" <= ?
+     and exists (select 1 from "run" where "run"."id" = "step"."runId" and "run"."status" = 'running')`,
+);
 const offerDue = statement(
   `update "step" set "offered" = 1
-   where "offered" = 0 and "availableAt" is not null and "status" in ('ready', 'unknown') and "availableAt" <= ?
+   where "id" = ? and "offered" = 0 and "availableAt" is not null and "status" in ('ready', 'unknown')
      and exists (select 1 from "run" where "run"."id" = "step"."runId" and "run"."status" = 'running')`,
 );
 
@@ -23,7 +28,8 @@ export async function offerSteps(session: Session, runId: string, running: boole
   if (running || changed > 0) session.touch("steps");
 }
 
-/** Offers the steps whose time has come. */
+/** Offers the steps whose time has come. Those of environments that another transaction holds come at the next look. */
 export async function offerDueSteps(session: Session, now: string): Promise<void> {
-  await session.change(offerDue, now);
+  for (const { id, environmentId } of await session.all(selectDue, now))
+    if (await session.locks.tryHold(environmentId)) await session.run(offerDue, id);
 }

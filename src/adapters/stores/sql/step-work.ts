@@ -18,9 +18,11 @@ interface Held {
   readonly activeRun: string | null;
 }
 
-const selectFence = `select s."status", s."token", r."kind", r."status" as "runStatus", e."activeRun"
+const selectFence = statement<Held>(
+  `select s."status", s."token", r."kind", r."status" as "runStatus", e."activeRun"
    from "step" s join "run" r on r."id" = s."runId" join "environment" e on e."id" = s."environmentId"
-   where s."id" = ? and s."runId" = ? and s."environmentId" = ?`;
+   where s."id" = ? and s."runId" = ? and s."environmentId" = ?`,
+);
 const finish = statement(
   `update "step" set "status" = ?, "reason" = ?, "failure" = ?, "changes" = ?, "finishedAt" = ?, "offered" = 0,
      "attempts" = "attempts" + ?
@@ -50,8 +52,9 @@ const storeNotes = statement(`update "attempt" set "notes" = ? where "stepId" = 
 
 /** Errors: `stale-token` unless the worker still owns the step and its run still holds the environment. */
 export async function checkFence(session: Session, fence: Fence): Promise<Held> {
-  const kept = statement<Held>(`${selectFence}${session.dialect.lockRow}`);
-  const held = await session.one(kept, fence.stepId, fence.runId, fence.environmentId);
+  await session.locks.hold(fence.environmentId);
+  const held = await session.one(selectFence, fence.stepId, fence.runId, fence.environmentId);
+  if (held !== undefined) session.locks.knows(fence.runId, fence.environmentId);
   if (held !== undefined && (session.dialect.unsafeWithoutFence || holds(held, fence))) return held;
   throw new GlasshouseError(
     "stale-token",
@@ -76,7 +79,7 @@ export async function endStep(session: Session, fence: Fence, outcome: StepOutco
   const { status, reason, failure, changes, now } = outcome;
   const counted = status === "succeeded" || status === "failed" ? 1 : 0;
   const what = [status, reason, toJson(failure), toJson(changes)] as const;
-  await session.change(finish, ...what, now, counted, fence.stepId);
+  await session.run(finish, ...what, now, counted, fence.stepId);
   await endAttempt(session, fence, {
     outcome: status === "cancelled" ? "interrupted" : status,
     failure,
@@ -97,7 +100,7 @@ export async function retryStep(
   const offered = held.runStatus === "running" && availableAt === null ? 1 : 0;
   const what = [reason, toJson(failure), availableAt, counts ? 1 : 0] as const;
   const status = unknown === true ? "unknown" : "ready";
-  await session.change(again, status, ...what, offered, fence.stepId);
+  await session.run(again, status, ...what, offered, fence.stepId);
   const known = counts ? "retrying" : "interrupted";
   const outcome = unknown === true ? "unknown" : known;
   await endAttempt(session, fence, { outcome, failure, now });
@@ -110,7 +113,7 @@ export async function parkStep(
   { reason, failure, now }: Parameters<StepRepository["park"]>[1],
 ): Promise<void> {
   await checkFence(session, fence);
-  await session.change(park, reason, toJson(failure), fence.stepId);
+  await session.run(park, reason, toJson(failure), fence.stepId);
   const unknown = failure.code === "outcome-unknown" || failure.code === "suspected-leak";
   await endAttempt(session, fence, { outcome: unknown ? "unknown" : "failed", failure, now });
 }
@@ -121,7 +124,7 @@ export async function setChild(
   child: ChildIdentity,
 ): Promise<void> {
   await checkFence(session, fence);
-  await session.change(storeChild, toJson(child), fence.stepId, fence.token);
+  await session.run(storeChild, toJson(child), fence.stepId, fence.token);
 }
 
 export async function addNotes(
@@ -132,7 +135,7 @@ export async function addNotes(
   await checkFence(session, fence);
   const row = await session.one(selectNotes, fence.stepId, fence.token);
   const before = row === undefined ? [] : fromJson(row.notes);
-  await session.change(storeNotes, toJson([...before, ...notes]), fence.stepId, fence.token);
+  await session.run(storeNotes, toJson([...before, ...notes]), fence.stepId, fence.token);
 }
 
 async function endAttempt(
@@ -145,5 +148,5 @@ async function endAttempt(
   },
 ): Promise<void> {
   const what = [ended.now, ended.outcome, toJson(ended.failure)] as const;
-  await session.change(finishAttempt, ...what, fence.stepId, fence.token);
+  await session.run(finishAttempt, ...what, fence.stepId, fence.token);
 }

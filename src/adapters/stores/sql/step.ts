@@ -41,7 +41,7 @@ export function steps(session: Session): StepRepository {
   return {
     insert: (added, dependsOn) => insertSteps(session, added, dependsOn),
     async get(id) {
-      const row = await session.one(selectStep, id);
+      const row = await heldRow(session, () => session.one(selectStep, id));
       return row === undefined ? null : stepOf(row);
     },
     list: (runId, page) => list(session, runId, page),
@@ -66,9 +66,11 @@ export function steps(session: Session): StepRepository {
     ownedBy: (worker) => ownedSteps(session, worker),
     counts: (runId) => counts(session, runId),
     async anyOpen(runId) {
+      await session.locks.holdRun(runId);
       return (await session.one(anyWithStatus, runId)) !== undefined;
     },
     async anyWaiting(runId) {
+      await session.locks.holdRun(runId);
       return (await session.one(anyWaiting, runId)) !== undefined;
     },
     troubled: (runId, limit) => troubled(session, runId, limit),
@@ -76,13 +78,25 @@ export function steps(session: Session): StepRepository {
     reopen: (runId, now) => reopenSteps(session, runId, now),
     openGate: (runId, phase) => openGate(session, runId, phase),
     async setInput(stepId, input) {
-      await session.change(storeInput, toJson(input), stepId);
+      await session.run(storeInput, toJson(input), stepId);
     },
   };
 }
 
+/** Reads a row again when its environment was not held yet. */
+async function heldRow(
+  session: Session,
+  select: () => Promise<StepRow | undefined>,
+): Promise<StepRow | undefined> {
+  const found = await select();
+  if (found === undefined || session.locks.holds(found.environmentId)) return found;
+  await session.locks.hold(found.environmentId);
+  return select();
+}
+
 async function list(session: Session, runId: string, page: PageRequest): Promise<Page<Step>> {
   const after = readCursor(page);
+  await session.locks.holdRun(runId);
   let query = session.db
     .selectFrom("step")
     .selectAll()
@@ -94,6 +108,7 @@ async function list(session: Session, runId: string, page: PageRequest): Promise
 }
 
 async function byKey(session: Session, runId: string, key: string): Promise<Step | null> {
+  await session.locks.holdRun(runId);
   const row = await session.db
     .selectFrom("step")
     .selectAll()

@@ -27,6 +27,7 @@ export function templates(session: Session): TemplateRepository {
     insert: (template) => insert(session, template),
     replaceDraft: (template) => replaceDraft(session, template),
     async setStatus(id, status) {
+      await session.locks.alone("templates");
       await session.db.updateTable("template").set({ status }).where("id", "=", id).execute();
     },
     async get(id) {
@@ -64,6 +65,7 @@ export function templates(session: Session): TemplateRepository {
 }
 
 async function insert(session: Session, template: Template): Promise<void> {
+  await session.locks.alone("templates");
   const added = await session.db
     .insertInto("template")
     .values(rowOf(template))
@@ -78,6 +80,7 @@ async function insert(session: Session, template: Template): Promise<void> {
 }
 
 async function replaceDraft(session: Session, template: Template): Promise<void> {
+  await session.locks.alone("templates");
   const { id, ...content } = rowOf(template);
   await session.db
     .updateTable("template")

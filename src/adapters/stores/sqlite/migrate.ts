@@ -11,6 +11,7 @@ const ddl: Ddl = {
   bytes: "blob",
   boolean: "integer",
   keyOrdered: " without rowid",
+  shared: false,
 };
 
 export interface MigrateOptions {

@@ -4,7 +4,7 @@ import { translate } from "./errors.ts";
 import { AskedEarly } from "./late-builder.ts";
 import { SqliteSession } from "./session.ts";
 import type { SessionDeps } from "./session.ts";
-import { within } from "./transaction-context.ts";
+import { within } from "../sql/transaction-context.ts";
 
 /**
  * Reads on the connection that cannot write. Reads that overlap share a snapshot as long as nothing was committed since

@@ -4,6 +4,7 @@ import type { IdKind } from "../../../domain/id.ts";
 import { timestamp } from "../../../ports/clock.ts";
 import type { Clock } from "../../../ports/clock.ts";
 import type { Topic } from "../../../ports/store.ts";
+import { noLocks } from "../sql/locks.ts";
 import type { Cell, Dialect, Session, Statement } from "../sql/session.ts";
 import type { Tables } from "../sql/tables.ts";
 import type { Connection } from "./connection.ts";
@@ -19,6 +20,7 @@ export interface SessionDeps {
 /** One transaction on a connection that it shares with those before and after it. */
 export class SqliteSession implements Session {
   readonly touched = new Set<Topic>();
+  readonly locks = noLocks;
   readonly #deps: SessionDeps;
   #open = true;
   /** Statements so far: tells a transaction that works from one that waits for something else. */
@@ -58,6 +60,11 @@ export class SqliteSession implements Session {
   async change(kept: Statement<unknown>, ...parameters: readonly Cell[]): Promise<number> {
     this.#use();
     return this.#deps.connection.change(kept.sql, parameters);
+  }
+
+  async run(kept: Statement<unknown>, ...parameters: readonly Cell[]): Promise<void> {
+    this.#use();
+    this.#deps.connection.change(kept.sql, parameters);
   }
 
   touch(topic: Topic): void {

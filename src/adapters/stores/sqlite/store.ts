@@ -23,8 +23,8 @@ import { backUp, backUpBeforeMigration, examine } from "./maintenance.ts";
 import type { Examination } from "./maintenance.ts";
 import { migrate } from "./migrate.ts";
 import { Reader } from "./reader.ts";
-import { Topics } from "./topics.ts";
-import { refuseInside } from "./transaction-context.ts";
+import { Topics } from "../sql/topics.ts";
+import { refuseInside } from "../sql/transaction-context.ts";
 import { Writer } from "./writer.ts";
 import type { WriterLimits } from "./writer.ts";
 
@@ -112,7 +112,6 @@ export class SqliteStore implements Store {
     const { options, writing, reading } = parts;
     const dialect: Dialect = {
       lockRow: "",
-      skipLocked: "",
       turns: new Map(),
       unsafeWithoutFence: options.unsafeWithoutFence ?? false,
     };

@@ -5,7 +5,7 @@ import { translate } from "./errors.ts";
 import { AskedEarly } from "./late-builder.ts";
 import { SqliteSession } from "./session.ts";
 import type { SessionDeps } from "./session.ts";
-import { within } from "./transaction-context.ts";
+import { within } from "../sql/transaction-context.ts";
 
 export interface WriterDeps extends SessionDeps {
   readonly limits: WriterLimits;

@@ -1,11 +1,14 @@
 import { AsyncLocalStorage } from "node:async_hooks";
 import { GlasshouseError } from "../../../domain/errors.ts";
-import type { SqliteSession } from "./session.ts";
 
-const current = new AsyncLocalStorage<SqliteSession>();
+interface Opened {
+  readonly open: boolean;
+}
+
+const current = new AsyncLocalStorage<Opened>();
 
 /** Runs `fn` as the inside of a transaction. */
-export function within<T>(session: SqliteSession, fn: () => Promise<T>): Promise<T> {
+export function within<T>(session: Opened, fn: () => Promise<T>): Promise<T> {
   return current.run(session, fn);
 }
 

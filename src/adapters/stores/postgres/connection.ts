@@ -1,0 +1,155 @@
+import { randomUUID } from "node:crypto";
+import pg from "pg";
+import type { Cell } from "../sql/session.ts";
+import { ConnectionLost, faultKind } from "./errors.ts";
+import type { Target } from "./target.ts";
+import { prepared } from "./statement-text.ts";
+
+export interface Answer<R> {
+  readonly rows: readonly R[];
+  /** Rows changed, or given. */
+  readonly count: number;
+  /** The command as the server calls it: `COMMIT` may be answered by `ROLLBACK`. */
+  readonly command: string;
+}
+
+/**
+ * One connection. Statements are sent as they come, without waiting for the answers to those before (the server works them
+ * off in order), each prepared once under a name.
+ */
+export class Connection {
+  /** Never used again by another connection: marks of commits go by it. */
+  readonly id = randomUUID();
+  readonly #client: pg.Client;
+  #isLost = false;
+  #unanswered = 0;
+  #heardAtMs = performance.now();
+  #commits = 0;
+  readonly #whenLost = new Set<() => void>();
+
+  private constructor(client: pg.Client) {
+    this.#client = client;
+    client.on("error", () => this.#lose());
+    client.on("end", () => this.#lose());
+  }
+
+  /** Errors: `ConnectionLost`, and the server's own refusals (password, database, too many connections). */
+  static async open(target: Target): Promise<Connection> {
+    const client = new pg.Client({ ...target.client, pipeline: true, types });
+    // Before it is a `Connection` the error of its socket must have a listener too.
+    client.on("error", () => {});
+    try {
+      await client.connect();
+    } catch (error) {
+      client.end().catch(() => {});
+      throw error instanceof pg.DatabaseError ? error : new ConnectionLost(error);
+    }
+    return new Connection(client);
+  }
+
+  get isLost(): boolean {
+    return this.#isLost;
+  }
+
+  /** How long something has been asked without any answer; 0 when nothing is open. */
+  get silentMs(): number {
+    return this.#unanswered === 0 ? 0 : performance.now() - this.#heardAtMs;
+  }
+
+  /** The number of the next commit, from 1. */
+  nextCommit(): number {
+    this.#commits += 1;
+    return this.#commits;
+  }
+
+  /** Rows are trusted to be what the statement's author stated. Errors: `ConnectionLost`, `pg.DatabaseError`. */
+  query<R>(sql: string, values?: readonly Cell[]): Promise<Answer<R>>;
+  async query(sql: string, values: readonly Cell[] = []): Promise<Answer<unknown>> {
+    const { text, name } = prepared(sql);
+    if (this.#unanswered === 0) this.#heardAtMs = performance.now();
+    this.#unanswered += 1;
+    try {
+      const result = await this.#client.query<Record<string, unknown>>({
+        text,
+        values: values.map((value) => bound(value)),
+        ...(name === undefined ? {} : { name }),
+      });
+      return { rows: result.rows, count: result.rowCount ?? 0, command: result.command };
+    } catch (error) {
+      if (faultKind(error) === "lost") this.#isLost = true;
+      throw error instanceof pg.DatabaseError ? error : new ConnectionLost(error);
+    } finally {
+      this.#unanswered -= 1;
+      this.#heardAtMs = performance.now();
+    }
+  }
+
+  /** Runs a text of several statements without parameters. */
+  async script(text: string): Promise<void> {
+    await this.#client.query(text);
+  }
+
+  onNotification(fn: (payload: string) => void): void {
+    this.#client.on("notification", ({ payload }) => fn(payload ?? ""));
+  }
+
+  /** Calls `fn` once when the connection is gone, however that came. */
+  onLost(fn: () => void): void {
+    if (this.#isLost) fn();
+    else this.#whenLost.add(fn);
+  }
+
+  /** Says goodbye after what was asked has been answered. Never throws. */
+  async end(): Promise<void> {
+    await this.#client.end().catch(() => {});
+  }
+
+  /** Cuts the connection; whoever waits for an answer gets `ConnectionLost`. */
+  destroy(): void {
+    this.#isLost = true;
+    this.#client.connection.stream.destroy();
+  }
+
+  #lose(): void {
+    this.#isLost = true;
+    for (const fn of this.#whenLost) fn();
+    this.#whenLost.clear();
+  }
+}
+
+/** Object ids of types in the catalogue pg_type. */
+const int8 = 20;
+const text = 25;
+const bytea = 17;
+
+/** As the rest of the program has them: whole numbers as numbers, bytes as plain arrays of bytes. */
+const types: pg.CustomTypesConfig = {
+  getTypeParser(oid: number, format?: "text" | "binary") {
+    if (format === "binary") return pg.types.getTypeParser(oid, "binary");
+    if (oid === text) return unescaped;
+    if (oid === int8) return Number;
+    if (oid === bytea) return bytesOf;
+    return pg.types.getTypeParser(oid, "text");
+  },
+};
+
+/**
+ * PostgreSQL's text cannot hold the character NUL, and what people and programs write may have one. It goes behind a code
+ * point that Unicode keeps for a program's own use and never for text.
+ */
+const escape = "\uFDD0";
+
+function bound(cell: Cell): Cell {
+  if (typeof cell !== "string" || !(cell.includes("\0") || cell.includes(escape))) return cell;
+  return cell.replaceAll(escape, `${escape}1`).replaceAll("\0", `${escape}0`);
+}
+
+function unescaped(value: string): string {
+  if (!value.includes(escape)) return value;
+  return value.replaceAll(`${escape}0`, "\0").replaceAll(`${escape}1`, escape);
+}
+
+function bytesOf(text: string): Uint8Array {
+  // The server writes them as `\x` and hexadecimal digits.
+  return new Uint8Array(Buffer.from(text.slice(2), "hex"));
+}

@@ -1,0 +1,73 @@
+import pg from "pg";
+import { GlasshouseError } from "../../../domain/errors.ts";
+
+/** The connection is gone, and with it the answer to what was sent on it. */
+export class ConnectionLost extends Error {
+  constructor(cause: unknown) {
+    super(`The connection to PostgreSQL is lost: ${wordsOf(cause)}`, { cause });
+  }
+}
+
+/**
+ * What to do after an error. `rerun`: others were in the way (serialization failure, deadlock), all of it runs again.
+ * `overtaken`: a row came in between, and a second look would see it. `lost`: the server or the way to it is gone.
+ */
+export type FaultKind = "rerun" | "overtaken" | "lost" | "other";
+
+export function faultKind(error: unknown): FaultKind {
+  if (error instanceof ConnectionLost) return "lost";
+  const code = sqlState(error);
+  if (code === null) return "other";
+  // Standbys cancel what stands in the way of replay with 40001 too, and a server that became one refuses writes.
+  if (code === "40001" || code === "40P01") return "rerun";
+  if (code === "23505") return "overtaken";
+  if (code.startsWith("08") || lostCodes.includes(code)) return "lost";
+  return "other";
+}
+
+/** Shutdown, crash, not yet accepting, too many connections, a standby in place of the primary. */
+const lostCodes: readonly string[] = ["57P01", "57P02", "57P03", "57P05", "53300", "25006"];
+
+/** The five characters of https://www.postgresql.org/docs/15/errcodes-appendix.html, or null. */
+export function sqlState(error: unknown): string | null {
+  return error instanceof pg.DatabaseError ? (error.code ?? null) : null;
+}
+
+/** Gives a fault of the database the product's words; other errors pass through. */
+export function translate(error: unknown): unknown {
+  if (error instanceof GlasshouseError) return error;
+  const code = sqlState(error);
+  const kind = faultKind(error);
+  if (code === "53100" || code === "58030") {
+    return new GlasshouseError(
+      "storage-full",
+      "PostgreSQL could not write: its disk is full or fails. Make room; work goes on by itself.",
+      { cause: error },
+    );
+  }
+  if (code === "25P03") {
+    return new GlasshouseError(
+      "unavailable",
+      "PostgreSQL ended a transaction because nothing was heard of it for too long.",
+      { cause: error },
+    );
+  }
+  if (kind === "rerun" || code === "55P03" || code === "57014") {
+    return new GlasshouseError(
+      "unavailable",
+      `PostgreSQL could not do it in time because of others: ${wordsOf(error)}`,
+      { cause: error },
+    );
+  }
+  if (kind === "lost" || code?.startsWith("53") === true) {
+    return new GlasshouseError("unavailable", `PostgreSQL is not there: ${wordsOf(error)}`, {
+      cause: error,
+    });
+  }
+  return error;
+}
+
+export function wordsOf(error: unknown): string {
+  if (error instanceof AggregateError) return error.errors.map((each) => wordsOf(each)).join("; ");
+  return error instanceof Error ? error.message : String(error);
+}

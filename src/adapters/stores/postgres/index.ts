@@ -1,0 +1,3 @@
+export { createPostgresStore, PostgresStore } from "./store.ts";
+export type { PostgresStoreOptions } from "./store.ts";
+export { isPostgresUrl } from "./target.ts";

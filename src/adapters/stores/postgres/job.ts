@@ -1,0 +1,13 @@
+import type { Room } from "../sql/locks.ts";
+import type { PostgresSession } from "./session.ts";
+
+/** What a caller of `transact` asked for, until it is kept or has failed. It may be run several times. */
+export interface Job {
+  readonly run: (session: PostgresSession) => Promise<void>;
+  readonly kept: () => void;
+  readonly failed: (error: unknown) => void;
+  /** Rooms it has turned out to need; entered at the beginning of its next run. */
+  readonly rooms: Set<Room>;
+  /** How often it ran again, by reason. */
+  readonly again: { rerun: number; overtaken: number; lost: number };
+}

@@ -1,0 +1,80 @@
+import type { Log } from "../../../ports/telemetry.ts";
+import type { Connection } from "./connection.ts";
+
+export interface NumbererDeps {
+  /** Says to the others who it was. */
+  readonly instance: string;
+  readonly open: () => Promise<Connection>;
+  readonly log: Log;
+  /** Called after events got their positions. */
+  readonly numbered: () => void;
+}
+
+const atOnce = 1_000;
+const pauseMs = 500;
+const numberEvents = `select "numberEvents"(?, ?) as "count"`;
+
+/**
+ * Gives positions to events that have been committed. Every process does that for what it has committed, one at a time in
+ * the database (migration 0003 says how), and looks now and then for what a process that died has left.
+ */
+export class Numberer {
+  readonly #deps: NumbererDeps;
+  #connection: Connection | null = null;
+  #working: Promise<void> | null = null;
+  #again = false;
+  #isClosed = false;
+
+  constructor(deps: NumbererDeps) {
+    this.#deps = deps;
+  }
+
+  /** There is, or may be, something to number. Calls while it works make it look once more. */
+  poke(): void {
+    this.#again = true;
+    if (this.#isClosed) return;
+    this.#working ??= this.#work().finally(() => {
+      this.#working = null;
+      if (this.#again) this.poke();
+    });
+  }
+
+  async close(): Promise<void> {
+    this.#isClosed = true;
+    while (this.#working !== null) await this.#working;
+    await this.#connection?.end();
+  }
+
+  async #work(): Promise<void> {
+    try {
+      while (this.#again) {
+        this.#again = false;
+        if (await this.#number()) this.#again = true;
+      }
+    } catch (error) {
+      this.#connection?.destroy();
+      this.#connection = null;
+      if (this.#isClosed) return;
+      this.#deps.log.warn("Events could not be given their positions; it is tried again", {
+        error,
+      });
+      await new Promise((resolve) => {
+        setTimeout(resolve, pauseMs);
+      });
+      this.#again = true;
+    }
+  }
+
+  /** True when there may be more. */
+  async #number(): Promise<boolean> {
+    if (this.#connection === null || this.#connection.isLost)
+      this.#connection = await this.#deps.open();
+    const { rows } = await this.#connection.query<{ readonly count: number }>(numberEvents, [
+      atOnce,
+      this.#deps.instance,
+    ]);
+    const count = rows[0]?.count ?? 0;
+    if (count > 0) this.#deps.numbered();
+    return count === atOnce;
+  }
+}

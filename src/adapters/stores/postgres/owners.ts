@@ -1,0 +1,76 @@
+import type { Job } from "./job.ts";
+import type { Transaction } from "./transaction.ts";
+
+/** How many transactions share a commit at most, and how long one stays open for others to join. */
+export interface JoinLimits {
+  readonly transactions: number;
+  readonly openMs: number;
+}
+
+/**
+ * A transaction of this process that holds environments. Others of this process that want one of them do not wait for it in
+ * the database, each with a connection, to commit one after the other: they run in it, each in a savepoint, and share its
+ * commit.
+ */
+export class Owner {
+  readonly transaction: Transaction;
+  readonly held = new Set<string>();
+  readonly #limits: JoinLimits;
+  readonly #joining: Job[] = [];
+  #joined = 0;
+  readonly #openedAtMs = performance.now();
+  #isOpen = true;
+  readonly #ended = Promise.withResolvers<void>();
+
+  constructor(transaction: Transaction, limits: JoinLimits) {
+    this.transaction = transaction;
+    this.#limits = limits;
+  }
+
+  /** Resolves when it holds nothing any more. */
+  get ended(): Promise<void> {
+    return this.#ended.promise;
+  }
+
+  /** Takes the job in when there is room. It is then run, and settled or sent away, by this transaction's writer. */
+  admit(job: Job): boolean {
+    const late = performance.now() - this.#openedAtMs > this.#limits.openMs;
+    if (!this.#isOpen || late || this.#joined + 1 >= this.#limits.transactions) return false;
+    this.#joined += 1;
+    this.#joining.push(job);
+    return true;
+  }
+
+  /** The next that joined, or null; then nobody joins any more. */
+  next(): Job | null {
+    const job = this.#joining.shift() ?? null;
+    if (job === null) this.#isOpen = false;
+    return job;
+  }
+
+  /** Those whose turn did not come. */
+  end(): readonly Job[] {
+    this.#isOpen = false;
+    this.#ended.resolve();
+    return this.#joining.splice(0);
+  }
+}
+
+/** Which transaction of this process holds, or waits to hold, which environment. */
+export class Owners {
+  readonly #owners = new Map<string, Owner>();
+
+  of(environmentId: string): Owner | null {
+    return this.#owners.get(environmentId) ?? null;
+  }
+
+  take(environmentId: string, owner: Owner): void {
+    owner.held.add(environmentId);
+    this.#owners.set(environmentId, owner);
+  }
+
+  /** All that the transaction held. */
+  free(owner: Owner): void {
+    for (const id of owner.held) if (this.#owners.get(id) === owner) this.#owners.delete(id);
+  }
+}

@@ -1,0 +1,125 @@
+import type { Kysely } from "kysely";
+import { GlasshouseError } from "../../../domain/errors.ts";
+import type { IdKind } from "../../../domain/id.ts";
+import type { Clock } from "../../../ports/clock.ts";
+import type { Topic } from "../../../ports/store.ts";
+import type { Locks } from "../sql/locks.ts";
+import type { Cell, Dialect, Session, Statement } from "../sql/session.ts";
+import type { Tables } from "../sql/tables.ts";
+import type { Answer } from "./connection.ts";
+import type { QueryBuilder } from "./kysely-dialect.ts";
+import type { Transaction } from "./transaction.ts";
+import type { GivesWay } from "./write-locks.ts";
+
+export interface SessionDeps {
+  readonly transaction: Transaction;
+  readonly builder: QueryBuilder;
+  readonly dialect: Dialect;
+  readonly clock: Pick<Clock, "id">;
+}
+
+const now = `select to_char(clock_timestamp() at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"') as "now"`;
+
+/** One caller's transaction: alone in one of the database, or in a savepoint of one that others are in too. */
+export class PostgresSession implements Session {
+  readonly touched = new Set<Topic>();
+  readonly #deps: SessionDeps;
+  readonly locks: Locks;
+  #isOpen = true;
+  #gaveWay: GivesWay | null = null;
+  #steps = 0;
+
+  constructor(deps: SessionDeps, locks: (giveWay: (why: GivesWay) => never) => Locks) {
+    this.#deps = deps;
+    this.locks = locks((why) => {
+      this.#gaveWay = why;
+      throw why;
+    });
+    deps.builder.use(this);
+  }
+
+  get open(): boolean {
+    return this.#isOpen;
+  }
+
+  /** Why it is to run again; whatever it did or threw since counts for nothing. */
+  get gaveWay(): GivesWay | null {
+    return this.#gaveWay;
+  }
+
+  /** Statements so far, and whether one is being answered: tells one that works from one that waits for something else. */
+  get steps(): number {
+    return this.#steps;
+  }
+
+  get isBusy(): boolean {
+    return this.#deps.transaction.isBusy;
+  }
+
+  get db(): Kysely<Tables> {
+    this.#use();
+    return this.#deps.builder.db;
+  }
+
+  get dialect(): Dialect {
+    return this.#deps.dialect;
+  }
+
+  /** Sends a statement of the query builder. */
+  async query<R>(sql: string, values: readonly Cell[]): Promise<Answer<R>> {
+    this.#use();
+    return this.#deps.transaction.send<R>(sql, values);
+  }
+
+  async all<R>(kept: Statement<R>, ...parameters: readonly Cell[]): Promise<readonly R[]> {
+    return (await this.query<R>(kept.sql, parameters)).rows;
+  }
+
+  async one<R>(kept: Statement<R>, ...parameters: readonly Cell[]): Promise<R | undefined> {
+    return (await this.query<R>(kept.sql, parameters)).rows[0];
+  }
+
+  async change(kept: Statement<unknown>, ...parameters: readonly Cell[]): Promise<number> {
+    return (await this.query(kept.sql, parameters)).count;
+  }
+
+  async run(kept: Statement<unknown>, ...parameters: readonly Cell[]): Promise<void> {
+    this.#use();
+    this.#deps.transaction.post(kept.sql, parameters);
+  }
+
+  touch(topic: Topic): void {
+    this.touched.add(topic);
+  }
+
+  id(kind: IdKind): string {
+    return this.#deps.clock.id(kind);
+  }
+
+  async time(): Promise<string> {
+    const { rows } = await this.query<{ readonly now: string }>(now, []);
+    return rows[0]?.now ?? "";
+  }
+
+  /** Waits for the answers to what was sent: memory stays bounded however much is inserted. */
+  async pause(): Promise<void> {
+    await this.#deps.transaction.settled();
+    this.#use();
+  }
+
+  /** Whoever still holds it gets an error, not another's transaction. */
+  close(): void {
+    this.#isOpen = false;
+    this.#deps.builder.leave();
+  }
+
+  #use(): void {
+    this.#steps += 1;
+    if (this.#gaveWay !== null) throw this.#gaveWay;
+    if (this.#isOpen) return;
+    throw new GlasshouseError(
+      "internal",
+      "A transaction was used after it had ended: something in it was not awaited.",
+    );
+  }
+}

@@ -1,0 +1,29 @@
+/** A statement in PostgreSQL's words, with the name under which each connection prepares it once. */
+export interface PreparedText {
+  readonly text: string;
+  /** Absent when so many have names already: it is prepared anew each time. */
+  readonly name?: string;
+  /** Whether it may change rows. */
+  readonly writes: boolean;
+}
+
+/** The product has some hundred; lists of names of any length must not add up in every connection's memory. */
+const mostNamed = 1_000;
+
+const known = new Map<string, PreparedText>();
+
+/** Numbers the parameters (`?` becomes `$1` …). Our statements have no question mark but for parameters. */
+export function prepared(sql: string): PreparedText {
+  const before = known.get(sql);
+  if (before !== undefined) return before;
+  let count = 0;
+  const text = sql.replaceAll("?", () => {
+    count += 1;
+    return `$${count}`;
+  });
+  const writes = !/^\s*select\b/iu.test(sql);
+  if (known.size >= mostNamed) return { text, writes };
+  const made = { text, name: `g${known.size}`, writes };
+  known.set(sql, made);
+  return made;
+}

@@ -1,0 +1,234 @@
+import { randomUUID } from "node:crypto";
+import type { NewWorker } from "../../../domain/worker.ts";
+import { timestamp } from "../../../ports/clock.ts";
+import type { Clock } from "../../../ports/clock.ts";
+import type { ReadTx, Store, StoreHealth, Topic, Tx } from "../../../ports/store.ts";
+import type { Log } from "../../../ports/telemetry.ts";
+import type { WorkerLease } from "../../../ports/worker.ts";
+import type { Migration } from "../sql/migrations.ts";
+import { pruneSome } from "../sql/prune.ts";
+import type { Retention } from "../sql/prune.ts";
+import type { Dialect } from "../sql/session.ts";
+import { Topics } from "../sql/topics.ts";
+import { refuseInside } from "../sql/transaction-context.ts";
+import { SqlTx } from "../sql/tx.ts";
+import type { Connection } from "./connection.ts";
+import { translate } from "./errors.ts";
+import { Hosts } from "./hosts.ts";
+import { QueryBuilders } from "./kysely-dialect.ts";
+import { allTopics, Listener } from "./listener.ts";
+import { migrate } from "./migrate.ts";
+import { Numberer } from "./numberer.ts";
+import { Pool } from "./pool.ts";
+import { Reader } from "./reader.ts";
+import { targetsOf, type TargetLimits } from "./target.ts";
+import { refusedAsClosed, Writer, type WriterLimits } from "./writer.ts";
+
+export interface PostgresStoreOptions {
+  /** `postgres://user@host:port/database?sslmode=…`; several hosts with commas. */
+  readonly url: string;
+  /** In place of one in the URL. */
+  readonly password?: string | undefined;
+  /** File with the certificates of the authorities that are trusted. */
+  readonly caFile?: string | undefined;
+  readonly clock: Clock;
+  readonly log: Log;
+  readonly limits?: Partial<PostgresLimits>;
+  /** Called around the n-th commit of this process, from 1, so that a crash test can end the process there. */
+  readonly onCommit?: (n: number, phase: "before" | "after") => void;
+  /** Other than the program's own in tests of migrations. */
+  readonly migrations?: readonly Migration[];
+  /** For tests that show what the fence is for. */
+  readonly unsafeWithoutFence?: boolean;
+}
+
+export interface PostgresLimits extends WriterLimits, TargetLimits {
+  /** Connections for transactions; a few more are used for listening, positions and the lease. */
+  readonly pool: number;
+  /** How long a transaction waits for a connection. */
+  readonly poolWaitMs: number;
+  /** How long a start waits for a server that is not there. */
+  readonly startMs: number;
+}
+
+export const postgresDefaults: PostgresLimits = {
+  pool: 16,
+  poolWaitMs: 5_000,
+  startMs: 30_000,
+  connectMs: 5_000,
+  statementMs: 30_000,
+  lockMs: 15_000,
+  idleMs: 10_000,
+  idleInTransactionMs: 15_000,
+  transactions: 64,
+  openMs: 10,
+};
+
+/** Others hold what was passed over for some milliseconds. */
+const lookAgainMs = 10;
+
+/**
+ * Opens the store of a database and brings its schema up to date. Errors: `invalid-configuration`, `unavailable` when no
+ * server that takes writes is found in time, `conflict` when the database was written by a newer program.
+ */
+export async function createPostgresStore(options: PostgresStoreOptions): Promise<PostgresStore> {
+  const limits = { ...postgresDefaults, ...options.limits };
+  const hosts = new Hosts(targetsOf({ ...options, limits }), options.log);
+  try {
+    const first = await hosts.openWithin(limits.startMs);
+    try {
+      const now = timestamp(options.clock);
+      const known = options.migrations === undefined ? {} : { migrations: options.migrations };
+      await migrate(first, { log: options.log, now, ...known });
+    } finally {
+      await first.end();
+    }
+    const store = new PostgresStore({ options, limits, hosts });
+    await store.start();
+    return store;
+  } catch (error) {
+    throw translate(error);
+  }
+}
+
+interface Parts {
+  readonly options: PostgresStoreOptions;
+  readonly limits: PostgresLimits;
+  readonly hosts: Hosts;
+}
+
+/** The store of any number of processes in one database. */
+export class PostgresStore implements Store {
+  readonly #parts: Parts;
+  readonly #topics = new Topics();
+  readonly #pool: Pool;
+  readonly #writer: Writer;
+  readonly #reader: Reader;
+  readonly #listener: Listener;
+  readonly #numberer: Numberer;
+  #lookAgain: NodeJS.Timeout | null = null;
+  #closing: Promise<void> | null = null;
+
+  constructor(parts: Parts) {
+    this.#parts = parts;
+    const { options, limits, hosts } = parts;
+    const { clock, log } = options;
+    const open = (): Promise<Connection> => hosts.open();
+    const dialect: Dialect = {
+      lockRow: " for no key update",
+      turns: new Map(),
+      unsafeWithoutFence: options.unsafeWithoutFence ?? false,
+    };
+    const { pool: size, poolWaitMs: waitMs } = limits;
+    this.#pool = new Pool({ size, waitMs, silentMs: limits.statementMs + 10_000, open });
+    const shared = { pool: this.#pool, builders: new QueryBuilders(), dialect, clock };
+    this.#writer = new Writer({
+      ...shared,
+      limits,
+      committed: (topics) => this.#committed(topics),
+      passedOver: () => this.#wakeLater(),
+      onCommit: options.onCommit ?? (() => {}),
+    });
+    this.#reader = new Reader(shared);
+    const instance = randomUUID();
+    this.#numberer = new Numberer({
+      instance,
+      open,
+      log,
+      numbered: () => this.#topics.wake(["journal"]),
+    });
+    this.#listener = new Listener({
+      instance,
+      open,
+      log,
+      heard: (topics) => this.#topics.wake(topics),
+      missed: () => {
+        this.#numberer.poke();
+        this.#topics.wake(allTopics);
+      },
+    });
+  }
+
+  /** Begins to listen to other processes. */
+  async start(): Promise<void> {
+    await this.#listener.start();
+  }
+
+  async transact<T>(fn: (tx: Tx) => Promise<T>): Promise<T> {
+    refuseInside("transact");
+    this.#refuseClosed();
+    return this.#writer.run((session) => fn(new SqlTx(session)));
+  }
+
+  async read<T>(fn: (tx: ReadTx) => Promise<T>): Promise<T> {
+    refuseInside("read");
+    this.#refuseClosed();
+    return this.#reader.read(fn);
+  }
+
+  watch(topic: Topic, fn: () => void): () => void {
+    return this.#topics.watch(topic, fn);
+  }
+
+  async lease(_worker: NewWorker): Promise<WorkerLease> {
+    throw new Error("not yet");
+  }
+
+  async health(): Promise<StoreHealth> {
+    const before = performance.now();
+    if (this.#closing !== null) return { status: "down", detail: "closed", latencyMs: 0 };
+    const fault = await this.#listener.health();
+    const latencyMs = performance.now() - before;
+    const where = this.#parts.hosts.name;
+    if (fault === null) return { status: "up", detail: `PostgreSQL at ${where}`, latencyMs };
+    return { status: "down", detail: `PostgreSQL at ${where}: ${fault}`, latencyMs };
+  }
+
+  /**
+   * Removes what has outlived its retention, in short transactions. Safe to repeat and to give up half-way. One process at a
+   * time does it; another one that asks meanwhile has nothing to do.
+   */
+  async prune(retention: Retention): Promise<void> {
+    let more = true;
+    while (more) {
+      refuseInside("transact");
+      this.#refuseClosed();
+      more = await this.#writer.run((session) => pruneSome(session, retention));
+    }
+  }
+
+  close(): Promise<void> {
+    this.#closing ??= this.#close();
+    return this.#closing;
+  }
+
+  async #close(): Promise<void> {
+    await this.#writer.idle();
+    this.#writer.close();
+    await this.#reader.idle();
+    if (this.#lookAgain !== null) clearTimeout(this.#lookAgain);
+    this.#topics.clear();
+    await this.#numberer.close();
+    await this.#listener.close();
+    await this.#pool.close();
+  }
+
+  #committed(topics: ReadonlySet<Topic>): void {
+    // Those who follow the journal are woken once its new events have their places.
+    this.#topics.wake([...topics].filter((topic) => topic !== "journal"));
+    if (topics.has("journal")) this.#numberer.poke();
+    this.#listener.say(topics);
+  }
+
+  /** What was passed over is offered still: those who claim look again. */
+  #wakeLater(): void {
+    this.#lookAgain ??= setTimeout(() => {
+      this.#lookAgain = null;
+      this.#topics.wake(["steps"]);
+    }, lookAgainMs);
+  }
+
+  #refuseClosed(): void {
+    if (this.#closing !== null) throw refusedAsClosed();
+  }
+}
