@@ -117,18 +117,15 @@ export class Connection {
   }
 }
 
-/** Object ids of types in the catalogue pg_type. */
-const int8 = 20;
-const text = 25;
-const bytea = 17;
+const { TEXT, INT8, BYTEA } = pg.types.builtins;
 
 /** As the rest of the program has them: whole numbers as numbers, bytes as plain arrays of bytes. */
 const types: pg.CustomTypesConfig = {
-  getTypeParser(oid: number, format?: "text" | "binary") {
+  getTypeParser(oid: Parameters<typeof pg.types.getTypeParser>[0], format?: "text" | "binary") {
     if (format === "binary") return pg.types.getTypeParser(oid, "binary");
-    if (oid === text) return unescaped;
-    if (oid === int8) return Number;
-    if (oid === bytea) return bytesOf;
+    if (oid === TEXT) return unescaped;
+    if (oid === INT8) return Number;
+    if (oid === BYTEA) return bytesOf;
     return pg.types.getTypeParser(oid, "text");
   },
 };

@@ -1,9 +1,9 @@
 import type { Room } from "../sql/locks.ts";
-import type { PostgresSession } from "./session.ts";
+import type { Session } from "../sql/session.ts";
 
 /** What a caller of `transact` asked for, until it is kept or has failed. It may be run several times. */
 export interface Job {
-  readonly run: (session: PostgresSession) => Promise<void>;
+  readonly run: (session: Session & { readonly open: boolean }) => Promise<void>;
   readonly kept: () => void;
   readonly failed: (error: unknown) => void;
   /** Rooms it has turned out to need; entered at the beginning of its next run. */

@@ -121,12 +121,13 @@ export class Listener {
 
   #again(): void {
     if (this.#isClosed || this.#connecting !== null) return;
-    this.#connecting = sleep(retryMs * (0.5 + Math.random()), undefined, { ref: false }).then(
-      async () => {
-        this.#connecting = null;
-        if (!this.#isClosed) await this.#connect();
-      },
-    );
+    this.#connecting = this.#connectLater();
+  }
+
+  async #connectLater(): Promise<void> {
+    await sleep(retryMs * (0.5 + Math.random()), undefined, { ref: false });
+    this.#connecting = null;
+    if (!this.#isClosed) await this.#connect();
   }
 
   #hear(payload: string): void {

@@ -1,4 +1,5 @@
 import { randomUUID } from "node:crypto";
+import { defaultLeaseMs } from "../../../domain/lease.ts";
 import type { NewWorker } from "../../../domain/worker.ts";
 import { timestamp } from "../../../ports/clock.ts";
 import type { Clock } from "../../../ports/clock.ts";
@@ -16,6 +17,8 @@ import type { Connection } from "./connection.ts";
 import { translate } from "./errors.ts";
 import { Hosts } from "./hosts.ts";
 import { QueryBuilders } from "./kysely-dialect.ts";
+import { monotonicMs } from "./lease-cell.ts";
+import { PostgresLease } from "./lease.ts";
 import { allTopics, Listener } from "./listener.ts";
 import { migrate } from "./migrate.ts";
 import { Numberer } from "./numberer.ts";
@@ -47,6 +50,8 @@ export interface PostgresLimits extends WriterLimits, TargetLimits {
   readonly pool: number;
   /** How long a transaction waits for a connection. */
   readonly poolWaitMs: number;
+  /** How long a worker's lease lasts. */
+  readonly leaseMs: number;
   /** How long a start waits for a server that is not there. */
   readonly startMs: number;
 }
@@ -55,6 +60,7 @@ export const postgresDefaults: PostgresLimits = {
   pool: 16,
   poolWaitMs: 5_000,
   startMs: 30_000,
+  leaseMs: defaultLeaseMs,
   connectMs: 5_000,
   statementMs: 30_000,
   lockMs: 15_000,
@@ -106,6 +112,7 @@ export class PostgresStore implements Store {
   readonly #reader: Reader;
   readonly #listener: Listener;
   readonly #numberer: Numberer;
+  readonly #leases = new Set<PostgresLease>();
   #lookAgain: NodeJS.Timeout | null = null;
   #closing: Promise<void> | null = null;
 
@@ -170,8 +177,27 @@ export class PostgresStore implements Store {
     return this.#topics.watch(topic, fn);
   }
 
-  async lease(_worker: NewWorker): Promise<WorkerLease> {
-    throw new Error("not yet");
+  async lease(worker: NewWorker): Promise<WorkerLease> {
+    refuseInside("lease");
+    this.#refuseClosed();
+    const { options, limits } = this.#parts;
+    let sentAtMs = 0;
+    await this.transact(async (tx) => {
+      sentAtMs = monotonicMs();
+      await tx.workers.put(worker, limits.leaseMs);
+    });
+    const lease = new PostgresLease({
+      url: options.url,
+      password: options.password,
+      caFile: options.caFile,
+      worker: worker.id,
+      durationMs: limits.leaseMs,
+      sentAtMs,
+      log: options.log,
+      sayGone: () => this.transact((tx) => tx.workers.setStatus(worker.id, "gone")),
+    });
+    this.#leases.add(lease);
+    return lease;
   }
 
   async health(): Promise<StoreHealth> {
@@ -203,6 +229,8 @@ export class PostgresStore implements Store {
   }
 
   async #close(): Promise<void> {
+    // Whoever has not released one lets it run out.
+    for (const lease of this.#leases) await lease.release({ gone: false });
     await this.#writer.idle();
     this.#writer.close();
     await this.#reader.idle();

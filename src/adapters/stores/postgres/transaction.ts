@@ -161,9 +161,9 @@ export class Transaction {
     const parcels = this.#parcels ?? [];
     try {
       const connection = await this.#options.pool.acquire();
-      this.#track(connection.query(begin[this.#options.mode]));
+      void this.#track(connection.query(begin[this.#options.mode]));
       for (const room of [...this.rooms].toSorted())
-        this.#track(
+        void this.#track(
           connection.query(`select pg_advisory_xact_lock(${lockSpace}, ${roomNumbers[room]})`),
         );
       this.#parcels = null;

@@ -3,7 +3,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { GlasshouseError } from "../../../domain/errors.ts";
 import type { Clock } from "../../../ports/clock.ts";
 import type { Topic } from "../../../ports/store.ts";
-import type { Dialect } from "../sql/session.ts";
+import type { Dialect, Session } from "../sql/session.ts";
 import { within } from "../sql/transaction-context.ts";
 import { tookEffect } from "./commit-mark.ts";
 import { ConnectionLost, faultKind, translate } from "./errors.ts";
@@ -58,7 +58,7 @@ export class Writer {
   }
 
   /** Runs `fn` in a transaction and resolves after the commit. */
-  run<T>(fn: (session: PostgresSession) => Promise<T>): Promise<T> {
+  run<T>(fn: (session: Session) => Promise<T>): Promise<T> {
     const inCallersContext = AsyncLocalStorage.snapshot();
     return new Promise<T>((resolve, reject) => {
       let result: { readonly value: T } | undefined;
