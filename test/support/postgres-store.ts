@@ -49,10 +49,12 @@ export class StoreServer {
 
   /** Lets the time of leases pass: those that there are end so much earlier. */
   async passTime(database: string, byMs: number): Promise<void> {
-    await this.server.query(
-      `update "worker" set "leaseEndsAt" =
-         to_char("leaseEndsAt"::timestamptz at time zone 'UTC' - interval '${byMs} ms', 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"')`,
-      database,
-    );
+    for (const table of ["worker", "relay"])
+      await this.server.query(
+        `update "${table}" set "leaseEndsAt" =
+           to_char("leaseEndsAt"::timestamptz at time zone 'UTC' - interval '${byMs} ms', 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"')
+         where "leaseEndsAt" <> ''`,
+        database,
+      );
   }
 }
