@@ -20,7 +20,7 @@ import { backUp } from "../adapters/stores/sqlite/maintenance.ts";
 import type { Config } from "../contract/config.ts";
 import { GlasshouseError } from "../domain/errors.ts";
 
-type Places = Pick<Config, "data" | "security">;
+type Places = Pick<Config, "data" | "security"> & Partial<Pick<Config, "store">>;
 
 export interface BackupSummary {
   readonly directory: string;
@@ -49,6 +49,7 @@ export async function writeBackup(
   target: string,
   now: Date,
 ): Promise<BackupSummary> {
+  refuseDatabase(places, "pg_dump --format=custom --file=glasshouse.dump");
   if (!(await exists(join(places.data, database))))
     throw new GlasshouseError("not-found", `There is no data in ${places.data} to back up.`);
   if (!relative(places.data, target).startsWith(".."))
@@ -79,6 +80,7 @@ export async function writeBackup(
  * `not-found` (no backup), `conflict` (there is data), `internal` (the backup is damaged), `storage-full`.
  */
 export async function restoreBackup(places: Places, source: string): Promise<BackupSummary> {
+  refuseDatabase(places, "pg_restore --clean --if-exists --dbname");
   const manifest = await readManifest(source);
   if (await hasEntries(places.data))
     throw new GlasshouseError(
@@ -103,6 +105,15 @@ export async function restoreBackup(places: Places, source: string): Promise<Bac
     await rename(parts, places.data);
     return { directory: places.data, blobs, hasKey: manifest.hasKey };
   });
+}
+
+/** A database has tools of its own for that, and a copy of the data directory would hold nothing of it. */
+function refuseDatabase({ store }: Places, tool: string): void {
+  if (store === undefined || store.url === "sqlite") return;
+  throw new GlasshouseError(
+    "not-available",
+    `State, blobs and the wrapped key are in PostgreSQL: use its own tools (\`${tool} …\`), and keep a copy of the key file that security.key names. docs/operations.md says how.`,
+  );
 }
 
 async function readManifest(source: string): Promise<z.infer<typeof manifestSchema>> {

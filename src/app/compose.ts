@@ -1,6 +1,4 @@
-import { mkdir, readdir } from "node:fs/promises";
 import { join } from "node:path";
-import { FileBlobs } from "../adapters/blobs/files/index.ts";
 import { EmbeddedBus } from "../adapters/buses/embedded/index.ts";
 import { commandChecker } from "../adapters/checks/command/index.ts";
 import { httpChecker } from "../adapters/checks/http/index.ts";
@@ -13,10 +11,8 @@ import {
   createTerraformExecutor,
   type TerraformExecutor,
 } from "../adapters/executors/terraform/index.ts";
-import { defaultKeyFile, openEmbeddedSecrets } from "../adapters/secrets/embedded/index.ts";
 import { unpack } from "../adapters/sources/archive/index.ts";
 import { gitSource } from "../adapters/sources/git/index.ts";
-import { createSqliteStore, type SqliteStore } from "../adapters/stores/sqlite/index.ts";
 import { detectIsolation, type Isolation } from "../clients/process/isolation.ts";
 import { localProcesses } from "../clients/process/processes.ts";
 import { Remotes } from "../clients/resilience/remotes.ts";
@@ -27,7 +23,7 @@ import type { BlobStore } from "../ports/blob.ts";
 import type { Checker } from "../ports/check.ts";
 import { timestamp, type Clock } from "../ports/clock.ts";
 import type { Executor } from "../ports/executor.ts";
-import type { ByteSealer, SecretSealer } from "../ports/secrets.ts";
+import type { Retention, Store } from "../ports/store.ts";
 import type { Log, Metrics } from "../ports/telemetry.ts";
 import type { Services } from "../services/deps.ts";
 import { accept } from "../services/command.ts";
@@ -39,11 +35,12 @@ import { isLoopback, listenAddress } from "./config-listen.ts";
 import { meterAccept, type Accept } from "./metered-accept.ts";
 import { meterStore, observeStore } from "./metered-store.ts";
 import { programVersion } from "./program-version.ts";
+import { openStore } from "./compose-store.ts";
 import { crashHooks, type CrashHooks } from "./crash-hooks.ts";
 
-/** The parts that a server is made of. This file alone names concrete adapters. */
+/** The parts that a server is made of. This file and compose-store.ts alone name concrete adapters. */
 export interface Composition {
-  readonly store: SqliteStore;
+  readonly store: Store;
   readonly blobs: BlobStore;
   readonly clock: Clock;
   readonly executors: readonly Executor[];
@@ -69,7 +66,7 @@ export interface Composition {
 const commandGraceMs = 60_000;
 
 /**
- * Opens everything that lies in the data directory and joins it; `isolating` is how children are held together here, when
+ * Opens the store and what lies in the data directory and joins it; `isolating` is how children are held together here, when
  * somebody has begun to find out. Errors: those of the store (in use, newer, damaged), of the
  * key files, and `invalid-configuration`.
  */
@@ -82,15 +79,8 @@ export async function compose(
   const metrics = new PrometheusMetrics();
   observeProcess(metrics, { version: programVersion() });
   const crash = crashHooks(process.env);
-  const sealer = await openKeys(config);
-  const store = await createSqliteStore({
-    directory: config.data,
-    clock,
-    log,
-    ...(crash.onCommit === null ? {} : { onCommit: crash.onCommit }),
-  });
+  const { store, blobs, sealer } = await openStore(config, { clock, log, crash });
   try {
-    const blobs = await FileBlobs.open(join(config.data, "blobs"), sealer);
     const isolation = await isolating;
     const { terraform, command } = await createExecutors(config, { isolation, log });
     const metered = meterStore(store, { metrics, clock });
@@ -131,21 +121,6 @@ export async function compose(
     await store.close();
     throw error;
   }
-}
-
-/**
- * The keys come before the database: a start that is cut off between the two finds keys without data and goes on, while
- * data without its keys is an error.
- */
-async function openKeys(config: Config): Promise<SecretSealer & ByteSealer> {
-  await mkdir(config.data, { recursive: true, mode: 0o700 });
-  const mayCreate = !(await readdir(config.data)).includes("glasshouse.db");
-  const directory = join(config.data, "keys");
-  return openEmbeddedSecrets({
-    directory,
-    keyFile: config.security.key ?? defaultKeyFile(directory),
-    mayCreate,
-  });
 }
 
 function limitsOf(config: Config): Services["limits"] {
@@ -213,7 +188,7 @@ async function createBus(
 /** Saved plans may be applied for a day; a week later nobody asks for them. */
 const plansKeptMs = 8 * 86_400_000;
 
-function retentionOf({ retention }: Config, clock: Clock): Parameters<SqliteStore["prune"]>[0] {
+function retentionOf({ retention }: Config, clock: Clock): Retention {
   return {
     journalBefore: timestamp(clock, -retention.eventsMs),
     commandsBefore: timestamp(clock, -retention.commandsMs),

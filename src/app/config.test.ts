@@ -143,6 +143,17 @@ describe("the configuration", () => {
     }
   });
 
+  test("takes a database for the state, but no password in its address", async () => {
+    const url = "postgres://glasshouse@db-1,db-2:5433/glasshouse?sslmode=verify-full";
+    const { config } = await load({}, `store: { url: "${url}", password: "file:pw", pool: 5 }\n`);
+    assert.deepEqual(config.store, { url, password: "file:pw", pool: 5, tls: {} });
+    for (const wrong of ["postgres://u:p@h/d", "mysql://h/d", "postgres://", "sqlite:x"]) {
+      const error = await fails(load({ env: { GLASSHOUSE_STORE_URL: wrong } }));
+      assert.match(error.message, /store\.url must/u, wrong);
+      assert.ok(!error.message.includes("u:p"));
+    }
+  });
+
   test("refuses a file that is named and not there, and one that cannot be read", async () => {
     assert.match((await fails(load({ flags: { config: "no.yaml" } }))).message, /no\.yaml/u);
     assert.match((await fails(load({ flags: { config: "/" } }))).message, /cannot be read/u);
@@ -150,10 +161,11 @@ describe("the configuration", () => {
 
   test("refuses what later versions bring, by name", async () => {
     const error = await fails(
-      load({ env: { GLASSHOUSE_CONSUL_ADDRESS: "http://x" } }, "store:\n  url: postgres://x\n"),
+      load({ env: { GLASSHOUSE_CONSUL_ADDRESS: "http://x" } }, "cluster:\n  location: here\n"),
       "not-available",
     );
-    assert.equal(error.message, "store.url, consul.address are not available in this version.");
+    const words = "consul.address, cluster.location are not available in this version.";
+    assert.equal(error.message, words);
   });
 
   test("reads no other variable, and lists those that look meant for it", async () => {

@@ -141,9 +141,9 @@ function detailOf(found: Found, issue: z.core.$ZodIssue): ErrorDetail {
   return value === undefined ? { message } : { message, place: value.origin };
 }
 
-function isLater({ key, value, from }: Found[number]): boolean {
+function isLater({ key, from }: Found[number]): boolean {
   if (from === "default") return false;
-  return key.isLater || (key.key === "store.url" && value !== "sqlite");
+  return key.isLater;
 }
 
 function notAvailable(later: Found): GlasshouseError {

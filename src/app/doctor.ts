@@ -5,15 +5,10 @@ import { createTerraformExecutor } from "../adapters/executors/terraform/index.t
 import { defaultKeyFile } from "../adapters/secrets/embedded/index.ts";
 import { detectIsolation, type Isolation } from "../clients/process/isolation.ts";
 import type { LoadedConfig } from "./config.ts";
+import type { Finding } from "./doctor-finding.ts";
+import { isShared, storeFindings } from "./doctor-store.ts";
 
-/** What was looked at, what was found, and what to do about it. */
-export interface Finding {
-  readonly about: string;
-  /** `bad`: something will not work. */
-  readonly level: "good" | "warning" | "bad";
-  readonly found: string;
-  readonly advice: string | null;
-}
+export type { Finding } from "./doctor-finding.ts";
 
 export interface Examined {
   readonly loaded: LoadedConfig;
@@ -34,6 +29,7 @@ export async function examine(examined: Examined): Promise<readonly Finding[]> {
     git(),
     data(examined),
     key(examined),
+    storeFindings(examined.loaded.config),
     server(examined),
     variables(examined),
     users(),
@@ -174,7 +170,14 @@ async function key({ loaded }: Examined): Promise<readonly Finding[]> {
   const path = security.key ?? defaultKeyFile(join(directory, "keys"));
   const inside = path.startsWith(`${directory}/`);
   const found = await stat(path).catch(() => null);
-  if (found === null) return good("key", `${path} (will be made at the first start)`);
+  if (found === null)
+    return isShared(loaded.config)
+      ? bad(
+          "key",
+          `${path} is missing`,
+          "Servers that share a database need the same key file; security.key names it.",
+        )
+      : good("key", `${path} (will be made at the first start)`);
   if ((found.mode & 0o077) !== 0)
     return bad("key", `others may read ${path}`, `Run: chmod 600 ${path}`);
   return inside

@@ -55,7 +55,9 @@ async function storeHealth({ store, remotes }: Parts): Promise<Dependency> {
     status === "up"
       ? null
       : (remote?.advice ??
-        "Look at the server's log; `glasshouse restore` puts a backup in place.");
+        (status === "read-only"
+          ? "Look at the server's log; `glasshouse restore` puts a backup in place."
+          : "Work pauses and goes on by itself when the store is there again: look at its log and the way to it."));
   const breaker = remote === undefined ? null : breakerOf(remote);
   return { name: "store", status, detail, latencyMs, advice, breaker };
 }

@@ -67,6 +67,20 @@ const listen = z
 
 const distinct = (list: readonly string[]): boolean => new Set(list).size === list.length;
 
+const storeUrl = z
+  .string({ error: "must be text" })
+  .regex(/^(?:sqlite|postgres(?:ql)?:\/\/.+)$/u, {
+    error: "must be sqlite or postgres://user@host:port/database",
+  })
+  // It is shown by `config show`, in /info and in logs.
+  .refine((value) => !/^[^?]*\/\/[^@/]*:[^@/]*@/u.test(value), {
+    error: "must have no password in it: give it by reference with store.password",
+  })
+  .meta({
+    description:
+      "Where state is kept: `sqlite` is a file in the data directory, `postgres://user@host:port/database?sslmode=verify-full` a database that several servers share (more hosts with commas)",
+  });
+
 export const configSchema = z.strictObject({
   roles: z
     .array(z.enum(["api", "worker"], { error: "must be api or worker" }), {
@@ -83,7 +97,22 @@ export const configSchema = z.strictObject({
   data: text("Directory of the service's data", { path: true }).default(".glasshouse"),
   store: z
     .strictObject({
-      url: text("Where state is kept; `sqlite` is a file in the data directory").default("sqlite"),
+      url: storeUrl.default("sqlite"),
+      password: text("Password for PostgreSQL: `env:NAME` or `file:path`", {
+        secret: true,
+      }).optional(),
+      pool: whole(
+        "Connections to PostgreSQL for transactions; each server uses up to 8 more",
+        [2, 500],
+      ).default(16),
+      tls: z
+        .strictObject({
+          ca: text(
+            "File with the certificates of the authorities that PostgreSQL's certificate may be from",
+            { path: true },
+          ).optional(),
+        })
+        .prefault({}),
     })
     .prefault({}),
   bus: z

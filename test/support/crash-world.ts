@@ -19,6 +19,7 @@ export function bent(store: Store, bend: Bend): Store {
     watch: (topic, fn) => store.watch(topic, fn),
     lease: (worker) => store.lease(worker),
     health: () => store.health(),
+    prune: (retention) => store.prune(retention),
     close: () => store.close(),
   };
 }

@@ -3,6 +3,7 @@ import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { z } from "zod";
+import { storeVariables } from "./which-store.ts";
 
 const program = join(import.meta.dirname, "..", "..", "bin", "glasshouse");
 const readyPattern = /ready at (http:\/\/\S+)/u;
@@ -48,11 +49,12 @@ export class TestServer {
 
   /** Starts it and waits until it says that it is ready. A server that ends before (a crash test at start) rejects. */
   static async start(options: ServerOptions): Promise<TestServer> {
+    const variables = await storeVariables(options.data);
     const child = spawn(
       program,
       ["server", "--listen", "127.0.0.1:0", "--data", options.data, ...(options.args ?? [])],
       {
-        env: { ...process.env, GLASSHOUSE_TELEMETRY_LEVEL: "warn", ...options.env },
+        env: { ...process.env, GLASSHOUSE_TELEMETRY_LEVEL: "warn", ...variables, ...options.env },
         stdio: ["ignore", "pipe", "pipe"],
       },
     );

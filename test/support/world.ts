@@ -4,7 +4,6 @@ import { join } from "node:path";
 import { FileBlobs } from "../../src/adapters/blobs/files/index.ts";
 import { SystemClock } from "../../src/adapters/clock/system/index.ts";
 import { defaultKeyFile, openEmbeddedSecrets } from "../../src/adapters/secrets/embedded/index.ts";
-import { createSqliteStore } from "../../src/adapters/stores/sqlite/index.ts";
 import { localProcesses } from "../../src/clients/process/processes.ts";
 import { createLog } from "../../src/adapters/telemetry/pino/index.ts";
 import type { Desired, Environment } from "../../src/domain/environment.ts";
@@ -18,6 +17,7 @@ import type { Executor } from "../../src/ports/executor.ts";
 import type { Store } from "../../src/ports/store.ts";
 import { timestamp, type Clock } from "../../src/ports/clock.ts";
 import { noMetrics } from "../../src/ports/telemetry.ts";
+import { openTestStore } from "./which-store.ts";
 
 /** A real store and engine in a directory of their own, with executors of the test's choice and no services around them. */
 export interface World {
@@ -88,7 +88,7 @@ async function openDeps(directory: string, options: WorldOptions): Promise<Engin
     mayCreate: true,
   });
   const clock = options.clock ?? systemClock;
-  const store = await createSqliteStore({
+  const store = await openTestStore({
     directory,
     clock,
     log,

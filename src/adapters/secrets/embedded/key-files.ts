@@ -42,6 +42,39 @@ export async function openDataKey(options: EmbeddedSecretsOptions): Promise<Uint
   return unwrap(made, key, options.keyFile);
 }
 
+/** Where replicas keep the one wrapped data key that they share. Whoever keeps one second gets the first. */
+export interface SharedWrappedKey {
+  read(): Promise<Uint8Array | null>;
+  keep(wrapped: Uint8Array): Promise<Uint8Array>;
+}
+
+/**
+ * As `openDataKey`, for replicas that share their data: the first one makes the data key, all open it with the same key
+ * file, which is never made here: each replica would make another one.
+ */
+export async function openSharedDataKey(
+  keyFile: string | undefined,
+  shared: SharedWrappedKey,
+): Promise<Uint8Array> {
+  if (keyFile === undefined) throw notNamed();
+  const rootKey = await readRootKey(keyFile);
+  if (rootKey === null)
+    throw new GlasshouseError(
+      "invalid-configuration",
+      `There is no key file ${keyFile}, which security.key names. All replicas need the same one: copy it from another replica or a backup; for a new database make it with \`openssl rand -base64 32\` (mode 600).`,
+    );
+  const present = await shared.read();
+  const wrapped = present ?? (await shared.keep(wrap(randomBytes(keyBytes), rootKey)));
+  return unwrap(Buffer.from(wrapped), rootKey, keyFile);
+}
+
+function notNamed(): GlasshouseError {
+  return new GlasshouseError(
+    "invalid-configuration",
+    "With PostgreSQL security.key must name a key file, the same on every replica: it opens the key that secrets and states in the database are sealed with. Make one with `openssl rand -base64 32` (mode 600), and keep a copy of it.",
+  );
+}
+
 async function readRootKey(path: string): Promise<Buffer | null> {
   const key = await readSecretFile(path);
   if (key === null || key.length >= keyBytes) return key;

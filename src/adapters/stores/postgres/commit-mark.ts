@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import { GlasshouseError } from "../../../domain/errors.ts";
-import { faultKind } from "./errors.ts";
-import type { Pool } from "./pool.ts";
+import { faultKind } from "../../../clients/postgres/errors.ts";
+import type { Pool } from "../../../clients/postgres/pool.ts";
 import type { CommitMark } from "./transaction.ts";
 
 /**
@@ -33,11 +33,8 @@ export async function tookEffect(pool: Pool, mark: CommitMark): Promise<boolean>
 }
 
 async function newestCommit(pool: Pool, mark: CommitMark): Promise<number> {
-  const connection = await pool.acquire();
-  try {
+  return pool.with(async (connection) => {
     const { rows } = await connection.query<{ readonly number: number }>(close, [mark.connection]);
     return rows[0]?.number ?? 0;
-  } finally {
-    pool.release(connection);
-  }
+  });
 }

@@ -3,7 +3,7 @@ import type { CompiledQuery, DatabaseConnection, Dialect, Driver, QueryResult } 
 import { GlasshouseError } from "../../../domain/errors.ts";
 import type { Cell } from "../sql/session.ts";
 import type { Tables } from "../sql/tables.ts";
-import type { Answer } from "./connection.ts";
+import type { Answer } from "../../../clients/postgres/connection.ts";
 
 /** Sends what was built. */
 export interface QueryTarget {

@@ -2,14 +2,14 @@ import { parentPort, workerData } from "node:worker_threads";
 import { countRenewal } from "../../../domain/lease.ts";
 import { noLocks } from "../sql/locks.ts";
 import { workers } from "../sql/worker.ts";
-import { wordsOf } from "./errors.ts";
-import { Hosts } from "./hosts.ts";
+import { wordsOf } from "../../../clients/postgres/errors.ts";
+import { Hosts } from "../../../clients/postgres/hosts.ts";
 import { QueryBuilders } from "./kysely-dialect.ts";
 import { LeaseCell, monotonicMs } from "./lease-cell.ts";
 import { stopWord, type LeaseTask, type LeaseWord } from "./lease-task.ts";
-import { Pool } from "./pool.ts";
+import { Pool } from "../../../clients/postgres/pool.ts";
 import { PostgresSession } from "./session.ts";
-import { targetsOf } from "./target.ts";
+import { targetsOf } from "../../../clients/postgres/target.ts";
 import { Transaction } from "./transaction.ts";
 
 /**

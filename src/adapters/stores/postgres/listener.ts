@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import type { Topic } from "../../../ports/store.ts";
 import type { Log } from "../../../ports/telemetry.ts";
-import type { Connection } from "./connection.ts";
+import type { Connection } from "../../../clients/postgres/connection.ts";
 
 export interface ListenerDeps {
   /** Marks what this process says, so that it does not wake itself. */

@@ -3,7 +3,7 @@ import type { Log } from "../../../ports/telemetry.ts";
 import { migrations } from "../sql/migrations.ts";
 import type { Migration } from "../sql/migrations.ts";
 import type { Ddl } from "../sql/migrations/ddl.ts";
-import type { Connection } from "./connection.ts";
+import type { Connection } from "../../../clients/postgres/connection.ts";
 import { migrationLock } from "./transaction.ts";
 
 const ddl: Ddl = {

@@ -1,5 +1,5 @@
 import type { Log } from "../../../ports/telemetry.ts";
-import type { Connection } from "./connection.ts";
+import type { Connection } from "../../../clients/postgres/connection.ts";
 
 export interface NumbererDeps {
   /** Says to the others who it was. */

@@ -5,9 +5,9 @@ import { noLocks } from "../sql/locks.ts";
 import type { Dialect } from "../sql/session.ts";
 import { within } from "../sql/transaction-context.ts";
 import { SqlTx } from "../sql/tx.ts";
-import { sqlState, translate } from "./errors.ts";
+import { sqlState, translate } from "../../../clients/postgres/errors.ts";
 import type { QueryBuilders } from "./kysely-dialect.ts";
-import type { Pool } from "./pool.ts";
+import type { Pool } from "../../../clients/postgres/pool.ts";
 import { PostgresSession } from "./session.ts";
 import { Transaction } from "./transaction.ts";
 

@@ -6,7 +6,7 @@ import type { Topic } from "../../../ports/store.ts";
 import type { Locks } from "../sql/locks.ts";
 import type { Cell, Dialect, Session, Statement } from "../sql/session.ts";
 import type { Tables } from "../sql/tables.ts";
-import type { Answer } from "./connection.ts";
+import type { Answer } from "../../../clients/postgres/connection.ts";
 import type { QueryBuilder } from "./kysely-dialect.ts";
 import type { Transaction } from "./transaction.ts";
 import type { GivesWay } from "./write-locks.ts";

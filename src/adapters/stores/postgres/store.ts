@@ -3,28 +3,29 @@ import { defaultLeaseMs } from "../../../domain/lease.ts";
 import type { NewWorker } from "../../../domain/worker.ts";
 import { timestamp } from "../../../ports/clock.ts";
 import type { Clock } from "../../../ports/clock.ts";
-import type { ReadTx, Store, StoreHealth, Topic, Tx } from "../../../ports/store.ts";
+import type { ReadTx, Retention, Store, StoreHealth, Topic, Tx } from "../../../ports/store.ts";
 import type { Log } from "../../../ports/telemetry.ts";
 import type { WorkerLease } from "../../../ports/worker.ts";
 import type { Migration } from "../sql/migrations.ts";
 import { pruneSome } from "../sql/prune.ts";
-import type { Retention } from "../sql/prune.ts";
-import type { Dialect } from "../sql/session.ts";
+import { statement } from "../sql/session.ts";
+import type { Dialect, Session } from "../sql/session.ts";
 import { Topics } from "../sql/topics.ts";
 import { refuseInside } from "../sql/transaction-context.ts";
 import { SqlTx } from "../sql/tx.ts";
-import type { Connection } from "./connection.ts";
-import { translate } from "./errors.ts";
-import { Hosts } from "./hosts.ts";
+import type { Connection } from "../../../clients/postgres/connection.ts";
+import { translate } from "../../../clients/postgres/errors.ts";
+import { Hosts } from "../../../clients/postgres/hosts.ts";
 import { QueryBuilders } from "./kysely-dialect.ts";
 import { monotonicMs } from "./lease-cell.ts";
 import { PostgresLease } from "./lease.ts";
 import { allTopics, Listener } from "./listener.ts";
 import { migrate } from "./migrate.ts";
 import { Numberer } from "./numberer.ts";
-import { Pool } from "./pool.ts";
+import { Pool } from "../../../clients/postgres/pool.ts";
 import { Reader } from "./reader.ts";
-import { targetsOf, type TargetLimits } from "./target.ts";
+import { targetsOf, type TargetLimits } from "../../../clients/postgres/target.ts";
+import { pruneLock } from "./transaction.ts";
 import { refusedAsClosed, Writer, type WriterLimits } from "./writer.ts";
 
 export interface PostgresStoreOptions {
@@ -70,6 +71,12 @@ export const postgresDefaults: PostgresLimits = {
   openMs: 10,
 };
 
+const tryPruning = statement<{ readonly alone: boolean }>(
+  `select pg_try_advisory_xact_lock(${pruneLock}) as "alone"`,
+);
+/** A connection that lives so long without a commit is asked about by nobody any more. */
+const forgetMarks = statement(`delete from "commitMark" where "at" < now() - interval '1 day'`);
+
 /** Others hold what was passed over for some milliseconds. */
 const lookAgainMs = 10;
 
@@ -97,6 +104,8 @@ export async function createPostgresStore(options: PostgresStoreOptions): Promis
   }
 }
 
+const filesPool = 4;
+
 interface Parts {
   readonly options: PostgresStoreOptions;
   readonly limits: PostgresLimits;
@@ -108,6 +117,7 @@ export class PostgresStore implements Store {
   readonly #parts: Parts;
   readonly #topics = new Topics();
   readonly #pool: Pool;
+  readonly #files: Pool;
   readonly #writer: Writer;
   readonly #reader: Reader;
   readonly #listener: Listener;
@@ -127,7 +137,9 @@ export class PostgresStore implements Store {
       unsafeWithoutFence: options.unsafeWithoutFence ?? false,
     };
     const { pool: size, poolWaitMs: waitMs } = limits;
-    this.#pool = new Pool({ size, waitMs, silentMs: limits.statementMs + 10_000, open });
+    const waits = { waitMs, silentMs: limits.statementMs + 10_000, open };
+    this.#pool = new Pool({ ...waits, size });
+    this.#files = new Pool({ ...waits, size: filesPool });
     const shared = { pool: this.#pool, builders: new QueryBuilders(), dialect, clock };
     this.#writer = new Writer({
       ...shared,
@@ -154,6 +166,11 @@ export class PostgresStore implements Store {
         this.#topics.wake(allTopics);
       },
     });
+  }
+
+  /** Connections for what is large, so that it keeps no transaction waiting: blobs and the key. Closed with the store. */
+  get files(): Pool {
+    return this.#files;
   }
 
   /** Begins to listen to other processes. */
@@ -210,16 +227,17 @@ export class PostgresStore implements Store {
     return { status: "down", detail: `PostgreSQL at ${where}: ${fault}`, latencyMs };
   }
 
-  /**
-   * Removes what has outlived its retention, in short transactions. Safe to repeat and to give up half-way. One process at a
-   * time does it; another one that asks meanwhile has nothing to do.
-   */
+  /** One process at a time prunes; another one that asks meanwhile has nothing to do. */
   async prune(retention: Retention): Promise<void> {
     let more = true;
     while (more) {
       refuseInside("transact");
       this.#refuseClosed();
-      more = await this.#writer.run((session) => pruneSome(session, retention));
+      more = await this.#writer.run(async (session) => {
+        if (!(await alonePruning(session))) return false;
+        await session.run(forgetMarks);
+        return pruneSome(session, retention);
+      });
     }
   }
 
@@ -239,6 +257,7 @@ export class PostgresStore implements Store {
     await this.#numberer.close();
     await this.#listener.close();
     await this.#pool.close();
+    await this.#files.close();
   }
 
   #committed(topics: ReadonlySet<Topic>): void {
@@ -259,4 +278,9 @@ export class PostgresStore implements Store {
   #refuseClosed(): void {
     if (this.#closing !== null) throw refusedAsClosed();
   }
+}
+
+/** Two that remove the same rows in different orders would wait for each other. */
+async function alonePruning(session: Session): Promise<boolean> {
+  return (await session.one(tryPruning))?.alone === true;
 }

@@ -1,9 +1,9 @@
 import type { Cell } from "../sql/session.ts";
 import type { Room } from "../sql/locks.ts";
-import type { Answer, Connection } from "./connection.ts";
-import { ConnectionLost, faultKind, sqlState } from "./errors.ts";
-import type { Pool } from "./pool.ts";
-import { prepared } from "./statement-text.ts";
+import type { Answer, Connection } from "../../../clients/postgres/connection.ts";
+import { ConnectionLost, faultKind, sqlState } from "../../../clients/postgres/errors.ts";
+import type { Pool } from "../../../clients/postgres/pool.ts";
+import { prepared } from "../../../clients/postgres/statement-text.ts";
 
 export interface TransactionOptions {
   readonly pool: Pool;

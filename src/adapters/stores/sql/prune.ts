@@ -1,12 +1,5 @@
+import type { Retention } from "../../../ports/store.ts";
 import type { Session } from "./session.ts";
-
-/** Times before which rows may go, as RFC 3339; a kind that is not named stays. The audit has no limit: it is never pruned. */
-export interface Retention {
-  readonly journalBefore?: string;
-  readonly logsBefore?: string;
-  readonly commandsBefore?: string;
-  readonly plansBefore?: string;
-}
 
 /** Rows that one transaction removes at most, so that nobody waits long for it. */
 const rowsAtOnce = 1_000;

@@ -4,11 +4,10 @@ import { GlasshouseError } from "../../../domain/errors.ts";
 import { timestamp } from "../../../ports/clock.ts";
 import type { Clock } from "../../../ports/clock.ts";
 import type { NewWorker } from "../../../domain/worker.ts";
-import type { ReadTx, Store, StoreHealth, Topic, Tx } from "../../../ports/store.ts";
+import type { ReadTx, Retention, Store, StoreHealth, Topic, Tx } from "../../../ports/store.ts";
 import type { Log } from "../../../ports/telemetry.ts";
 import type { WorkerLease } from "../../../ports/worker.ts";
 import { pruneSome } from "../sql/prune.ts";
-import type { Retention } from "../sql/prune.ts";
 import type { Dialect } from "../sql/session.ts";
 import { SqlTx } from "../sql/tx.ts";
 import { takeAlone } from "../sql/worker.ts";
@@ -183,10 +182,6 @@ export class SqliteStore implements Store {
     }
   }
 
-  /**
-   * Removes what has outlived its retention, in short transactions with turns for others between. Safe to repeat and to
-   * give up half-way.
-   */
   async prune(retention: Retention): Promise<void> {
     let more = true;
     while (more) {

@@ -1,4 +1,4 @@
-import { GlasshouseError } from "../../../domain/errors.ts";
+import { GlasshouseError } from "../../domain/errors.ts";
 import type { Connection } from "./connection.ts";
 
 export interface PoolOptions {
@@ -59,6 +59,16 @@ export class Pool {
       this.#waiting.push(waiting);
       this.#openMore();
     });
+  }
+
+  /** Lends a connection for as long as `fn` takes. Errors: those of `acquire` and of `fn`. */
+  async with<T>(fn: (connection: Connection) => Promise<T>): Promise<T> {
+    const connection = await this.acquire();
+    try {
+      return await fn(connection);
+    } finally {
+      this.release(connection);
+    }
   }
 
   /** Gives a connection back. What was sent on it last may still be under way. */

@@ -1,9 +1,11 @@
 import { randomUUID } from "node:crypto";
 import pg from "pg";
-import type { Cell } from "../sql/session.ts";
 import { ConnectionLost, faultKind } from "./errors.ts";
 import type { Target } from "./target.ts";
 import { prepared } from "./statement-text.ts";
+
+/** What a parameter may be. */
+export type Cell = string | number | boolean | null | Uint8Array;
 
 export interface Answer<R> {
   readonly rows: readonly R[];

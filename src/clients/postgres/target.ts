@@ -1,7 +1,7 @@
 import { readFileSync } from "node:fs";
 import type { ConnectionOptions } from "node:tls";
 import type pg from "pg";
-import { GlasshouseError } from "../../../domain/errors.ts";
+import { GlasshouseError } from "../../domain/errors.ts";
 
 export interface TargetOptions {
   /** `postgres://user@host:5432,other:5432/database?sslmode=verify-full&sslrootcert=/path`. */

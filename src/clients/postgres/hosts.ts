@@ -1,5 +1,5 @@
 import { setTimeout as sleep } from "node:timers/promises";
-import type { Log } from "../../../ports/telemetry.ts";
+import type { Log } from "../../ports/telemetry.ts";
 import { Connection } from "./connection.ts";
 import { ConnectionLost, faultKind, wordsOf } from "./errors.ts";
 import type { Target } from "./target.ts";

@@ -1,5 +1,5 @@
 import pg from "pg";
-import { GlasshouseError } from "../../../domain/errors.ts";
+import { GlasshouseError } from "../../domain/errors.ts";
 
 /** The connection is gone, and with it the answer to what was sent on it. */
 export class ConnectionLost extends Error {

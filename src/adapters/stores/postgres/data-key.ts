@@ -1,0 +1,36 @@
+import type { Pool } from "../../../clients/postgres/pool.ts";
+import { translate } from "../../../clients/postgres/errors.ts";
+
+/** The one wrapped data key of the database. Who keeps one while another has, or does at the same time, gets that one. */
+export interface SharedDataKey {
+  read(): Promise<Uint8Array | null>;
+  /** Keeps this one unless there is one; gives the one that is kept. */
+  keep(wrapped: Uint8Array): Promise<Uint8Array>;
+}
+
+interface Row {
+  readonly wrapped: Uint8Array;
+}
+
+const select = `select "wrapped" from "dataKey"`;
+const insert = `insert into "dataKey" ("wrapped") values (?) on conflict do nothing`;
+
+export function sharedDataKey(pool: Pool): SharedDataKey {
+  const ask = async (sql: string, values: readonly Uint8Array[] = []): Promise<Row | undefined> => {
+    try {
+      return await pool.with(async (connection) => {
+        const { rows } = await connection.query<Row>(sql, values);
+        return rows[0];
+      });
+    } catch (error) {
+      throw translate(error);
+    }
+  };
+  return {
+    read: async () => (await ask(select))?.wrapped ?? null,
+    async keep(wrapped) {
+      await ask(insert, [wrapped]);
+      return (await ask(select))?.wrapped ?? wrapped;
+    },
+  };
+}

@@ -1,0 +1,100 @@
+import { mkdir, readdir } from "node:fs/promises";
+import { join } from "node:path";
+import { FileBlobs } from "../adapters/blobs/files/index.ts";
+import {
+  defaultKeyFile,
+  openEmbeddedSecrets,
+  openSharedSecrets,
+} from "../adapters/secrets/embedded/index.ts";
+import { createSqliteStore } from "../adapters/stores/sqlite/index.ts";
+import type { Config } from "../contract/config.ts";
+import type { BlobStore } from "../ports/blob.ts";
+import type { Clock } from "../ports/clock.ts";
+import type { ByteSealer, SecretSealer } from "../ports/secrets.ts";
+import type { Store } from "../ports/store.ts";
+import type { Log } from "../ports/telemetry.ts";
+import { resolveReference } from "./config-grants.ts";
+import type { CrashHooks } from "./crash-hooks.ts";
+
+/** Everything that lasts, and the key to what of it is sealed. */
+export interface Lasting {
+  /** Closing it closes the blobs too. */
+  readonly store: Store;
+  readonly blobs: BlobStore;
+  readonly sealer: SecretSealer & ByteSealer;
+}
+
+interface Around {
+  readonly clock: Clock;
+  readonly log: Log;
+  readonly crash: Pick<CrashHooks, "onCommit">;
+}
+
+/** Opens what `store.url` names. Errors: those of the store (in use, newer, damaged, not there), of the keys, and `invalid-configuration`. */
+export async function openStore(config: Config, around: Around): Promise<Lasting> {
+  await mkdir(config.data, { recursive: true, mode: 0o700 });
+  return config.store.url === "sqlite" ? openFiles(config, around) : openDatabase(config, around);
+}
+
+/**
+ * The keys come before the database: a start that is cut off between the two finds keys without data and goes on, while
+ * data without its keys is an error.
+ */
+async function openFiles(config: Config, { clock, log, crash }: Around): Promise<Lasting> {
+  const mayCreate = !(await readdir(config.data)).includes("glasshouse.db");
+  const directory = join(config.data, "keys");
+  const sealer = await openEmbeddedSecrets({
+    directory,
+    keyFile: config.security.key ?? defaultKeyFile(directory),
+    mayCreate,
+  });
+  const store = await createSqliteStore({
+    directory: config.data,
+    clock,
+    log,
+    ...(crash.onCommit === null ? {} : { onCommit: crash.onCommit }),
+  });
+  try {
+    return { store, sealer, blobs: await FileBlobs.open(join(config.data, "blobs"), sealer) };
+  } catch (error) {
+    await store.close();
+    throw error;
+  }
+}
+
+/** Replicas share all of it; what one of them has in its data directory is a cache. */
+async function openDatabase(config: Config, { clock, log, crash }: Around): Promise<Lasting> {
+  // Whoever keeps state in a file need not load it.
+  const [{ createPostgresStore, sharedDataKey }, { PostgresBlobs }] = await Promise.all([
+    import("../adapters/stores/postgres/index.ts"),
+    import("../adapters/blobs/postgres/index.ts"),
+  ]);
+  const store = await createPostgresStore({
+    ...(await databaseOf(config)),
+    limits: { pool: config.store.pool },
+    clock,
+    log,
+    ...(crash.onCommit === null ? {} : { onCommit: crash.onCommit }),
+  });
+  try {
+    const sealer = await openSharedSecrets(config.security.key, sharedDataKey(store.files));
+    return { store, sealer, blobs: new PostgresBlobs(store.files, sealer) };
+  } catch (error) {
+    await store.close();
+    throw error;
+  }
+}
+
+/** Where the database is and how to get in, with what the configuration refers to looked up. Errors: `invalid-configuration`. */
+export async function databaseOf({ store }: Pick<Config, "store">): Promise<{
+  readonly url: string;
+  readonly password: string | undefined;
+  readonly caFile: string | undefined;
+}> {
+  const { url, password, tls } = store;
+  const given =
+    password === undefined
+      ? undefined
+      : await resolveReference("store.password", password, process.env);
+  return { url, password: given, caFile: tls.ca };
+}

@@ -1,0 +1,58 @@
+import type { Config } from "../contract/config.ts";
+import { failureOf } from "../domain/errors.ts";
+import { databaseOf } from "./compose-store.ts";
+import type { Finding } from "./doctor-finding.ts";
+
+/** Servers below this are not tested against. */
+const oldestServer = 15;
+const connectMs = 3_000;
+
+/** True when state is in a database that other servers may share. */
+export function isShared({ store }: Pick<Config, "store">): boolean {
+  return store.url !== "sqlite";
+}
+
+/** Where the state is, and whether it can be reached. Changes nothing. Never throws. */
+export async function storeFindings(config: Config): Promise<readonly Finding[]> {
+  const about = "store";
+  if (!isShared(config))
+    return [{ about, level: "good", found: "SQLite in the data directory", advice: null }];
+  try {
+    const { lookAtServer } = await import("../clients/postgres/look.ts");
+    const { version, name, isEncrypted, connectionsFree } = await lookAtServer({
+      ...(await databaseOf(config)),
+      connectMs,
+    });
+    const found = `PostgreSQL ${version} at ${name}, ${isEncrypted ? "with TLS" : "without TLS"}, room for ${connectionsFree} more connections`;
+    const wanted = config.store.pool + 8;
+    if (Number.parseInt(version, 10) < oldestServer)
+      return [
+        {
+          about,
+          level: "warning",
+          found,
+          advice: `Use PostgreSQL ${oldestServer} or newer: older ones are not tested.`,
+        },
+      ];
+    if (connectionsFree < wanted)
+      return [
+        {
+          about,
+          level: "warning",
+          found,
+          advice: `A server uses up to ${wanted}: lower store.pool or raise max_connections of PostgreSQL.`,
+        },
+      ];
+    return [{ about, level: "good", found, advice: null }];
+  } catch (error) {
+    return [
+      {
+        about,
+        level: "bad",
+        found: failureOf(error).message,
+        advice:
+          "The server cannot start without it: look at store.url, store.password, store.tls.ca and PostgreSQL's log.",
+      },
+    ];
+  }
+}

@@ -1,0 +1,58 @@
+import { randomBytes } from "node:crypto";
+import { mkdir, writeFile } from "node:fs/promises";
+import { join } from "node:path";
+import { createPostgresStore } from "../../src/adapters/stores/postgres/index.ts";
+import { createSqliteStore } from "../../src/adapters/stores/sqlite/index.ts";
+import type { Clock } from "../../src/ports/clock.ts";
+import type { Store } from "../../src/ports/store.ts";
+import type { Log } from "../../src/ports/telemetry.ts";
+import { TestPostgres } from "./postgres.ts";
+
+/**
+ * `GLASSHOUSE_TEST_STORE=postgres` lets the tests of the whole product run on a private PostgreSQL: a server for each test
+ * process, and a database for each data directory.
+ */
+const wanted = process.env["GLASSHOUSE_TEST_STORE"] ?? "sqlite";
+let starting: Promise<TestPostgres> | null = null;
+const databases = new Map<string, Promise<string>>();
+
+/** Variables for a server with this data directory; the same again gives the same database. */
+export async function storeVariables(data: string): Promise<Readonly<Record<string, string>>> {
+  if (wanted !== "postgres") return {};
+  return {
+    GLASSHOUSE_STORE_URL: await databaseUrl(data),
+    GLASSHOUSE_STORE_POOL: "8",
+    GLASSHOUSE_SECURITY_KEY: await keyFile(data),
+  };
+}
+
+/** A store of the kind that is wanted, for tests that run in this process. */
+export async function openTestStore(of: {
+  readonly directory: string;
+  readonly clock: Clock;
+  readonly log: Log;
+  readonly onCommit?: (n: number, phase: "before" | "after") => void;
+  readonly unsafeWithoutFence?: boolean;
+}): Promise<Store> {
+  if (wanted !== "postgres") return createSqliteStore(of);
+  return createPostgresStore({ ...of, url: await databaseUrl(of.directory) });
+}
+
+async function databaseUrl(data: string): Promise<string> {
+  starting ??= TestPostgres.start();
+  const server = await starting;
+  const making = databases.get(data) ?? server.createDatabase();
+  databases.set(data, making);
+  return server.url(await making);
+}
+
+/** Where a server with files would have it, so that tests which look for it find it. */
+async function keyFile(data: string): Promise<string> {
+  const directory = join(data, "keys");
+  const file = join(directory, "root.key");
+  await mkdir(directory, { recursive: true, mode: 0o700 });
+  const key = `${randomBytes(32).toString("base64")}\n`;
+  // It is there already when the server is started again.
+  await writeFile(file, key, { mode: 0o600, flag: "wx" }).catch(() => undefined);
+  return file;
+}
