@@ -266,7 +266,6 @@ describe("updating an environment", () => {
       watch: (topic, fn) => store.watch(topic, fn),
       lease: (worker) => store.lease(worker),
       health: () => store.health(),
-      prune: (retention) => store.prune(retention),
       close: () => store.close(),
     };
     await accept(

@@ -11,7 +11,7 @@ import type { Config } from "../contract/config.ts";
 import type { BlobStore } from "../ports/blob.ts";
 import type { Clock } from "../ports/clock.ts";
 import type { ByteSealer, SecretSealer } from "../ports/secrets.ts";
-import type { Store } from "../ports/store.ts";
+import type { LastingStore } from "../ports/store.ts";
 import type { Log } from "../ports/telemetry.ts";
 import { resolveReference } from "./config-grants.ts";
 import type { CrashHooks } from "./crash-hooks.ts";
@@ -19,7 +19,7 @@ import type { CrashHooks } from "./crash-hooks.ts";
 /** Everything that lasts, and the key to what of it is sealed. */
 export interface Lasting {
   /** Closing it closes the blobs too. */
-  readonly store: Store;
+  readonly store: LastingStore;
   readonly blobs: BlobStore;
   readonly sealer: SecretSealer & ByteSealer;
 }

@@ -23,7 +23,7 @@ import type { BlobStore } from "../ports/blob.ts";
 import type { Checker } from "../ports/check.ts";
 import { timestamp, type Clock } from "../ports/clock.ts";
 import type { Executor } from "../ports/executor.ts";
-import type { Retention, Store } from "../ports/store.ts";
+import type { LastingStore, Retention } from "../ports/store.ts";
 import type { Log, Metrics } from "../ports/telemetry.ts";
 import type { Services } from "../services/deps.ts";
 import { accept } from "../services/command.ts";
@@ -40,7 +40,7 @@ import { crashHooks, type CrashHooks } from "./crash-hooks.ts";
 
 /** The parts that a server is made of. This file and compose-store.ts alone name concrete adapters. */
 export interface Composition {
-  readonly store: Store;
+  readonly store: LastingStore;
   readonly blobs: BlobStore;
   readonly clock: Clock;
   readonly executors: readonly Executor[];

@@ -41,16 +41,20 @@ export interface Store {
   lease(worker: NewWorker): Promise<WorkerLease>;
   /** One cheap query, with its latency; for health and readiness. Never throws. */
   health(): Promise<StoreHealth>;
-  /**
-   * Removes what has outlived its retention, in short transactions with turns for others between. Safe to repeat, to give up
-   * half-way, and to do in several processes.
-   */
-  prune(retention: Retention): Promise<void>;
   /** Waits for what is under way, then closes. Transactions asked for later fail with `unavailable`. */
   close(): Promise<void>;
 }
 
 export type Topic = "journal" | "queue" | "steps" | "commands" | "logs" | "workers";
+
+/** A store with what only the composition root asks of it. */
+export interface LastingStore extends Store {
+  /**
+   * Removes what has outlived its retention, in short transactions with turns for others between. Safe to repeat, to give up
+   * half-way, and to do in several processes.
+   */
+  prune(retention: Retention): Promise<void>;
+}
 
 /** Times before which rows may go, as RFC 3339; a kind that is not named stays. The audit has no limit: it is never pruned. */
 export interface Retention {

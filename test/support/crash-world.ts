@@ -19,7 +19,6 @@ export function bent(store: Store, bend: Bend): Store {
     watch: (topic, fn) => store.watch(topic, fn),
     lease: (worker) => store.lease(worker),
     health: () => store.health(),
-    prune: (retention) => store.prune(retention),
     close: () => store.close(),
   };
 }

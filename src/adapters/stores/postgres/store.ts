@@ -3,7 +3,14 @@ import { defaultLeaseMs } from "../../../domain/lease.ts";
 import type { NewWorker } from "../../../domain/worker.ts";
 import { timestamp } from "../../../ports/clock.ts";
 import type { Clock } from "../../../ports/clock.ts";
-import type { ReadTx, Retention, Store, StoreHealth, Topic, Tx } from "../../../ports/store.ts";
+import type {
+  LastingStore,
+  ReadTx,
+  Retention,
+  StoreHealth,
+  Topic,
+  Tx,
+} from "../../../ports/store.ts";
 import type { Log } from "../../../ports/telemetry.ts";
 import type { WorkerLease } from "../../../ports/worker.ts";
 import type { Migration } from "../sql/migrations.ts";
@@ -113,7 +120,7 @@ interface Parts {
 }
 
 /** The store of any number of processes in one database. */
-export class PostgresStore implements Store {
+export class PostgresStore implements LastingStore {
   readonly #parts: Parts;
   readonly #topics = new Topics();
   readonly #pool: Pool;

@@ -4,7 +4,14 @@ import { GlasshouseError } from "../../../domain/errors.ts";
 import { timestamp } from "../../../ports/clock.ts";
 import type { Clock } from "../../../ports/clock.ts";
 import type { NewWorker } from "../../../domain/worker.ts";
-import type { ReadTx, Retention, Store, StoreHealth, Topic, Tx } from "../../../ports/store.ts";
+import type {
+  LastingStore,
+  ReadTx,
+  Retention,
+  StoreHealth,
+  Topic,
+  Tx,
+} from "../../../ports/store.ts";
 import type { Log } from "../../../ports/telemetry.ts";
 import type { WorkerLease } from "../../../ports/worker.ts";
 import { pruneSome } from "../sql/prune.ts";
@@ -94,7 +101,7 @@ interface Parts {
 }
 
 /** The store of one process in one file. */
-export class SqliteStore implements Store {
+export class SqliteStore implements LastingStore {
   readonly #parts: Parts;
   readonly #topics = new Topics();
   readonly #writer: Writer;
