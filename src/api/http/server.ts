@@ -49,6 +49,7 @@ export function createHttpServer(options: HttpOptions): FastifyInstance {
     },
     clientErrorHandler: answerUnreadable,
   });
+  app.server.maxConnections = mostConnections;
   parseBodies(app);
   app.addHook("onRequest", async (request, reply) => {
     setSecurityHeaders(request, reply);
@@ -74,6 +75,9 @@ export function createHttpServer(options: HttpOptions): FastifyInstance {
 function noSchemas(): never {
   throw new Error("A route was given a schema of Fastify's own.");
 }
+
+/** Past it Node closes new ones at once: clients come back, and the process keeps files to work with. */
+const mostConnections = 2_000;
 
 function handlersOf(api: Api): Handlers {
   return {

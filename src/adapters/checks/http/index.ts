@@ -13,6 +13,10 @@ const bodyTimeoutMs = 250;
 /**
  * Sends GET and compares the status. Redirects are followed to http and https addresses, at most five, unless their status
  * is itself expected. Every look opens a connection of its own, directly: proxies of the environment are not used.
+ *
+ * There is no breaker and no second try here: a check is an observation, and "nothing answers" is what it is there to find
+ * out. How often it looks, and how many failures count, is the check's own interval and threshold; one look is bounded by its
+ * time limit, five redirects and 64 KiB.
  */
 export const httpChecker: Checker = {
   kind: "http",

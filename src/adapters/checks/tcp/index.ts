@@ -2,7 +2,7 @@ import { connect } from "node:net";
 import type { CheckOutcome } from "../../../domain/check.ts";
 import type { Checker } from "../../../ports/check.ts";
 
-/** Healthy when a connection is accepted. Nothing is sent; it is closed at once. */
+/** Healthy when a connection is accepted. Nothing is sent; it is closed at once. As with HTTP, a failed look is a result: one try. */
 export const tcpChecker: Checker = {
   kind: "tcp",
   async check(target, { timeoutMs, signal }) {

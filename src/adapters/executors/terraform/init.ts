@@ -127,6 +127,11 @@ async function readMark(path: string): Promise<z.infer<typeof initMark> | null> 
   }
 }
 
+/**
+ * Modules and providers may come over a network. A failure of that is `unavailable` (see diagnostics.ts), so the step is tried
+ * again by its own policy; there is no other retry here, and what Terraform does by itself within one `init` is left as the
+ * user has set it.
+ */
 async function init(job: Job, state: TerraformState | null, frozen: Initialised): Promise<void> {
   const { ctx, layout, launcher, redact, program } = job;
   await removeAll([layout.initMark]);
