@@ -46,6 +46,12 @@ export class Connection {
     return this.#prepare(sql).gives === "rows";
   }
 
+  /** Rows that were changed since the connection was opened, undone changes among them. */
+  totalChanges(): number {
+    const rows = this.all<{ readonly changes: number }>(`select total_changes() as "changes"`, []);
+    return rows[0]?.changes ?? 0;
+  }
+
   get inTransaction(): boolean {
     return this.database.isTransaction;
   }

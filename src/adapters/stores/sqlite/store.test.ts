@@ -1,8 +1,7 @@
 import assert from "node:assert/strict";
 import { execFileSync } from "node:child_process";
 import { closeSync, openSync, readdirSync, statSync, writeSync } from "node:fs";
-import { mkdir, mkdtemp, rm } from "node:fs/promises";
-import { tmpdir } from "node:os";
+import { mkdir, rm } from "node:fs/promises";
 import { join } from "node:path";
 import { DatabaseSync } from "node:sqlite";
 import { describe, it } from "node:test";
@@ -10,89 +9,7 @@ import { FakeClock } from "../../../testing/fake-clock.ts";
 import { anEnvironment, withCode } from "../../../testing/store-contract-data.ts";
 import { migrations } from "../sql/migrations.ts";
 import { mountType, networkName } from "./file-system.ts";
-import { createSqliteStore } from "./index.ts";
-import type { SqliteStore, SqliteStoreOptions } from "./index.ts";
-import { silentLog } from "./store.fixture.ts";
-
-describe("shared commits", () => {
-  it("let 64 transactions at once use a tenth of a commit each, and each of them is kept", async () => {
-    let commits = 0;
-    await withStore(
-      { onCommit: (_n, phase) => void (phase === "after" && (commits += 1)) },
-      async (store) => {
-        const before = commits;
-        const clients = Array.from({ length: 64 }, async () => {
-          for (let n = 0; n < 10; n += 1) await store.transact((tx) => tx.audits.append(entry(n)));
-        });
-        await Promise.all(clients);
-        assert.ok(commits - before <= 64, `${commits - before} commits for 640 transactions`);
-        const page = await store.read((tx) => tx.audits.list({ limit: 1_000, cursor: null }));
-        assert.equal(page.items.length, 640);
-      },
-    );
-  });
-
-  it("tell the test hook of every commit before and after, counted from 1", async () => {
-    const seen: string[] = [];
-    await withStore({ onCommit: (n, phase) => void seen.push(`${n} ${phase}`) }, async (store) => {
-      await store.transact((tx) => tx.audits.append(entry(1)));
-      await store.transact((tx) => tx.audits.append(entry(2)));
-    });
-    assert.deepEqual(seen, ["1 before", "1 after", "2 before", "2 after"]);
-  });
-
-  it("end a transaction that awaits something else, and go on", async () => {
-    await withStore({ limits: { idleMs: 50 } }, async (store) => {
-      const stuck = store.transact(async (tx) => {
-        await tx.audits.append(entry(1));
-        await new Promise(() => {});
-      });
-      const next = store.transact((tx) => tx.audits.append(entry(2)));
-      await assert.rejects(stuck, withCode("internal"));
-      await next;
-      const page = await store.read((tx) => tx.audits.list({ limit: 10, cursor: null }));
-      assert.deepEqual(
-        page.items.map(({ detail }) => detail),
-        [2],
-      );
-    });
-  });
-});
-
-describe("the query builder", () => {
-  it("is loaded by the first that asks for it, which runs again from its begin and keeps its turn", async () => {
-    await withStore({}, async (store) => {
-      let begun = 0;
-      const first = store.transact(async (tx) => {
-        begun += 1;
-        await tx.environments.update("none", { reason: "kept statements are not held up" });
-        await tx.audits.append(entry(1));
-      });
-      const second = store.transact((tx) => tx.audits.append(entry(2)));
-      await Promise.all([first, second]);
-      assert.equal(begun, 2);
-      assert.deepEqual(await details(store), [2, 1], "newest first");
-    });
-  });
-
-  it("leaves nothing of a transaction that asked too early and caught the error", async () => {
-    await withStore({}, async (store) => {
-      const answers = await store.transact(async (tx) => {
-        const answer = await tx.audits.append(entry(1)).then(
-          () => "appended",
-          () => "not appended",
-        );
-        return [answer];
-      });
-      assert.deepEqual(answers, ["appended"]);
-      assert.deepEqual(await details(store), [1]);
-    });
-  });
-
-  it("is loaded by a read too", async () => {
-    await withStore({}, async (store) => assert.deepEqual(await details(store), []));
-  });
-});
+import { entry, inDirectory, open, withStore } from "./store.fixture.ts";
 
 describe("migrations", () => {
   const newest = migrations.at(-1)?.version ?? 0;
@@ -291,16 +208,6 @@ describe("the kind of file system", () => {
   });
 });
 
-async function details(store: SqliteStore): Promise<readonly unknown[]> {
-  const page = await store.read((tx) => tx.audits.list({ limit: 100, cursor: null }));
-  return page.items.map(({ detail }) => detail);
-}
-
-function entry(n: number) {
-  const plain = { time: "", actor: "a", action: "b", subject: "c", commandId: null };
-  return { ...plain, id: `a${n}`, detail: n };
-}
-
 async function fill(directory: string, entries = 1): Promise<void> {
   const store = await open({ directory });
   await store.transact(async (tx) => {
@@ -339,32 +246,5 @@ function noRoom(): string | false {
     return false;
   } catch {
     return "needs mount(8)";
-  }
-}
-
-function open(options: Partial<SqliteStoreOptions> & { readonly directory: string }) {
-  return createSqliteStore({ clock: new FakeClock(), log: silentLog, ...options });
-}
-
-async function withStore(
-  options: Partial<SqliteStoreOptions>,
-  fn: (store: SqliteStore) => Promise<void>,
-): Promise<void> {
-  await inDirectory(async (directory) => {
-    const store = await open({ ...options, directory });
-    try {
-      await fn(store);
-    } finally {
-      await store.close();
-    }
-  });
-}
-
-async function inDirectory(fn: (directory: string) => Promise<void>): Promise<void> {
-  const directory = await mkdtemp(join(tmpdir(), "glasshouse-sqlite-"));
-  try {
-    await fn(directory);
-  } finally {
-    await rm(directory, { recursive: true, force: true });
   }
 }

@@ -45,6 +45,8 @@ export class Writer {
   readonly #waiting: Job[] = [];
   #working: Promise<void> | null = null;
   #commits = 0;
+  /** What the last commit took. */
+  #commitMs = 0;
   #yieldedAt = 0;
 
   #watched: { readonly session: SqliteSession; seen: number; readonly end: () => void } | null =
@@ -112,13 +114,14 @@ export class Writer {
       this.#failAll(this.#waiting.splice(0), error);
       return 0;
     }
+    const before = connection.totalChanges();
     const done: Done[] = [];
     // One by itself needs no savepoint, which would copy every page that it changes.
     const single = this.#waiting.length === 1 || this.#waiting[0]?.alone === true;
     const most = single ? 1 : limits.transactions;
-    const until = performance.now() + limits.openMs;
+    const isOver = this.#measure();
     let isEarly = false;
-    for (let n = 0; n < most && performance.now() < until; n += 1) {
+    for (let n = 0; n < most && !isOver(n); n += 1) {
       const [job] = this.#waiting;
       if (job === undefined || (job.alone && !single)) break;
       this.#waiting.shift();
@@ -135,9 +138,24 @@ export class Writer {
       }
       if (outcome !== "undone") done.push({ job, touched: outcome });
     }
-    this.#commit(done);
+    this.#commit(done, before);
     if (isEarly) await this.#loadBuilder();
     return done.length;
+  }
+
+  /**
+   * When a commit has taken in enough: half of those who wait, and as many more as are done in the time that a commit takes.
+   * Those whom it wakes go on while the others are worked off. With all in one commit, steps that began together would end
+   * together for ever, and each would wait for all; and where commits are slow, more share one.
+   */
+  #measure(): (n: number) => boolean {
+    const { openMs } = this.#deps.limits;
+    const begun = performance.now();
+    const enough = this.#waiting.length / 2;
+    return (n) => {
+      const tookMs = performance.now() - begun;
+      return tookMs >= openMs || (n >= enough && tookMs >= this.#commitMs);
+    };
   }
 
   async #loadBuilder(): Promise<void> {
@@ -181,13 +199,16 @@ export class Writer {
     }
   }
 
-  #commit(done: readonly Done[]): void {
+  #commit(done: readonly Done[], before: number): void {
     const { connection, onCommit, committed } = this.#deps;
     if (done.length === 0) return connection.undo();
-    this.#commits += 1;
-    onCommit(this.#commits, "before");
+    // Of what changed nothing, such as a look for work, nothing goes to the disk, and it is no commit.
+    const hasChanged = connection.totalChanges() !== before;
+    if (hasChanged) onCommit((this.#commits += 1), "before");
+    const begun = performance.now();
     try {
       connection.change("commit", []);
+      if (hasChanged) this.#commitMs = performance.now() - begun;
     } catch (error) {
       connection.undo();
       if (done.length === 1)
@@ -198,7 +219,7 @@ export class Writer {
       else this.#tryAgain(done, null);
       return;
     }
-    onCommit(this.#commits, "after");
+    if (hasChanged) onCommit(this.#commits, "after");
     const touched = new Set<Topic>();
     for (const each of done) {
       each.job.kept();
