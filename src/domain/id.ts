@@ -22,14 +22,26 @@ const idPattern = /^([a-z]{3})_[0-9a-hjkmnp-tv-z]{26}$/u;
  * 10 characters of time in milliseconds, 16 of randomness.
  */
 export function formatId(kind: IdKind, atMs: number, random: Uint8Array): string {
-  let time = "";
-  for (let rest = atMs, n = 0; n < 10; n += 1, rest = Math.floor(rest / 32))
-    time = alphabet.charAt(rest % 32) + time;
-  let bits = 0n;
-  for (const byte of random.subarray(0, 10)) bits = (bits << 8n) | BigInt(byte);
-  let tail = "";
-  for (let n = 0; n < 16; n += 1, bits >>= 5n) tail = alphabet.charAt(Number(bits & 31n)) + tail;
-  return `${idPrefixes[kind]}_${time}${tail}`;
+  const tail = inLetters(bitsOf(random, 0), 8) + inLetters(bitsOf(random, 5), 8);
+  return `${idPrefixes[kind]}_${inLetters(atMs, 10)}${tail}`;
+}
+
+/** Five bytes from `at` as one number: forty bits, which a number holds exactly. */
+function bitsOf(bytes: Uint8Array, at: number): number {
+  let bits = 0;
+  for (let n = at; n < at + 5; n += 1) bits = bits * 256 + (bytes[n] ?? 0);
+  return bits;
+}
+
+/** So many letters of five bits each, the highest first. */
+function inLetters(bits: number, count: number): string {
+  let text = "";
+  let rest = bits;
+  for (let n = 0; n < count; n += 1) {
+    text = alphabet.charAt(rest % 32) + text;
+    rest = Math.floor(rest / 32);
+  }
+  return text;
 }
 
 /** True when the text has the form of an id of this kind. Names can never have it: they contain no underscore. */

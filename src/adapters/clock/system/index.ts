@@ -2,6 +2,7 @@ import { randomBytes } from "node:crypto";
 import { formatId, type IdKind } from "../../../domain/id.ts";
 import type { Clock } from "../../../ports/clock.ts";
 
+const randomLength = 10;
 /** The longest delay that a timer of Node takes; longer ones are made of several. */
 const longestTimerMs = 2 ** 31 - 1;
 
@@ -11,7 +12,7 @@ const longestTimerMs = 2 ** 31 - 1;
  */
 export class SystemClock implements Clock {
   #lastMs = 0;
-  #lastRandom = 0n;
+  readonly #random = new Uint8Array(randomLength);
 
   now(): number {
     return Date.now();
@@ -25,11 +26,11 @@ export class SystemClock implements Clock {
     const nowMs = Date.now();
     if (nowMs > this.#lastMs) {
       this.#lastMs = nowMs;
-      this.#lastRandom = freshRandom();
+      drawRandom(this.#random);
     } else {
-      this.#lastRandom += 1n;
+      countOn(this.#random);
     }
-    return formatId(kind, this.#lastMs, bytesOf(this.#lastRandom));
+    return formatId(kind, this.#lastMs, this.#random);
   }
 
   after(delayMs: number, fn: () => void): () => void {
@@ -53,16 +54,21 @@ let pool: Buffer = Buffer.alloc(0);
 let used = 0;
 
 /** 80 bits with the highest one clear, so that counting on cannot overflow within a millisecond. */
-function freshRandom(): bigint {
-  if (used + 10 > pool.length) {
+function drawRandom(into: Uint8Array): void {
+  if (used + randomLength > pool.length) {
     pool = randomBytes(4_000);
     used = 0;
   }
-  const hex = pool.toString("hex", used, used + 10);
-  used += 10;
-  return BigInt(`0x${hex}`) >> 1n;
+  into.set(pool.subarray(used, used + randomLength));
+  into[0] = (into[0] ?? 0) & 0x7f;
+  used += randomLength;
 }
 
-function bytesOf(value: bigint): Uint8Array {
-  return Buffer.from(value.toString(16).padStart(20, "0"), "hex");
+/** The next number, the last byte being the lowest. */
+function countOn(bytes: Uint8Array): void {
+  for (let at = bytes.length - 1; at >= 0; at -= 1) {
+    const next = (bytes[at] ?? 0) + 1;
+    bytes[at] = next % 256;
+    if (next < 256) return;
+  }
 }
