@@ -7,12 +7,13 @@ import {
   openSharedSecrets,
 } from "../adapters/secrets/embedded/index.ts";
 import { createSqliteStore } from "../adapters/stores/sqlite/index.ts";
+import type { Remotes } from "../clients/resilience/remotes.ts";
 import type { Config } from "../contract/config.ts";
 import type { BlobStore } from "../ports/blob.ts";
 import type { Clock } from "../ports/clock.ts";
 import type { ByteSealer, SecretSealer } from "../ports/secrets.ts";
 import type { LastingStore } from "../ports/store.ts";
-import type { Log } from "../ports/telemetry.ts";
+import type { Log, Metrics } from "../ports/telemetry.ts";
 import { resolveReference } from "./config-grants.ts";
 import type { CrashHooks } from "./crash-hooks.ts";
 
@@ -28,6 +29,8 @@ interface Around {
   readonly clock: Clock;
   readonly log: Log;
   readonly crash: Pick<CrashHooks, "onCommit">;
+  readonly metrics: Metrics;
+  readonly remotes: Remotes;
 }
 
 /** Opens what `store.url` names. Errors: those of the store (in use, newer, damaged, not there), of the keys, and `invalid-configuration`. */
@@ -63,7 +66,8 @@ async function openFiles(config: Config, { clock, log, crash }: Around): Promise
 }
 
 /** Replicas share all of it; what one of them has in its data directory is a cache. */
-async function openDatabase(config: Config, { clock, log, crash }: Around): Promise<Lasting> {
+async function openDatabase(config: Config, around: Around): Promise<Lasting> {
+  const { crash, ...shared } = around;
   // Whoever keeps state in a file need not load it.
   const [{ createPostgresStore, sharedDataKey }, { PostgresBlobs }] = await Promise.all([
     import("../adapters/stores/postgres/index.ts"),
@@ -71,9 +75,8 @@ async function openDatabase(config: Config, { clock, log, crash }: Around): Prom
   ]);
   const store = await createPostgresStore({
     ...(await databaseOf(config)),
+    ...shared,
     limits: { pool: config.store.pool },
-    clock,
-    log,
     ...(crash.onCommit === null ? {} : { onCommit: crash.onCommit }),
   });
   try {

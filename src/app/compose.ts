@@ -78,15 +78,21 @@ export async function compose(
   const clock = new SystemClock();
   const metrics = new PrometheusMetrics();
   observeProcess(metrics, { version: programVersion() });
+  const remotes = new Remotes({ metrics, log, clock });
   const crash = crashHooks(process.env);
-  const { store, blobs, sealer } = await openStore(config, { clock, log, crash });
+  const { store, blobs, sealer } = await openStore(config, {
+    clock,
+    log,
+    crash,
+    metrics,
+    remotes,
+  });
   try {
     const isolation = await isolating;
     const { terraform, command } = await createExecutors(config, { isolation, log });
     const metered = meterStore(store, { metrics, clock });
     observeStore(store, { metrics, clock });
     const shared = { store: metered, clock, sealer, blobs, log, metrics };
-    const remotes = new Remotes(shared);
     const executors: readonly Executor[] = [terraform, command];
     const bus = await createBus(config, { clock, log, remotes });
     const services: Services = {

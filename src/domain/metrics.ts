@@ -51,6 +51,11 @@ export const metricTable = {
     ["kind"],
     "Transactions that were run again because they met another one",
   ),
+  glasshouse_store_connections: gauge(
+    ["state"],
+    "",
+    "Connections for transactions, with PostgreSQL alone: `used`, `free` up to store.pool, and how many `waiting` want one",
+  ),
   glasshouse_http_request_duration_seconds: histogram(
     ["method", "route", "status"],
     "Requests of the REST API until their answer was sent; live events and followed logs are not among them",

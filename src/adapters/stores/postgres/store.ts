@@ -11,7 +11,7 @@ import type {
   Topic,
   Tx,
 } from "../../../ports/store.ts";
-import type { Log } from "../../../ports/telemetry.ts";
+import type { Log, Metrics } from "../../../ports/telemetry.ts";
 import type { WorkerLease } from "../../../ports/worker.ts";
 import type { Migration } from "../sql/migrations.ts";
 import { pruneSome } from "../sql/prune.ts";
@@ -22,6 +22,7 @@ import { refuseInside } from "../sql/transaction-context.ts";
 import { SqlTx } from "../sql/tx.ts";
 import type { Connection } from "../../../clients/postgres/connection.ts";
 import { translate } from "../../../clients/postgres/errors.ts";
+import type { Remotes } from "../../../clients/resilience/remotes.ts";
 import { Hosts } from "../../../clients/postgres/hosts.ts";
 import { QueryBuilders } from "./kysely-dialect.ts";
 import { monotonicMs } from "./lease-cell.ts";
@@ -31,6 +32,7 @@ import { migrate } from "./migrate.ts";
 import { Numberer } from "./numberer.ts";
 import { Pool } from "../../../clients/postgres/pool.ts";
 import { Reader } from "./reader.ts";
+import { databaseRemote } from "./remote.ts";
 import { targetsOf, type TargetLimits } from "../../../clients/postgres/target.ts";
 import { pruneLock } from "./transaction.ts";
 import { refusedAsClosed, Writer, type WriterLimits } from "./writer.ts";
@@ -44,6 +46,9 @@ export interface PostgresStoreOptions {
   readonly caFile?: string | undefined;
   readonly clock: Clock;
   readonly log: Log;
+  /** Where the database is kept with its breaker; without it every connection is simply opened. */
+  readonly remotes?: Pick<Remotes, "remote">;
+  readonly metrics?: Metrics;
   readonly limits?: Partial<PostgresLimits>;
   /** Called around the n-th commit of this process, from 1, so that a crash test can end the process there. */
   readonly onCommit?: (n: number, phase: "before" | "after") => void;
@@ -137,7 +142,9 @@ export class PostgresStore implements LastingStore {
     this.#parts = parts;
     const { options, limits, hosts } = parts;
     const { clock, log } = options;
-    const open = (): Promise<Connection> => hosts.open();
+    const remote = options.remotes === undefined ? null : databaseRemote(options.remotes);
+    const open = async (): Promise<Connection> =>
+      remote === null ? hosts.open() : remote.call(() => hosts.open(), { repeatable: false });
     const dialect: Dialect = {
       lockRow: " for no key update",
       turns: new Map(),
@@ -147,6 +154,7 @@ export class PostgresStore implements LastingStore {
     const waits = { waitMs, silentMs: limits.statementMs + 10_000, open };
     this.#pool = new Pool({ ...waits, size });
     this.#files = new Pool({ ...waits, size: filesPool });
+    options.metrics?.observe("glasshouse_store_connections", () => this.#connections());
     const shared = { pool: this.#pool, builders: new QueryBuilders(), dialect, clock };
     this.#writer = new Writer({
       ...shared,
@@ -280,6 +288,15 @@ export class PostgresStore implements LastingStore {
       this.#lookAgain = null;
       this.#topics.wake(["steps"]);
     }, lookAgainMs);
+  }
+
+  #connections() {
+    const { used, waiting } = this.#pool.load;
+    return [
+      { value: used, labels: { state: "used" } },
+      { value: this.#pool.size - used, labels: { state: "free" } },
+      { value: waiting, labels: { state: "waiting" } },
+    ];
   }
 
   #refuseClosed(): void {
