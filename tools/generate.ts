@@ -2,6 +2,7 @@ import { mkdirSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import * as command from "../src/adapters/executors/command/settings.ts";
 import * as terraform from "../src/adapters/executors/terraform/settings.ts";
+import { asyncApiDocument } from "../src/contract/asyncapi.ts";
 import { openApiDocument } from "../src/contract/openapi.ts";
 import { templateJsonSchema } from "../src/contract/template-schema.ts";
 import manifest from "../package.json" with { type: "json" };
@@ -28,4 +29,8 @@ write("docs/reference/template.schema.json", `${JSON.stringify(templateSchema, n
 write(
   "docs/reference/openapi.json",
   `${JSON.stringify(openApiDocument(manifest.version), null, 2)}\n`,
+);
+write(
+  "docs/reference/asyncapi.json",
+  `${JSON.stringify(asyncApiDocument(manifest.version), null, 2)}\n`,
 );

@@ -56,7 +56,7 @@ export class Api {
     return this.#server;
   }
 
-  /** Reads. */
+  /** What is answered with 200: reads, and what is done at once. */
   async get<S extends z.ZodType>(
     route: Answering<200, S>,
     request: ApiRequest = {},

@@ -44,6 +44,11 @@ export const groups: readonly CommandGroup[] = [
     load: () => import("./worker.ts"),
   },
   {
+    name: "bus",
+    summary: "look at the message bus, move dead letters back",
+    load: () => import("./bus.ts"),
+  },
+  {
     name: "status",
     summary: "say how the server is and what it has",
     load: () => import("./status.ts"),

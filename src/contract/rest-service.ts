@@ -169,6 +169,15 @@ export const serviceRoutes = [
     headers: readHeaders,
     replies: { 200: { description: "OpenAPI 3.1", schema: z.record(z.string(), jsonValue) } },
   },
+  {
+    id: "getAsyncApi",
+    method: "GET",
+    path: `${apiRoot}/asyncapi.json`,
+    tag: "service",
+    summary: "The message bus's contract",
+    headers: readHeaders,
+    replies: { 200: { description: "AsyncAPI 3", schema: z.record(z.string(), jsonValue) } },
+  },
   text("getDocs", `${apiRoot}/docs`, {
     summary: "This description as a page",
     type: mediaTypes.html,
@@ -192,14 +201,6 @@ export const serviceRoutes = [
     path: `${apiRoot}/search`,
     summary: "Environments, resources and templates in one list",
     query: z.object({ q: z.string().optional() }),
-    replies: { 200: { description: "Later", schema: jsonValue } },
-  },
-  {
-    ...later,
-    id: "getAsyncApi",
-    method: "GET",
-    path: `${apiRoot}/asyncapi.json`,
-    summary: "The message bus's contract",
     replies: { 200: { description: "Later", schema: jsonValue } },
   },
   {

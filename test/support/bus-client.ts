@@ -27,13 +27,18 @@ export class BusClient {
   /** The client's own queue for answers. */
   readonly replyTo: string;
   readonly #publisher: Publisher;
+  readonly #returned = new Set<string>();
   readonly #closers: (() => Promise<void>)[] = [];
 
+  /** `url`: as `bus.url`, with the user guest. */
   constructor(url: string) {
-    this.connection = new Connection({ url, retryLow: 100, retryHigh: 500 });
+    const [first = "", ...others] = url.split(",");
+    const hosts = [new URL(first).host, ...others];
+    this.connection = new Connection({ hosts, retryLow: 100, retryHigh: 500 });
     this.connection.on("error", () => undefined);
     this.replyTo = `test.replies.${randomUUID()}`;
     this.#publisher = this.connection.createPublisher({ confirm: true, maxAttempts: 50 });
+    this.#publisher.on("basic.return", ({ messageId }) => this.#returned.add(messageId ?? ""));
   }
 
   /** Listens to answers and to events whose routing key has this pattern, in durable queues of its own. */
@@ -80,7 +85,9 @@ export class BusClient {
     return id;
   }
 
+  /** Rejects when no queue took it: a server that starts makes the queue a moment after it is ready for requests. */
   async raw(body: Buffer, properties: Partial<Envelope>): Promise<void> {
+    const messageId = randomUUID();
     await this.#publisher.send(
       {
         exchange: busNames.commands,
@@ -88,10 +95,13 @@ export class BusClient {
         durable: true,
         mandatory: true,
         contentType: "application/cloudevents+json",
+        messageId,
         ...properties,
       },
       body,
     );
+    await new Promise(setImmediate);
+    if (this.#returned.has(messageId)) throw new Error("no queue takes commands yet");
   }
 
   repliesOf(id: string): readonly BusReplyView[] {
@@ -119,13 +129,12 @@ export class BusClient {
     }
   }
 
-  /** What is wrong with an environment's events, as a listener takes them: it ignores what it has seen, and waits for what is missing. */
-  gapsOf(environment: string): readonly string[] {
+  /** How far a listener is that takes an environment's events as the contract says: what it has seen it ignores, for what is missing it waits. */
+  toldOf(environment: string): number {
     let last = 0;
-    const seen = this.events.filter(({ subject }) => subject === `environments/${environment}`);
-    for (const { sequence } of seen) if (sequence === last + 1) last = sequence;
-    const highest = Math.max(0, ...seen.map(({ sequence }) => sequence));
-    return last === highest && last > 0 ? [] : [`after ${last} of ${highest} comes a gap`];
+    for (const { subject, sequence } of this.events)
+      if (subject === `environments/${environment}` && sequence === last + 1) last = sequence;
+    return last;
   }
 
   async close(): Promise<void> {

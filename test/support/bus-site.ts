@@ -13,14 +13,17 @@ export interface BusSite {
 
 export async function openBusSite(
   options: Omit<ServerOptions, "data"> = {},
-  more: { readonly broker?: RabbitmqOptions; readonly url?: (broker: Rabbitmq) => string } = {},
+  more: {
+    readonly broker?: RabbitmqOptions;
+    readonly url?: (broker: Rabbitmq) => string | Promise<string>;
+  } = {},
 ): Promise<BusSite> {
   const broker = await Rabbitmq.start(more.broker);
   try {
-    const url = more.url?.(broker) ?? broker.url;
+    const url = (await more.url?.(broker)) ?? broker.url;
     const env = { GLASSHOUSE_BUS_URL: url, ...options.env };
     const site = await Site.open({ ...options, env });
-    const client = new BusClient(broker.url);
+    const client = new BusClient(broker.urls);
     const close = async (): Promise<void> => {
       await site.close();
       client.connection.unsafeDestroy();

@@ -95,6 +95,12 @@ export class Rabbitmq {
     return `amqp://${credentials}@127.0.0.1:${this.#node(at).port}`;
   }
 
+  /** All nodes, as `bus.url` takes them. */
+  get urls(): string {
+    const others = this.#nodes.slice(1).map(({ port }) => `127.0.0.1:${port}`);
+    return [this.url, ...others].join(",");
+  }
+
   /** Only with the option `tls`. The certificate is for localhost. */
   tlsUrlOf(at: number, credentials = "guest:guest"): string {
     return `amqps://${credentials}@localhost:${this.#node(at).tlsPort}`;

@@ -37,6 +37,7 @@ const reads: Partial<Record<RouteId, string>> = {
   getInfo: "/api/v1/info",
   getSchema: "/api/v1/schemas/template.json",
   getOpenApi: "/api/v1/openapi.json",
+  getAsyncApi: "/api/v1/asyncapi.json",
   getDocs: "/api/v1/docs",
   getDocsErrors: "/api/v1/docs/errors",
   getBus: "/api/v1/bus",

@@ -4,7 +4,9 @@ import { nearest } from "../../lib/nearest.ts";
 import type { Api, Handlers } from "./api.ts";
 
 /** Documents that describe the service. Each is made once, when it is first asked for. */
-export function schemaHandlers(api: Api): Pick<Handlers, "getSchema" | "getOpenApi"> {
+export function schemaHandlers(
+  api: Api,
+): Pick<Handlers, "getSchema" | "getOpenApi" | "getAsyncApi"> {
   const made = new Map<string, JsonObject>();
   const once = async (
     name: string,
@@ -25,6 +27,10 @@ export function schemaHandlers(api: Api): Pick<Handlers, "getSchema" | "getOpenA
     getOpenApi: () =>
       once("openapi", async () =>
         (await import("../../contract/openapi.ts")).openApiDocument(version),
+      ),
+    getAsyncApi: () =>
+      once("asyncapi", async () =>
+        (await import("../../contract/asyncapi.ts")).asyncApiDocument(version),
       ),
   };
 }

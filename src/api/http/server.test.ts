@@ -238,7 +238,6 @@ suite("what the server refuses", () => {
     ["GET", "/api/v1/resources?q=x"],
     ["GET", "/api/v1/environments/shop/impact"],
     ["GET", "/api/v1/resources/res_1/dependencies?direction=up"],
-    ["GET", "/api/v1/asyncapi.json"],
     ["POST", "/api/v1/graphql"],
   ];
   for (const [method, url] of later) {

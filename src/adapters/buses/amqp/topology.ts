@@ -1,4 +1,4 @@
-import type { Connection } from "rabbitmq-client";
+import type { Channel, Connection } from "rabbitmq-client";
 import { busLimits, busNames } from "../../../contract/bus.ts";
 import { GlasshouseError } from "../../../domain/errors.ts";
 import type { AmqpSettings } from "./settings.ts";
@@ -41,39 +41,55 @@ export const deadLetterQueue: Queue = {
 
 /**
  * Makes sure that exchanges and queues are there. Safe to repeat. What is there with other arguments, or may not be declared
- * by this user, is used as it is; the returned words say so. Errors: those of the client when something is missing.
+ * by this user, is used as it is; the returned words say so. Errors: those of the client when something is missing. On channels
+ * of its own: an error closes a channel, and a queue that has lost its leader may never answer.
  */
 export async function declareTopology(
   connection: Connection,
   settings: AmqpSettings,
 ): Promise<readonly string[]> {
   const notes: string[] = [];
-  const ensure = async (what: string, declare: (passive: boolean) => Promise<unknown>) => {
+  const at: { channel: Channel | null } = { channel: null };
+  const open = async (): Promise<Channel> => {
+    if (at.channel?.active !== true) at.channel = await connection.acquire();
+    return at.channel;
+  };
+  const ensure = async (what: string, declare: Declare): Promise<void> => {
     try {
-      await declare(false);
+      await declare(await open(), false);
     } catch (error) {
       if (!isDifferent(error)) throw error;
-      await declare(true);
       notes.push(`${what} is used as it is: ${wordsOf(error)}`);
+      await declare(await open(), true);
     }
   };
-  for (const exchange of [busNames.commands, busNames.events]) {
-    await ensure(`the exchange ${exchange}`, (passive) =>
-      connection.exchangeDeclare({ exchange, type: "topic", durable: true, passive }),
-    );
+  try {
+    for (const queue of [deadLetterQueue, commandQueue(settings)])
+      await ensure(`the queue ${queue.queue}`, (channel, passive) =>
+        channel.queueDeclare(passive ? { queue: queue.queue ?? "", passive } : queue),
+      );
+    for (const exchange of [busNames.events, busNames.commands])
+      await ensure(`the exchange ${exchange}`, (channel, passive) =>
+        channel.exchangeDeclare({ exchange, type: "topic", durable: true, passive }),
+      );
+    await ensure(`the binding of ${busNames.commandQueue}`, async (channel, passive) => {
+      // Whether a binding is there cannot be asked.
+      if (!passive) await channel.queueBind(commandBinding);
+    });
+  } finally {
+    // Its end is not waited for: what hangs, hangs there too.
+    void at.channel?.close();
   }
-  for (const queue of [deadLetterQueue, commandQueue(settings)]) {
-    await ensure(`the queue ${queue.queue}`, (passive) =>
-      connection.queueDeclare(passive ? { queue: queue.queue ?? "", passive } : queue),
-    );
-  }
-  const binding = { exchange: busNames.commands, queue: busNames.commandQueue, routingKey: "#" };
-  await connection.queueBind(binding).catch((error: unknown) => {
-    if (!isDifferent(error)) throw error;
-    notes.push(`the binding of ${binding.queue} is not looked at: ${wordsOf(error)}`);
-  });
   return notes;
 }
+
+type Declare = (channel: Channel, passive: boolean) => Promise<unknown>;
+
+const commandBinding = {
+  exchange: busNames.commands,
+  queue: busNames.commandQueue,
+  routingKey: "#",
+};
 
 function isDifferent(error: unknown): boolean {
   return ["PRECONDITION_FAILED", "ACCESS_REFUSED"].includes(codeOf(error));

@@ -1,0 +1,67 @@
+import { setTimeout as sleep } from "node:timers/promises";
+import type { BusClient } from "./bus-client.ts";
+import type { BusSite } from "./bus-site.ts";
+import type { Site } from "./site.ts";
+import { until } from "./site.ts";
+
+/** The template that load is made of: one quick group. */
+export async function registerLoad(site: Site): Promise<void> {
+  await site.register({ name: "load", groups: { web: "1" } });
+}
+
+/** Orders so many environments, one every `everyMs`; the broker may be away meanwhile. Gives name and command. */
+export async function orderMany(
+  client: BusClient,
+  of: { readonly prefix: string; readonly count: number; readonly everyMs?: number },
+): Promise<ReadonlyMap<string, string>> {
+  const sent: Promise<readonly [string, string]>[] = [];
+  for (let n = 0; n < of.count; n += 1) {
+    const name = `${of.prefix}-${n}`;
+    sent.push(orderOne(client, name));
+    if (of.everyMs !== undefined) await sleep(of.everyMs);
+  }
+  return new Map(await Promise.all(sent));
+}
+
+/** Sent until it is confirmed, so it may be sent twice. */
+async function orderOne(client: BusClient, name: string): Promise<readonly [string, string]> {
+  for (;;) {
+    const command = {
+      id: `order-${name}`,
+      type: "environment.create",
+      data: { name, template: "load" },
+    };
+    const sent = await Promise.race([client.send(command).catch(() => null), sleep(5_000, null)]);
+    if (sent !== null) return [name, sent];
+    await sleep(50);
+  }
+}
+
+/** All that breaks a promise, once every order has come to its end: lost, doubled, unanswered, gaps in what was told. */
+export async function loadComplaints(
+  { site, client }: Pick<BusSite, "site" | "client">,
+  orders: ReadonlyMap<string, string>,
+  limitMs = 120_000,
+): Promise<readonly string[]> {
+  const complaints: string[] = [];
+  for (const [name, id] of orders) {
+    const { status } = await until(
+      () => site.environment(name).catch(() => ({ status: "not there" })),
+      (seen) => seen.status === "deployed-ok",
+      limitMs,
+    );
+    const made = (await site.outside.ledger(name)).filter((line) => line.startsWith("create "));
+    if (made.length !== 1 || status !== "deployed-ok")
+      complaints.push(`${name} is ${status} and was made ${made.length} times`);
+    await client.reply(id, "command.completed", limitMs).catch((error: unknown) => {
+      complaints.push(`${name}: ${String(error)}`);
+    });
+    const { length } = await site.events(name);
+    await client
+      .until(() => client.toldOf(name) === length, `all ${length} events of ${name}`, limitMs)
+      .catch((error: unknown) => {
+        complaints.push(`${name}: told ${client.toldOf(name)}; ${String(error)}`);
+      });
+  }
+  return complaints;
+}
