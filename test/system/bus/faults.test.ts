@@ -73,34 +73,36 @@ test(
 );
 
 test("confirms that never come are not waited for: everything is sent again", options, async () => {
-  let proxy: TcpProxy | null = null;
-  let hungry = false;
-  let eaten = 0;
+  const meal = { hungry: false, eaten: 0 };
+  const opened: { proxy: TcpProxy | null } = { proxy: null };
+  const eater = confirmEater(
+    () => meal.hungry,
+    () => (meal.eaten += 1),
+  );
   const open = () =>
     openBusSite(
       {},
       {
         async url(broker) {
-          proxy = await TcpProxy.open(broker.portOf(0));
-          proxy.see(
-            "toClient",
-            confirmEater(
-              () => hungry,
-              () => (eaten += 1),
-            ),
-          );
+          const proxy = await TcpProxy.open(broker.portOf(0));
+          opened.proxy = proxy;
+          proxy.see("toClient", eater);
           return `amqp://guest:guest@127.0.0.1:${proxy.port}`;
         },
       },
     );
-  await withSite(async (at) => {
-    hungry = true;
-    const ordering = orderMany(at.client, { prefix: "c", count: 10, everyMs: 50 });
-    await at.client.until(() => eaten > 10, "confirms that are eaten");
-    await sleep(1_000);
-    hungry = false;
-    assert.deepEqual(await loadComplaints(at, await ordering), []);
-  }, open).finally(() => proxy?.close());
+  try {
+    await withSite(async (at) => {
+      meal.hungry = true;
+      const ordering = orderMany(at.client, { prefix: "c", count: 10, everyMs: 50 });
+      await at.client.until(() => meal.eaten > 10, "confirms that are eaten");
+      await sleep(1_000);
+      meal.hungry = false;
+      assert.deepEqual(await loadComplaints(at, await ordering), []);
+    }, open);
+  } finally {
+    await opened.proxy?.close();
+  }
 });
 
 test("a broker of three nodes that loses its leader loses nothing else", options, () =>
