@@ -1,8 +1,8 @@
 import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
-import { createRequire } from "node:module";
 import { join } from "node:path";
 import { suite, test } from "node:test";
+import { fileURLToPath } from "node:url";
 import { Ajv } from "ajv";
 import { z } from "zod";
 import { commandTypes } from "../domain/command.ts";
@@ -22,7 +22,10 @@ suite("the AsyncAPI document", () => {
   test("fits the schema of AsyncAPI 3.0.0, which refuses what is wrong", () => {
     // Formats and the keywords of drafts before are no matter of structure.
     const ajv = new Ajv({ strict: false, validateFormats: false });
-    const schema = createRequire(import.meta.url)("@asyncapi/specs/schemas/3.0.0-without-$id.json");
+    const file = fileURLToPath(
+      import.meta.resolve("@asyncapi/specs/schemas/3.0.0-without-$id.json"),
+    );
+    const schema: unknown = JSON.parse(readFileSync(file, "utf8"));
     const isValid = ajv.compile(z.record(z.string(), z.unknown()).parse(schema));
     assert.ok(isValid(document), JSON.stringify(isValid.errors));
     assert.ok(!isValid({ ...document, channels: { commands: { adress: "x" } } }));
