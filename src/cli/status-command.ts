@@ -2,8 +2,8 @@ import { routeOf } from "../contract/rest.ts";
 import type { Call } from "./call.ts";
 import { statusStyle } from "./environment-print.ts";
 import { heading, printData, printFacts } from "./output.ts";
-import { alignedLines, tableLines } from "./table.ts";
-import { workerColumns } from "./worker-commands.ts";
+import { alignedLines } from "./table.ts";
+import { workerFacts } from "./worker-commands.ts";
 import { moment, painter, safe } from "./text.ts";
 
 export async function status(call: Call): Promise<number> {
@@ -58,9 +58,7 @@ export async function status(call: Call): Promise<number> {
   }
   heading(call, "Workers");
   if (workers.items.length === 0) call.terminal.out("none: what is asked for waits\n");
-  else
-    for (const line of tableLines(call, workers.items, workerColumns))
-      call.terminal.out(`${line}\n`);
+  else printFacts(call, workerFacts(workers.items));
   heading(call, `Environments${more ? " (the newest)" : ""}`);
   const rows = Object.entries(counts).map(([name, count]) => [name, String(count)] as const);
   if (rows.length === 0) call.terminal.out("none\n");

@@ -4,7 +4,7 @@ import { printData, printList } from "./output.ts";
 import type { Column } from "./table.ts";
 import { age, moment, type Style } from "./text.ts";
 
-export const workerColumns: readonly Column<WorkerView>[] = [
+const columns: readonly Column<WorkerView>[] = [
   { title: "WORKER", value: ({ id }) => id },
   { title: "HOST", value: ({ host }) => host },
   { title: "LABELS", value: ({ labels }) => (labels.length === 0 ? "-" : labels.join(", ")) },
@@ -21,9 +21,21 @@ export async function list(call: Call): Promise<void> {
   const found = await api.get(routeOf("listWorkers"));
   if (printData(call, found)) return;
   printList(call, found.items, {
-    columns: workerColumns,
+    columns,
     name: ({ id }) => id,
     empty: "There is no worker: start one with `glasshouse server`.",
+  });
+}
+
+/** How many there are of each status, and what they offer: one list a worker. */
+export function workerFacts(
+  workers: readonly WorkerView[],
+): readonly (readonly [string, string])[] {
+  const byStatus = Map.groupBy(workers, (worker) => workerStatus(worker));
+  return [...byStatus].map(([status, some]) => {
+    const lists = some.map(({ labels }) => labels.join(", ")).filter((labels) => labels !== "");
+    const offers = [...new Set(lists)].toSorted().join("; ");
+    return [status, offers === "" ? String(some.length) : `${some.length}  ${offers}`] as const;
   });
 }
 
