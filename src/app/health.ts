@@ -1,7 +1,10 @@
 import { statfs } from "node:fs/promises";
 import type { RemoteStatus } from "../clients/resilience/remote.ts";
+import type { Config } from "../contract/config.ts";
 import type { HealthView } from "../contract/rest.ts";
 import { failureOf } from "../domain/errors.ts";
+import { offersText } from "../domain/label.ts";
+import { livingOffers } from "../services/worker.ts";
 import type { Composition } from "./compose.ts";
 
 type Dependency = HealthView["dependencies"][number];
@@ -16,12 +19,20 @@ const lookMs = 3_000;
  * Each thing the server stands on, how it is, and what to do about it. Never throws, and answers within seconds. It is `down`
  * only when the store is: without anything else it still answers, and work that needs what is missing waits.
  */
-export async function health(parts: Parts, ready: boolean): Promise<HealthView> {
+export async function health(
+  parts: Parts,
+  { ready, roles }: { readonly ready: boolean; readonly roles: Config["roles"] },
+): Promise<HealthView> {
+  const looks = roles.includes("worker")
+    ? [
+        inTime("terraform", () => terraformHealth(parts)),
+        inTime("isolation", () => isolationHealth(parts)),
+      ]
+    : [inTime("workers", () => workersHealth(parts))];
   const [store, ...others] = await Promise.all([
     inTime("store", () => storeHealth(parts)),
     inTime("disk", () => roomHealth(parts)),
-    inTime("terraform", () => terraformHealth(parts)),
-    inTime("isolation", () => isolationHealth(parts)),
+    ...looks,
     ...(parts.bus.kind === "embedded" ? [] : [inTime("bus", () => busHealth(parts))]),
   ]);
   const dependencies = [store, ...others, ...remotesHealth(parts)];
@@ -60,6 +71,22 @@ async function storeHealth({ store, remotes }: Parts): Promise<Dependency> {
           : "Work pauses and goes on by itself when the store is there again: look at its log and the way to it."));
   const breaker = remote === undefined ? null : breakerOf(remote);
   return { name: "store", status, detail, latencyMs, advice, breaker };
+}
+
+/** One that works itself is a worker; an API alone needs others. */
+async function workersHealth({ store }: Parts): Promise<Dependency> {
+  const offers = await store.read((tx) => livingOffers(tx));
+  const there = offers.length > 0;
+  return {
+    name: "workers",
+    status: there ? "up" : "missing",
+    detail: there ? `${offers.length} there; ${offersText(offers)}` : "no worker is there now",
+    latencyMs: null,
+    advice: there
+      ? null
+      : "Start one with `glasshouse server --roles worker`: until then what is asked for waits.",
+    breaker: null,
+  };
 }
 
 async function roomHealth({ data }: Parts): Promise<Dependency> {

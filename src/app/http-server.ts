@@ -32,7 +32,7 @@ export function httpServer(
       startedAt: timestamp(parts.clock),
       readiness: readinessOf(config, of),
       metricsText: parts.metricsText,
-      health: () => health(parts, state.phase === "ready"),
+      health: () => health(parts, { ready: state.phase === "ready", roles: config.roles }),
     },
   });
 }
