@@ -1,4 +1,5 @@
-import { mkdir } from "node:fs/promises";
+import { randomBytes } from "node:crypto";
+import { mkdir, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { Ledger, ledgerTemplate, type LedgerTemplate } from "./ledger.ts";
 import { TcpProxy } from "./proxy.ts";
@@ -125,8 +126,12 @@ export class Cluster {
     await ledger.open();
     const storeProxy = options.store === undefined ? null : await TcpProxy.open(options.store.port);
     const busProxy = options.bus === undefined ? null : await TcpProxy.open(options.bus.port);
+    const key = join(directory.path, "root.key");
+    // Replicas share it, so none of them makes it.
+    if (options.store !== undefined)
+      await writeFile(key, `${randomBytes(32).toString("base64")}\n`, { mode: 0o600 });
     const env = {
-      GLASSHOUSE_SECURITY_KEY: join(directory.path, "root.key"),
+      GLASSHOUSE_SECURITY_KEY: key,
       ...addressOf("GLASSHOUSE_STORE_URL", options.store, storeProxy),
       ...addressOf("GLASSHOUSE_BUS_URL", options.bus, busProxy),
       ...options.env,
