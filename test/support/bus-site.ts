@@ -11,17 +11,22 @@ export interface BusSite {
   close(): Promise<void>;
 }
 
+interface BusSiteOptions {
+  readonly broker?: RabbitmqOptions;
+  /** What the server connects to; the broker itself when left out. */
+  readonly url?: (broker: Rabbitmq) => string | Promise<string>;
+  /** More variables of the server, once the broker is there. */
+  readonly env?: (broker: Rabbitmq) => Readonly<Record<string, string>>;
+}
+
 export async function openBusSite(
   options: Omit<ServerOptions, "data"> = {},
-  more: {
-    readonly broker?: RabbitmqOptions;
-    readonly url?: (broker: Rabbitmq) => string | Promise<string>;
-  } = {},
+  more: BusSiteOptions = {},
 ): Promise<BusSite> {
   const broker = await Rabbitmq.start(more.broker);
   try {
     const url = (await more.url?.(broker)) ?? broker.url;
-    const env = { GLASSHOUSE_BUS_URL: url, ...options.env };
+    const env = { GLASSHOUSE_BUS_URL: url, ...options.env, ...more.env?.(broker) };
     const site = await Site.open({ ...options, env });
     const client = new BusClient(broker.urls);
     const close = async (): Promise<void> => {
