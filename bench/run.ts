@@ -5,6 +5,7 @@ import { largeTemplate } from "./large-template.ts";
 import { layers } from "./layers.ts";
 import { manyRuns } from "./many-runs.ts";
 import type { Row } from "./measure.ts";
+import { replicas } from "./replicas.ts";
 import { restart } from "./restart.ts";
 import { idle, secondStart } from "./server-cost.ts";
 import { terraformUnit } from "./terraform-unit.ts";
@@ -19,6 +20,7 @@ const suites: Readonly<Record<string, () => Promise<readonly Row[]>>> = {
   start: secondStart,
   idle,
   large: largeTemplate,
+  replicas,
 };
 
 /** `npm run bench [-- suite …]`: measures every suite (or those named) and prints one table. Exit 1 when a target is missed. */

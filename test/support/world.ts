@@ -58,6 +58,8 @@ export interface WorldOptions {
   readonly unsafeWithoutFence?: boolean;
   /** The system's unless given. */
   readonly clock?: Clock;
+  /** In place of a store in the directory. */
+  readonly open?: (clock: Clock) => Promise<Store>;
 }
 
 const systemClock = new SystemClock();
@@ -88,13 +90,15 @@ async function openDeps(directory: string, options: WorldOptions): Promise<Engin
     mayCreate: true,
   });
   const clock = options.clock ?? systemClock;
-  const store = await openTestStore({
-    directory,
-    clock,
-    log,
-    ...(options.onCommit === undefined ? {} : { onCommit: options.onCommit }),
-    unsafeWithoutFence: options.unsafeWithoutFence ?? false,
-  });
+  const inDirectory = (): Promise<Store> =>
+    openTestStore({
+      directory,
+      clock,
+      log,
+      ...(options.onCommit === undefined ? {} : { onCommit: options.onCommit }),
+      unsafeWithoutFence: options.unsafeWithoutFence ?? false,
+    });
+  const store = await (options.open ?? inDirectory)(clock);
   return {
     store: options.bend?.(store) ?? store,
     clock,

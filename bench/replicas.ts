@@ -1,0 +1,216 @@
+import { createPostgresStore } from "../src/adapters/stores/postgres/index.ts";
+import { createLog } from "../src/adapters/telemetry/pino/index.ts";
+import { fakeExecutor } from "../src/testing/fake-executor.ts";
+import { TestPostgres } from "../test/support/postgres.ts";
+import { createWorld, type World, type WorldOptions } from "../test/support/world.ts";
+import { chain, fan, templateOf } from "./graphs.ts";
+import { median, type Row } from "./measure.ts";
+import { oldSteps } from "./old-steps.ts";
+import { peerHopMs, peerRunsSeconds, peers } from "./peers.ts";
+
+const many = { runs: 1_000, steps: 10, inFlight: 64 };
+const hops = 300;
+const rounds = 3;
+
+/** B2 on PostgreSQL with its usual durability, beside the engines that people would take instead, on the same server. */
+export async function replicas(): Promise<readonly Row[]> {
+  const postgres = await TestPostgres.start({ fsync: true });
+  try {
+    return [
+      ...(await runsBesidePeers(postgres)),
+      ...(await hopBesidePeers(postgres)),
+      await twoWorkers(postgres),
+      await overOldSteps(postgres),
+    ];
+  } finally {
+    await postgres.remove();
+  }
+}
+
+async function runsBesidePeers(postgres: TestPostgres): Promise<readonly Row[]> {
+  const ours: number[] = [];
+  const theirs = new Map<string, number[]>(peers.map((peer) => [peer, []]));
+  for (let round = 0; round < rounds; round += 1) {
+    ours.push(await ourRunsSeconds(postgres));
+    for (const peer of peers) theirs.get(peer)?.push(await peerRunsSeconds(postgres, peer, many));
+  }
+  const steps = many.runs * many.steps;
+  const rate = steps / median(ours);
+  const rates = peers.map((peer) => ({ peer, rate: steps / median(theirs.get(peer) ?? []) }));
+  const best = rates.reduce((a, b) => (a.rate > b.rate ? a : b));
+  const ofDbos = rate / (rates.find(({ peer }) => peer === "dbos")?.rate ?? Number.NaN);
+  const name = "PostgreSQL, 1,000 runs × 10 steps, 64 in flight";
+  return [
+    shown(`${name}: rate`, rate, "steps/s"),
+    ...rates.map((of) => shown(`  ${of.peer}: rate`, of.rate, "steps/s")),
+    atLeast(name, { value: ofDbos, unit: "× DBOS's rate", least: 2 }),
+    atLeast(name, {
+      value: rate / best.rate,
+      unit: `× the best peer's (${best.peer})`,
+      least: 1.3,
+    }),
+  ];
+}
+
+async function hopBesidePeers(postgres: TestPostgres): Promise<readonly Row[]> {
+  const ours: number[] = [];
+  const theirs = new Map<string, number[]>(peers.map((peer) => [peer, []]));
+  for (let round = 0; round < rounds; round += 1) {
+    ours.push(await ourHopMs(postgres));
+    for (const peer of peers) theirs.get(peer)?.push(await peerHopMs(postgres, peer, hops));
+  }
+  const all = peers.map((peer) => ({ peer, hopMs: median(theirs.get(peer) ?? []) }));
+  const best = all.reduce((a, b) => (a.hopMs < b.hopMs ? a : b));
+  const value = median(ours) / best.hopMs;
+  return [
+    shown("PostgreSQL, a hop in a chain of 300", median(ours), "ms"),
+    ...all.map((of) => shown(`  ${of.peer}: a hop`, of.hopMs, "ms")),
+    {
+      name: "PostgreSQL, a hop",
+      value,
+      unit: `× the best peer's (${best.peer})`,
+      target: "≤ 0.5",
+      ok: value <= 0.5,
+    },
+  ];
+}
+
+/** Steps that wait for something outside: a second worker brings as many places again. */
+async function twoWorkers(postgres: TestPostgres): Promise<Row> {
+  const one = await waitingWorkSeconds(postgres, 1);
+  const two = await waitingWorkSeconds(postgres, 2);
+  return atLeast("PostgreSQL, two workers on steps of 200 ms, 20 places each", {
+    value: one / two,
+    unit: "× the rate of one",
+    least: 1.8,
+  });
+}
+
+async function overOldSteps(postgres: TestPostgres): Promise<Row> {
+  const ratios: number[] = [];
+  const full = await postgres.createDatabase();
+  await withWorlds({ postgres, database: full, workers: 1 }, async ([world]) => {
+    const run = await world.create(await world.template(templateOf(chain(many.steps))));
+    await world.ended(run.id);
+  });
+  await oldSteps(postgres, full);
+  for (let round = 0; round < rounds; round += 1) {
+    const empty = await ourRunsSeconds(postgres);
+    ratios.push(empty / (await ourRunsSeconds(postgres, full)));
+  }
+  return atLeast("PostgreSQL, the same runs over 1,000,000 old steps", {
+    value: median(ratios),
+    unit: "× the rate on an empty database",
+    least: 0.9,
+  });
+}
+
+async function ourRunsSeconds(postgres: TestPostgres, database?: string): Promise<number> {
+  const waiting = new Map<string, () => void>();
+  const executor = fakeExecutor({
+    name: "timer",
+    act: async (ctx) => {
+      if (ctx.group === `g${many.steps - 1}`) waiting.get(ctx.environment.id)?.();
+    },
+  });
+  const of = { postgres, database, workers: 1, executor, settings: { places: many.inFlight } };
+  return withWorlds(of, async ([world]) => {
+    const template = await world.template(templateOf(chain(many.steps), {}));
+    const begun = performance.now();
+    let next = 0;
+    const feed = async (): Promise<void> => {
+      while (next < many.runs) {
+        next += 1;
+        const done = Promise.withResolvers<void>();
+        const run = await world.create(template);
+        waiting.set(run.environmentId, done.resolve);
+        await done.promise;
+      }
+    };
+    await Promise.all(Array.from({ length: many.inFlight }, feed));
+    return (performance.now() - begun) / 1_000;
+  });
+}
+
+async function ourHopMs(postgres: TestPostgres): Promise<number> {
+  const times: number[] = [];
+  const executor = fakeExecutor({
+    name: "timer",
+    act: async () => {
+      times.push(performance.now());
+    },
+  });
+  return withWorlds({ postgres, workers: 1, executor }, async ([world]) => {
+    const run = await world.create(await world.template(templateOf(chain(hops))));
+    await world.ended(run.id);
+    return ((times.at(-1) ?? 0) - (times[0] ?? 0)) / (times.length - 1);
+  });
+}
+
+async function waitingWorkSeconds(postgres: TestPostgres, workers: number): Promise<number> {
+  const executor = fakeExecutor({
+    name: "timer",
+    act: () =>
+      new Promise((resolve) => {
+        setTimeout(resolve, 200);
+      }),
+  });
+  const of = { postgres, workers, executor, settings: { places: 20 } };
+  return withWorlds(of, async ([world]) => {
+    const template = await world.template(templateOf(fan(48)));
+    const begun = performance.now();
+    const runs = await Promise.all(Array.from({ length: 16 }, () => world.create(template)));
+    await Promise.all(runs.map((run) => world.ended(run.id)));
+    return (performance.now() - begun) / 1_000;
+  });
+}
+
+interface WorldsOf {
+  readonly postgres: TestPostgres;
+  readonly database?: string | undefined;
+  readonly workers: number;
+  readonly executor?: ReturnType<typeof fakeExecutor>;
+  readonly settings?: WorldOptions["settings"];
+}
+
+/** Engines with stores of their own on one database, which is made and removed unless it is given. */
+async function withWorlds<T>(
+  of: WorldsOf,
+  fn: (worlds: readonly [World, ...World[]]) => Promise<T>,
+): Promise<T> {
+  const { postgres, executor = fakeExecutor({ name: "timer" }), settings = {} } = of;
+  const database = of.database ?? (await postgres.createDatabase());
+  const log = createLog({ level: "error", format: "pretty" });
+  const open = (): Promise<World> =>
+    createWorld({
+      executors: [executor],
+      settings,
+      open: (clock) => createPostgresStore({ url: postgres.url(database), clock, log }),
+    });
+  const first = await open();
+  const others: World[] = [];
+  try {
+    for (let at = 1; at < of.workers; at += 1) others.push(await open());
+    return await fn([first, ...others]);
+  } finally {
+    for (const world of [first, ...others]) await world.close();
+    if (of.database === undefined) await postgres.dropDatabase(database);
+  }
+}
+
+function shown(name: string, value: number, unit: string): Row {
+  return { name, value, unit, target: "shown", ok: true };
+}
+
+function atLeast(
+  name: string,
+  of: { readonly value: number; readonly unit: string; readonly least: number },
+): Row {
+  return {
+    name,
+    value: of.value,
+    unit: of.unit,
+    target: `≥ ${of.least}`,
+    ok: of.value >= of.least,
+  };
+}
