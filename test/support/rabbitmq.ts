@@ -290,7 +290,7 @@ async function opens(port: number): Promise<boolean> {
 }
 
 /** Ports that nobody listens on now. All are held at once, so that they differ. */
-async function freePorts(count: number): Promise<readonly number[]> {
+export async function freePorts(count: number): Promise<readonly number[]> {
   const servers = Array.from({ length: count }, () => createServer());
   const ports = await Promise.all(
     servers.map(
