@@ -7,7 +7,6 @@ const copies = 100_000;
  * with it, as a service has them that has worked for years.
  */
 export async function oldSteps(postgres: TestPostgres, database: string): Promise<void> {
-  const id = (column: string): string => `'${column}', "old"."${column}" || '.' || "n"`;
   await copy({ table: "environment", ids: [id("id")], also: `'status', 'destroyed'` });
   await copy({ table: "run", ids: [id("id"), id("environmentId")] });
   await copy({ table: "step", ids: [id("id"), id("runId"), id("environmentId")] });
@@ -41,4 +40,8 @@ export async function oldSteps(postgres: TestPostgres, database: string): Promis
     );
     return rows.length > 0;
   }
+}
+
+function id(column: string): string {
+  return `'${column}', "old"."${column}" || '.' || "n"`;
 }
