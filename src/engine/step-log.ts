@@ -14,8 +14,8 @@ const capCharacters = 8 * 1024 * 1024;
 type LogDeps = Pick<EngineDeps, "store" | "clock" | "log">;
 
 /**
- * The log of one attempt: lines are masked, numbered, gathered and stored a few times a second, under the claim's fence, as
- * the lines of an owner that was taken for dead would take the numbers of its successor's.
+ * The log of one attempt: lines are masked, numbered, gathered and stored a few times a second, as long as no later claim of
+ * the step exists: the lines of an owner that was taken for dead would take the numbers of its successor's.
  */
 export class StepLog {
   readonly #deps: LogDeps;
@@ -94,7 +94,7 @@ export class StepLog {
     this.#waiting = [];
     try {
       await this.#deps.store.transact(async (tx) => {
-        await tx.steps.fence(this.#fence);
+        await tx.steps.fenceLast(this.#fence);
         await tx.logs.append(this.#fence.stepId, lines);
       });
     } catch (error) {

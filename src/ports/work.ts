@@ -85,6 +85,11 @@ export interface StepRepository {
   nextDue(now: string): Promise<string | null>;
   /** Throws `stale-token` unless the fence holds. First in every worker transaction that writes elsewhere too. */
   fence(fence: Fence): Promise<void>;
+  /**
+   * Throws `stale-token` once the step was claimed again. For what a claim's owner still has to tell when the step has
+   * ended: lines of its log that could not be stored before.
+   */
+  fenceLast(fence: Fence): Promise<void>;
   /** Ends the step and its attempt. `succeeded` and `skipped` release successors (their `waitingOn` sinks; at 0 they are `ready`). */
   end(fence: Fence, outcome: StepOutcome): Promise<void>;
   /**

@@ -18,6 +18,7 @@ const failure = { code: "outcome-unknown", message: "m" } as const;
 /** Every write of a worker. */
 const writes: Readonly<Record<string, (tx: Tx, fence: Fence) => Promise<void>>> = {
   fence: (tx, fence) => tx.steps.fence(fence),
+  fenceLast: (tx, fence) => tx.steps.fenceLast(fence),
   end: (tx, fence) => tx.steps.end(fence, { ...succeeded, now }),
   retry: (tx, fence) =>
     tx.steps.retry(fence, { availableAt: null, counts: true, reason: "r", failure: null, now }),
@@ -71,6 +72,20 @@ export const fenceCases: readonly ContractCase[] = [
       await assert.rejects(write(), withCode("stale-token"));
       await store.transact((tx) => tx.steps.end(taken, { ...succeeded, now }));
       await assert.rejects(write(), withCode("stale-token"));
+    },
+  },
+  {
+    title:
+      "the last owner may still tell something when the step has ended, an earlier one may not",
+    async run({ store, clock }) {
+      await insertWork({ store, clock });
+      const lost = fenceOf(await claimOne({ store, clock }, { worker: "wrk_old" }));
+      await store.transact((tx) => tx.steps.abandon({ worker: "wrk_new", now: timestamp(clock) }));
+      const last = fenceOf(await claimOne({ store, clock }, { worker: "wrk_new" }));
+      await store.transact((tx) => tx.steps.end(last, { ...succeeded, now }));
+      await store.transact((tx) => tx.steps.fenceLast(last));
+      const late = store.transact((tx) => tx.steps.fenceLast(lost));
+      await assert.rejects(late, withCode("stale-token"));
     },
   },
   {

@@ -15,6 +15,7 @@ const now = "2030-01-01T00:00:00.000Z";
 /** How each verb that takes a fence is called. */
 const verbs: Readonly<Record<string, (steps: StepRepository, fence: Fence) => Promise<unknown>>> = {
   fence: (steps, fence) => steps.fence(fence),
+  fenceLast: (steps, fence) => steps.fenceLast(fence),
   end: (steps, fence) =>
     steps.end(fence, { status: "succeeded", reason: null, failure: null, changes: [], now }),
   retry: (steps, fence) =>

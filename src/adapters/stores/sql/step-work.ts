@@ -52,13 +52,30 @@ const storeNotes = statement(`update "attempt" set "notes" = ? where "stepId" = 
 
 /** Errors: `stale-token` unless the worker still owns the step and its run still holds the environment. */
 export async function checkFence(session: Session, fence: Fence): Promise<Held> {
+  const held = await heldAt(session, fence);
+  if (held !== undefined && (session.dialect.unsafeWithoutFence || holds(held, fence))) return held;
+  throw stale(fence, whyNot(held, fence));
+}
+
+/** Errors: `stale-token` when this is not the step's newest claim; the step may have ended. */
+export async function checkLastClaim(session: Session, fence: Fence): Promise<void> {
+  const held = await heldAt(session, fence);
+  if (held !== undefined && (session.dialect.unsafeWithoutFence || held.token === fence.token))
+    return;
+  throw stale(fence, whyNot(held, fence));
+}
+
+async function heldAt(session: Session, fence: Fence): Promise<Held | undefined> {
   await session.locks.hold(fence.environmentId);
   const held = await session.one(selectFence, fence.stepId, fence.runId, fence.environmentId);
   if (held !== undefined) session.locks.knows(fence.runId, fence.environmentId);
-  if (held !== undefined && (session.dialect.unsafeWithoutFence || holds(held, fence))) return held;
-  throw new GlasshouseError(
+  return held;
+}
+
+function stale(fence: Fence, why: string): GlasshouseError {
+  return new GlasshouseError(
     "stale-token",
-    `Claim ${fence.token} of step ${fence.stepId} in run ${fence.runId} does not hold: ${whyNot(held, fence)}.`,
+    `Claim ${fence.token} of step ${fence.stepId} in run ${fence.runId} does not hold: ${why}.`,
   );
 }
 

@@ -12,7 +12,15 @@ import { askedLabels, runsAsking } from "./step-lanes.ts";
 import { moveSteps, openGate, reopenSteps } from "./step-move.ts";
 import { attemptOf, indexedStatus, stepOf } from "./step-rows.ts";
 import type { StepRow } from "./step-rows.ts";
-import { addNotes, checkFence, endStep, parkStep, retryStep, setChild } from "./step-work.ts";
+import {
+  addNotes,
+  checkFence,
+  checkLastClaim,
+  endStep,
+  parkStep,
+  retryStep,
+  setChild,
+} from "./step-work.ts";
 
 const selectStep = statement<StepRow>(`select * from "step" where "id" = ?`);
 const storeInput = statement(`update "step" set "input" = ? where "id" = ?`);
@@ -57,6 +65,7 @@ export function steps(session: Session): StepRepository {
     async fence(fence) {
       await checkFence(session, fence);
     },
+    fenceLast: (fence) => checkLastClaim(session, fence),
     end: (fence, outcome) => endStep(session, fence, outcome),
     retry: (fence, again) => retryStep(session, fence, again),
     park: (fence, waiting) => parkStep(session, fence, waiting),
