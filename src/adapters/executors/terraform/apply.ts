@@ -11,6 +11,7 @@ import { ensureInit } from "./init.ts";
 import type { Job, Means } from "./job.ts";
 import { prepareJob } from "./job.ts";
 import { parseMemory } from "./memory.ts";
+import { markOrigin } from "./origin.ts";
 import { resultOf } from "./result.ts";
 import { concludeState, sealHarvest } from "./seal.ts";
 import { saveStateAlongside } from "./state-saver.ts";
@@ -23,9 +24,10 @@ import { endedByItself, runTerraform } from "./terraform-process.ts";
 export async function applyGroup(ctx: ExecutorContext, means: Means): Promise<ExecutorResult> {
   return await withDirectory(ctx.workDirectory, ctx.signal, async () => {
     const job = await prepareJob(ctx, means);
-    const before = (await startingState(ctx)) ?? emptyState(ctx.owner, job.program.version);
+    const { state: known, sealed } = await startingState(ctx);
+    const before = known ?? emptyState(ctx.owner, job.program.version);
     const operation = ctx.sealedPlan === null ? "apply" : "saved plan";
-    const { state, journal, initialised } = await change(job, before, operation);
+    const { state, journal, initialised } = await change(job, { before, sealed }, operation);
     return await resultOf(job, { state, initialised, changes: journal.changes });
   });
 }
@@ -36,7 +38,7 @@ export async function applyGroup(ctx: ExecutorContext, means: Means): Promise<Ex
  */
 export async function destroyGroup(ctx: ExecutorContext, means: Means): Promise<void> {
   return await withDirectory(ctx.workDirectory, ctx.signal, async () => {
-    const before = await startingState(ctx);
+    const { state: before, sealed } = await startingState(ctx);
     if (before === null || before.instances.length === 0) {
       const known =
         before === null
@@ -46,7 +48,7 @@ export async function destroyGroup(ctx: ExecutorContext, means: Means): Promise<
       return;
     }
     const job = await prepareJob(ctx, means);
-    const { state } = await change(job, before, "destroy");
+    const { state } = await change(job, { before, sealed }, "destroy");
     const [left] = state.instances;
     if (left === undefined) return;
     throw new GlasshouseError(
@@ -70,7 +72,11 @@ type Operation = "apply" | "saved plan" | "destroy";
  * ever begun: a first copy is stored before Terraform starts. Errors: `state-missing` when something was applied;
  * `suspected-leak` while something may exist that nobody has accepted or found.
  */
-async function startingState(ctx: ExecutorContext): Promise<TerraformState | null> {
+async function startingState(ctx: ExecutorContext): Promise<{
+  readonly state: TerraformState | null;
+  /** The last sealed version now. */
+  readonly sealed: TerraformState | null;
+}> {
   const layout = layoutOf(ctx.workDirectory, parseSettings(ctx.settings).source);
   const memory = parseMemory(ctx.previous?.memory);
   const left = await harvest(ctx, layout);
@@ -82,22 +88,28 @@ async function startingState(ctx: ExecutorContext): Promise<TerraformState | nul
       `The state of group ${ctx.group} (serial ${memory.serial}, lineage ${memory.lineage}) is not in the store. Nothing is changed without it: restore it from a backup.`,
     );
   }
-  return left.state;
+  return { state: left.state, sealed: left.unsealed ? left.state : left.sealed };
 }
 
-async function change(job: Job, before: TerraformState, operation: Operation): Promise<Ended> {
+async function change(
+  job: Job,
+  from: { readonly before: TerraformState; readonly sealed: TerraformState | null },
+  operation: Operation,
+): Promise<Ended> {
   const { ctx, layout } = job;
+  const { before, sealed } = from;
   await checkFreeSpace(layout.root, before.bytes.length);
   // A lineage that the store does not know could not be proven to be ours after a crash.
   if (before.serial === 0) await ctx.state.saveProgress(before);
-  const first = await changeOnce(job, before, { operation, forceInit: false });
+  const first = await changeOnce(job, before, { operation, sealed, forceInit: false });
   if (first.exit.code === 0 || !asksForInit(first.ended.journal.diagnostics)) {
     return await checked(job, first, operation);
   }
   ctx.log(
     "The folder's modules or providers are not those that are needed: they are fetched anew.",
   );
-  const second = await changeOnce(job, first.ended.state, { operation, forceInit: true });
+  const { state } = first.ended;
+  const second = await changeOnce(job, state, { operation, sealed: state, forceInit: true });
   return await checked(job, second, operation);
 }
 
@@ -109,10 +121,15 @@ interface Once {
 async function changeOnce(
   job: Job,
   before: TerraformState,
-  how: { readonly operation: Operation; readonly forceInit: boolean },
+  how: {
+    readonly operation: Operation;
+    readonly sealed: TerraformState | null;
+    readonly forceInit: boolean;
+  },
 ): Promise<Once> {
   const { ctx, layout, launcher, variables, redact, means } = job;
   const initialised = await ensureInit(job, before, how.forceInit);
+  await markOrigin(ctx, layout, how.sealed);
   await writePrivate(layout.state, before.bytes);
   const saved = how.operation === "saved plan" ? ctx.sealedPlan : null;
   if (saved !== null) await writePrivate(layout.plan, saved);

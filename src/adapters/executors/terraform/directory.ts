@@ -14,6 +14,8 @@ export interface Layout {
   /** The root module: where Terraform runs. */
   readonly module: string;
   readonly state: string;
+  /** Which attempt the state and the output beside it belong to (origin.ts). */
+  readonly origin: string;
   readonly lock: string;
   /** Raw output of the last apply or destroy, until its state is sealed. */
   readonly output: string;
@@ -32,6 +34,7 @@ export function layoutOf(workDirectory: string, source: string): Layout {
     tree,
     module,
     state: join(module, "terraform.tfstate"),
+    origin: join(workDirectory, "origin.json"),
     lock: join(module, ".terraform.lock.hcl"),
     output: join(workDirectory, "output.jsonl"),
     plan: join(workDirectory, "plan.bin"),
@@ -56,6 +59,8 @@ export async function cleanAfterApply(layout: Layout): Promise<void> {
     layout.output,
   ];
   await removeAll(files);
+  // Last, so that what a crash leaves of these files still says whose they are.
+  await removeAll([layout.origin]);
   await cleanAfterLook(layout);
 }
 

@@ -10,6 +10,7 @@ import { parseEvent } from "./events.ts";
 import { suspectedLeaks } from "./leaks.ts";
 import type { Leak } from "./notes.ts";
 import { recollect } from "./notes.ts";
+import { isNewestHere } from "./origin.ts";
 import type { TerraformState } from "./state-file.ts";
 import { parseState } from "./state-file.ts";
 
@@ -30,16 +31,20 @@ export interface Harvest {
 }
 
 /**
- * Reads, changes nothing. A state counts only when it parses, with the lineage of the last copy and a serial not below
+ * Reads, changes nothing. Files on this disk count while nobody elsewhere has gone on from what the store had (origin.ts). A state counts only when it parses, with the lineage of the last copy and a serial not below
  * it; otherwise the last copy stands. Whatever state that gives is compared with what the events say was created.
  */
 export async function harvest(ctx: ExecutorContext, layout: Layout): Promise<Harvest> {
-  const [copies, files, output] = await Promise.all([
-    copiesOf(ctx.state),
-    Promise.all(leftovers(layout).map(readIfThere)),
-    readOutput(layout.output),
-  ]);
-  const { sealed, progress } = copies;
+  const { sealed, progress } = await copiesOf(ctx.state);
+  const isNewest = await isNewestHere(ctx, layout, sealed);
+  if (!isNewest)
+    ctx.log("Files of an attempt that others have gone on from lie here; they do not count.");
+  const [files, output] = isNewest
+    ? await Promise.all([
+        Promise.all(leftovers(layout).map(readIfThere)),
+        readOutput(layout.output),
+      ])
+    : [[], silence];
   const candidates = [sealed, progress, ...files.map((bytes) => bytes && parseState(bytes))];
   const state = newest(candidates);
   const memory = recollect(ctx.attempts);
@@ -90,6 +95,8 @@ interface Output {
   readonly changes: readonly Change[];
   readonly finished: boolean;
 }
+
+const silence: Output = { events: [], changes: [], finished: false };
 
 /** Terraform writes its events into this file itself, so it knows more than the notes, which are up to a second late. */
 async function readOutput(path: string): Promise<Output> {
