@@ -258,6 +258,29 @@ suite("many workers", () => {
     assert.ok(owners.size > 1, `all was done by ${[...owners].join()}`);
   });
 
+  test("interrupt what runs elsewhere when a step fails that aborts its run", async () => {
+    const held = gate();
+    const body = sampleTemplate({
+      a: sampleGroup({ onFailure: "abort" }),
+      b: sampleGroup({ onFailure: "abort" }),
+    });
+    let interrupted = 0;
+    const act = async (ctx: ExecutorContext): Promise<void> => {
+      if (ctx.group === "a") await held.opened.then(fail);
+      await untilInterrupted(ctx).catch((error: unknown) => {
+        interrupted += 1;
+        throw error;
+      });
+    };
+    for (let n = 0; n < 2; n += 1) await all.start(fakeExecutor({ act }), { places: 1 });
+    const run = await all.world.create(await all.world.template(body));
+    await all.pass(1_000);
+    assert.equal(new Set((await all.world.steps(run.id)).map((step) => step.worker)).size, 2);
+    held.open();
+    await all.pass(2_000);
+    assert.deepEqual([interrupted, await statusOf(run.id)], [1, "failed"]);
+  });
+
   test("cancel a run whose step runs on another one", async () => {
     const first = hanging(false);
     await all.start(first);

@@ -15,6 +15,8 @@ export interface ActiveAttempt {
   readonly stepId: string;
   readonly token: number;
   readonly runId: string;
+  /** Its run has groups whose failure ends the run at once. */
+  readonly isAbortable: boolean;
   readonly executor: string;
   /** Resolves when its outcome is recorded, or when it was given up at a stop. */
   readonly done: Promise<void>;
@@ -73,6 +75,9 @@ export function attempt(deps: EngineDeps, claimed: Claimed, around: Surroundings
     stepId: claimed.step.id,
     token: claimed.step.token,
     runId: claimed.step.runId,
+    isAbortable: Object.values(claimed.facts.template.body.groups).some(
+      ({ onFailure }) => onFailure === "abort",
+    ),
     executor: claimed.step.phase === "check" ? "check" : (claimed.step.executor ?? "engine"),
     done,
     cancel: (kill) => {

@@ -73,6 +73,12 @@ export class Attempts {
     }
   }
 
+  /** Runs that one failed step ends at once and of which a step runs here. */
+  abortable(): readonly string[] {
+    const runs = [...this.#active].filter((active) => active.isAbortable);
+    return [...new Set(runs.map(({ runId }) => runId))];
+  }
+
   /** Asks this run's steps to stop: gently, or with `kill` at once. */
   interrupt(runId: string, how: { readonly kill: boolean }): void {
     for (const active of this.#active) {

@@ -18,6 +18,20 @@ export async function requestCancels(deps: EngineDeps, attempts: Attempts): Prom
   return cancelling.length;
 }
 
+/**
+ * A failed step with `onFailure: abort` interrupts the rest of its run. The worker that it failed on does so at once; this
+ * finds it for steps that run here while it failed elsewhere. Costs nothing unless such steps run here. Safe to repeat.
+ */
+export async function interruptAborted(deps: EngineDeps, attempts: Attempts): Promise<void> {
+  for (const runId of attempts.abortable()) {
+    const troubled = await deps.store.read((tx) => tx.steps.troubled(runId, mostTroubled));
+    if (troubled.some((step) => step.status === "failed" && step.onFailure === "abort"))
+      attempts.interrupt(runId, { kill: false });
+  }
+}
+
+const mostTroubled = 100;
+
 async function cancelUnstarted(deps: EngineDeps, run: Run): Promise<void> {
   const now = timestamp(deps.clock);
   await deps.store.transact(async (tx) => {

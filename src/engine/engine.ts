@@ -2,7 +2,7 @@ import { GlasshouseError } from "../domain/errors.ts";
 import type { Run } from "../domain/run.ts";
 import { timestamp } from "../ports/clock.ts";
 import { Attempts } from "./attempts.ts";
-import { requestCancels } from "./cancel.ts";
+import { interruptAborted, requestCancels } from "./cancel.ts";
 import type { EngineDeps } from "./deps.ts";
 import { Lifetime } from "./lifetime.ts";
 import { Membership } from "./membership.ts";
@@ -115,6 +115,7 @@ export class Engine {
       if ((await requestCancels(this.#deps, this.#attempts)) > 0) this.#unlooked = true;
       await this.#startRuns();
     }
+    await interruptAborted(this.#deps, this.#attempts);
     const claimedAt = timestamp(this.#deps.clock);
     await this.#attempts.claim();
     await this.#lifetime.look();
