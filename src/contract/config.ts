@@ -231,7 +231,15 @@ export const configSchema = z.strictObject({
         .meta({ description: "Of those, at most so many of an executor, or of checks (`check`)" })
         .default({}),
       parallelism: whole("Steps of one run that are worked on at once", [1, 1_000]).default(10),
+      lease: durationMs(
+        "How long a worker may be out of touch with a store that many share before its steps may be taken over; 3s to 10m",
+      )
+        .refine((lease) => lease >= 3_000 && lease <= 600_000, {
+          error: "must be between 3s and 10m",
+        })
+        .prefault("30s"),
     })
+    .transform(({ lease, ...engine }) => ({ ...engine, leaseMs: lease }))
     .prefault({}),
   retention: z
     .strictObject({
