@@ -40,6 +40,7 @@ is_over() {
 }
 
 watch_server() {
+  trap 'stop_timer; exit 0' TERM
   [ -z "$warden_end" ] || set_timer
   while IFS= read -r warden_word <&9; do
     [ "$warden_word" != kill ] || kill -KILL "$warden_child" 2>/dev/null
