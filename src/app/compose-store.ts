@@ -75,8 +75,8 @@ async function openDatabase(config: Config, around: Around): Promise<Lasting> {
   ]);
   const store = await createPostgresStore({
     ...(await databaseOf(config)),
-    ...shared,
-    limits: { pool: config.store.pool },
+...shared,
+    limits: { pool: config.store.pool, leaseMs: config.engine.leaseMs },
     ...(crash.onCommit === null ? {} : { onCommit: crash.onCommit }),
   });
   try {
