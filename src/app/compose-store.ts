@@ -75,7 +75,7 @@ async function openDatabase(config: Config, around: Around): Promise<Lasting> {
   ]);
   const store = await createPostgresStore({
     ...(await databaseOf(config)),
-...shared,
+    ...shared,
     limits: { pool: config.store.pool, leaseMs: config.engine.leaseMs },
     ...(crash.onCommit === null ? {} : { onCommit: crash.onCommit }),
   });

@@ -136,7 +136,10 @@ export class Attempts {
     });
     const claimed: Claimed[] = [];
     for (const claim of claims)
-      claimed.push({ ...claim, facts: await this.#cache.within(tx, claim.step.runId) });
+      claimed.push({
+        ...claim,
+        facts: await this.#cache.within(tx, claim.step.runId, claim.runAttempt),
+      });
     if (claimed.length > 0) {
       const events = claimed
         .filter(({ step }) => isNews(step))

@@ -26,16 +26,19 @@ export interface RunFacts {
 const keptRuns = 2_048;
 const keptTemplates = 64;
 
-/** Two bounded caches: facts by run id, templates by id. Nothing in them can change but by a new run or a replaced draft. */
+/** Two bounded caches: facts by run id, templates by id. Nothing in them can change but by a new run, a new attempt of one, or a replaced draft. */
 export class RunCache {
   readonly #runs = new Map<string, RunFacts>();
   readonly #templates = new Map<string, Template>();
 
-  /** From the cache, else from within a transaction; kept only by `keep`, once that has been committed. */
-  async within(tx: ReadTx, runId: string): Promise<RunFacts> {
-    return (
-      this.#runs.get(runId) ?? this.load(tx, present(await tx.runs.get(runId), `run ${runId}`))
-    );
+  /**
+   * From the cache, else from within a transaction; kept only by `keep`, once that has been committed. A run that was
+   * retried is read afresh, wherever its steps ran before: what it requires of others may have changed meanwhile.
+   */
+  async within(tx: ReadTx, runId: string, attempt: number): Promise<RunFacts> {
+    const known = this.#runs.get(runId);
+    if (known?.run.attempt === attempt) return known;
+    return this.load(tx, present(await tx.runs.get(runId), `run ${runId}`));
   }
 
   keep(facts: RunFacts): void {

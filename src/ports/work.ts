@@ -178,6 +178,8 @@ export interface Claim {
   readonly step: Step;
   /** Its last attempt's outcome is unknown: look before acting. */
   readonly settle: boolean;
+  /** `attempt` of its run now. */
+  readonly runAttempt: number;
 }
 
 export interface StepOutcome {

@@ -13,7 +13,7 @@ export const claimCases: readonly ContractCase[] = [
       assert.deepEqual(ids(claims), [stepAt(work, 0).id, stepAt(work, 1).id]);
       const running = { status: "running", token: 1, worker: "wrk_7", startedAt: timestamp(clock) };
       const expected = { ...stepAt(work, 0), ...running };
-      assert.deepEqual(claims[0], { step: expected, settle: false });
+      assert.deepEqual(claims[0], { step: expected, settle: false, runAttempt: 1 });
       assert.deepEqual(await store.read((tx) => tx.steps.get(expected.id)), expected);
       const [attempt] = await store.read((tx) => tx.steps.attempts(expected.id));
       assert.deepEqual(

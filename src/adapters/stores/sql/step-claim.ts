@@ -44,10 +44,11 @@ const freeOfRun = statement<{ readonly free: number }>(
      and "status" = 'running' and ${indexedStatus}) as "free"
    from "run" where "id" = ?`,
 );
-const take = statement<StepRow>(
+const take = statement<StepRow & { readonly runAttempt: number }>(
   `update "step" set "status" = 'running', "offered" = 0, "token" = "token" + 1, "worker" = ?, "availableAt" = null,
      "startedAt" = coalesce("startedAt", ?)
-   where "id" = ? and "offered" = 1 returning *`,
+   where "id" = ? and "offered" = 1
+   returning *, (select "attempt" from "run" where "run"."id" = "step"."runId") as "runAttempt"`,
 );
 const insertAttempt = statement(
   `insert into "attempt" ("stepId", "token", "worker", "startedAt", "finishedAt", "outcome", "failure", "child", "notes")
@@ -168,7 +169,7 @@ async function claimOne(round: Round, id: string, settle: boolean): Promise<bool
   const none = toJson(null);
   const at = [row.id, row.token, request.worker, request.now] as const;
   await session.run(insertAttempt, ...at, none, none, toJson([]));
-  round.claims.push({ step: stepOf(row), settle });
+  round.claims.push({ step: stepOf(row), settle, runAttempt: row.runAttempt });
   return true;
 }
 
