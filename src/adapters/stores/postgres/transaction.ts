@@ -41,7 +41,7 @@ const roomNumbers: Readonly<Record<Room, number>> = { requirements: 1, templates
 export const migrationLock = `${lockSpace}, 3`;
 export const pruneLock = `${lockSpace}, 4`;
 
-const mark = `insert into "commitMark" ("connection", "number", "closed", "at") values (?, ?, false, now())
+export const markCommit = `insert into "commitMark" ("connection", "number", "closed", "at") values (?, ?, false, now())
    on conflict ("connection") do update
    set "number" = case when "commitMark"."closed" then -1 else excluded."number" end, "at" = excluded."at"`;
 const failedBefore = "25P02";
@@ -121,7 +121,7 @@ export class Transaction {
     if (connection === null) return;
     if (!this.#wrote) return this.leave();
     const name: CommitMark = { connection: connection.id, number: connection.nextCommit() };
-    this.post(mark, [name.connection, name.number]);
+    this.post(markCommit, [name.connection, name.number]);
     let answer: Answer<unknown>;
     try {
       answer = await connection.query("commit");
