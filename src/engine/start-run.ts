@@ -73,6 +73,9 @@ async function begin(tx: Tx, deps: EngineDeps, of: Planned): Promise<boolean> {
   const exclusive = exclusiveKinds.includes(run.kind);
   if (fresh.generation !== environment.generation || (exclusive && fresh.activeRun !== null))
     return false;
+  // What it requires may have gone, and a user of it may have come, while it was planned.
+  const { blocker } = await blockerOf(tx, run, { environment: fresh, facts: of.facts });
+  if (blocker !== null) return false;
   const rows = stepRows(deps, run, of.planned.steps);
   await tx.runs.update(run.id, {
     status: "running",

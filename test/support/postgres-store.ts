@@ -10,9 +10,10 @@ import { TestPostgres, type PostgresOptions } from "./postgres.ts";
 /** A server with a database that has the schema already: copies of it are made in some milliseconds. */
 export class StoreServer {
   readonly server: TestPostgres;
+  /** Name of the database that new ones are copies of. */
   readonly #template: string;
 
-  private constructor(server: TestPostgres, template: string) {
+  constructor(server: TestPostgres, template: string) {
     this.server = server;
     this.#template = template;
   }

@@ -2,7 +2,7 @@ import { execFile, spawn } from "node:child_process";
 import type { ChildProcess } from "node:child_process";
 import { once } from "node:events";
 import { chownSync, mkdtempSync, rmSync } from "node:fs";
-import { appendFile, chmod } from "node:fs/promises";
+import { appendFile, chmod, chown, copyFile, stat, writeFile } from "node:fs/promises";
 import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -20,6 +20,8 @@ export interface PostgresOptions {
   readonly fsync?: boolean;
   /** Lines of postgresql.conf beside the test's own, for example `{ deadlock_timeout: "100ms" }`. */
   readonly settings?: Readonly<Record<string, string>>;
+  /** Paths of a PEM certificate and its key: connections from other programs must use TLS then. */
+  readonly tls?: { readonly certificate: string; readonly key: string };
   /** Asks every connection for this password (scram-sha-256); without it connections from loopback are trusted. */
   readonly password?: string;
 }
@@ -111,7 +113,14 @@ export class TestPostgres {
     text: string,
     database = "postgres",
   ): Promise<readonly Readonly<Record<string, unknown>>[]> {
-    const client = new pg.Client({ connectionString: this.url(database) });
+    // By its socket, where it asks neither for TLS nor for the password.
+    const client = new pg.Client({
+      host: this.#place.directory,
+      port: this.#place.port,
+      user,
+      database,
+      password: this.#place.password ?? "",
+    });
     // Without a listener the end of the server would end the test's process.
     client.on("error", () => {});
     try {
@@ -254,7 +263,10 @@ async function initialise(place: Place, options: PostgresOptions): Promise<void>
   }
   await asServer(place, "initdb", [...args, `--auth=${auth}`]);
   rmSync(password, { force: true });
+  if (options.tls !== undefined) await wantTls(data, options.tls);
   const settings = {
+    ...(options.tls === undefined ? {} : { ssl: "on" }),
+    listen_addresses: options.tls === undefined ? "127.0.0.1" : "127.0.0.1,127.0.0.2",
     max_connections: "200",
     shared_buffers: "128MB",
     fsync: options.fsync === true ? "on" : "off",
@@ -264,8 +276,23 @@ async function initialise(place: Place, options: PostgresOptions): Promise<void>
   await appendFile(join(data, "postgresql.conf"), placeSettings(place) + lines.join(""));
 }
 
+/** The server takes a key only from its own user, and connections without TLS only from the test itself. */
+async function wantTls(data: string, tls: NonNullable<PostgresOptions["tls"]>): Promise<void> {
+  for (const [name, path] of [
+    ["server.crt", tls.certificate],
+    ["server.key", tls.key],
+  ] as const) {
+    await copyFile(path, join(data, name));
+    await chmod(join(data, name), 0o600);
+    const { uid, gid } = await stat(data);
+    await chown(join(data, name), uid, gid);
+  }
+  const rules = "hostssl all all all scram-sha-256\nlocal all all trust\n";
+  await writeFile(join(data, "pg_hba.conf"), rules);
+}
+
 function placeSettings({ directory, port }: Place): string {
-  return `listen_addresses = '127.0.0.1'\nport = ${port}\nunix_socket_directories = '${directory}'\n`;
+  return `port = ${port}\nunix_socket_directories = '${directory}'\n`;
 }
 
 async function asServer(place: Place, program: string, args: readonly string[]): Promise<void> {

@@ -28,6 +28,9 @@ export function faultKind(error: unknown): FaultKind {
 /** Shutdown, crash, not yet accepting, too many connections, a standby in place of the primary. */
 const lostCodes: readonly string[] = ["57P01", "57P02", "57P03", "57P05", "53300", "25006"];
 
+/** Wrong password, no way in for this user or without TLS, no such database, no right to it. */
+const refusalCodes: readonly string[] = ["28P01", "28000", "3D000", "42501"];
+
 /** The five characters of https://www.postgresql.org/docs/15/errcodes-appendix.html, or null. */
 export function sqlState(error: unknown): string | null {
   return error instanceof pg.DatabaseError ? (error.code ?? null) : null;
@@ -38,6 +41,13 @@ export function translate(error: unknown): unknown {
   if (error instanceof GlasshouseError) return error;
   const code = sqlState(error);
   const kind = faultKind(error);
+  if (code !== null && refusalCodes.includes(code)) {
+    return new GlasshouseError(
+      "invalid-configuration",
+      `PostgreSQL refuses: ${wordsOf(error)}. Look at store.url and store.password, and at what the database has of user, password, database and pg_hba.conf.`,
+      { cause: error },
+    );
+  }
   if (code === "53100" || code === "58030") {
     return new GlasshouseError(
       "storage-full",

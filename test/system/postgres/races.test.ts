@@ -28,7 +28,9 @@ describe("several processes on one PostgreSQL", { skip: postgresSkip }, () => {
   async function among(count: number, fn: (all: readonly PostgresStore[]) => Promise<void>) {
     const database = await stores.database();
     const all = await Promise.all(
-      Array.from({ length: count }, () => stores.open(database, { clock, limits: { pool: 4 } })),
+      Array.from({ length: count }, () =>
+        stores.open(database, { clock, limits: { pool: 4, poolWaitMs: 60_000 } }),
+      ),
     );
     try {
       await fn(all);
@@ -48,7 +50,7 @@ describe("several processes on one PostgreSQL", { skip: postgresSkip }, () => {
         );
       const taken: string[] = [];
       const work = async (store: Store, worker: string): Promise<void> => {
-        for (let idle = 0; idle < 50; ) {
+        for (let idle = 0; idle < 50;) {
           const claims = await claim({ store, clock }, { worker, limit: 3 });
           idle = claims.length === 0 ? idle + 1 : 0;
           taken.push(...claims.map(({ step }) => `${step.id} ${step.token}`));
@@ -174,7 +176,6 @@ describe("several processes on one PostgreSQL", { skip: postgresSkip }, () => {
       await first.transact(async (tx) => {
         for (const each of environments) await tx.environments.insert(each);
       });
-      const before = performance.now();
       const mix = (store: Store, turn: number) =>
         store.transact(async (tx) => {
           for (let n = 0; n < 3; n += 1) {
@@ -185,8 +186,6 @@ describe("several processes on one PostgreSQL", { skip: postgresSkip }, () => {
         });
       const turns = Array.from({ length: 60 }, (_none, turn) => turn);
       await Promise.all(turns.map((turn) => mix(all[turn % 3] ?? first, turn)));
-      // One deadlock would take a second to be found.
-      assert.ok(performance.now() - before < 10_000);
       assert.equal((await journalOf(first, 180)).length, 180);
       const deadlocks = await stores.server.query(
         `select sum("deadlocks")::int as "count" from pg_stat_database`,

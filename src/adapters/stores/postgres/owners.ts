@@ -1,7 +1,7 @@
 import type { Job } from "./job.ts";
 import type { Transaction } from "./transaction.ts";
 
-/** How many transactions share a commit at most, and how long one stays open for others to join. */
+/** How many transactions share a commit at most, and how long those that joined may take before it is made. */
 export interface JoinLimits {
   readonly transactions: number;
   readonly openMs: number;
@@ -18,7 +18,7 @@ export class Owner {
   readonly #limits: JoinLimits;
   readonly #joining: Job[] = [];
   #joined = 0;
-  readonly #openedAtMs = performance.now();
+  #joinedSinceMs: number | null = null;
   #isOpen = true;
   readonly #ended = Promise.withResolvers<void>();
 
@@ -34,8 +34,7 @@ export class Owner {
 
   /** Takes the job in when there is room. It is then run, and settled or sent away, by this transaction's writer. */
   admit(job: Job): boolean {
-    const late = performance.now() - this.#openedAtMs > this.#limits.openMs;
-    if (!this.#isOpen || late || this.#joined + 1 >= this.#limits.transactions) return false;
+    if (!this.#isOpen || this.#joined + 1 >= this.#limits.transactions) return false;
     this.#joined += 1;
     this.#joining.push(job);
     return true;
@@ -43,7 +42,10 @@ export class Owner {
 
   /** The next that joined, or null; then nobody joins any more. */
   next(): Job | null {
-    const job = this.#joining.shift() ?? null;
+    const now = performance.now();
+    this.#joinedSinceMs ??= now;
+    const isLate = now - this.#joinedSinceMs > this.#limits.openMs;
+    const job = isLate ? null : (this.#joining.shift() ?? null);
     if (job === null) this.#isOpen = false;
     return job;
   }

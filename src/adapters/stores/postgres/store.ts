@@ -63,6 +63,8 @@ export interface PostgresLimits extends WriterLimits, TargetLimits {
   readonly pool: number;
   /** How long a transaction waits for a connection. */
   readonly poolWaitMs: number;
+  /** A connection is given up when nothing is heard for so long after the server must have given up the statement. */
+  readonly silentMarginMs: number;
   /** How long a worker's lease lasts. */
   readonly leaseMs: number;
   /** How long a start waits for a server that is not there. */
@@ -72,6 +74,7 @@ export interface PostgresLimits extends WriterLimits, TargetLimits {
 export const postgresDefaults: PostgresLimits = {
   pool: 16,
   poolWaitMs: 5_000,
+  silentMarginMs: 10_000,
   startMs: 30_000,
   leaseMs: defaultLeaseMs,
   connectMs: 5_000,
@@ -151,7 +154,7 @@ export class PostgresStore implements LastingStore {
       unsafeWithoutFence: options.unsafeWithoutFence ?? false,
     };
     const { pool: size, poolWaitMs: waitMs } = limits;
-    const waits = { waitMs, silentMs: limits.statementMs + 10_000, open };
+    const waits = { waitMs, silentMs: limits.statementMs + limits.silentMarginMs, open };
     this.#pool = new Pool({ ...waits, size });
     this.#files = new Pool({ ...waits, size: filesPool });
     options.metrics?.observe("glasshouse_store_connections", () => this.#connections());
