@@ -27,6 +27,7 @@ export class Connection {
   #unanswered = 0;
   #heardAtMs = performance.now();
   #commits = 0;
+  #isGathering = false;
   readonly #whenLost = new Set<() => void>();
 
   private constructor(client: pg.Client) {
@@ -70,6 +71,7 @@ export class Connection {
     const { text, name } = prepared(sql);
     if (this.#unanswered === 0) this.#heardAtMs = performance.now();
     this.#unanswered += 1;
+    this.#gather();
     try {
       const result = await this.#client.query<Record<string, unknown>>({
         text,
@@ -84,6 +86,18 @@ export class Connection {
       this.#unanswered -= 1;
       this.#heardAtMs = performance.now();
     }
+  }
+
+  /** Statements of one turn go out together: a write of its own for each costs more than all else that this process does. */
+  #gather(): void {
+    if (this.#isGathering) return;
+    this.#isGathering = true;
+    const { stream } = this.#client.connection;
+    stream.cork();
+    process.nextTick(() => {
+      this.#isGathering = false;
+      stream.uncork();
+    });
   }
 
   /** Runs a text of several statements without parameters. */

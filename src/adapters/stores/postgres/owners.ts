@@ -15,6 +15,8 @@ export interface JoinLimits {
 export class Owner {
   readonly transaction: Transaction;
   readonly held = new Set<string>();
+  /** Sequences of what is held, as the hold told them and this transaction raised them; null where there was no row. */
+  readonly sequences = new Map<string, Promise<number | null>>();
   readonly #limits: JoinLimits;
   readonly #joining: Job[] = [];
   #joined = 0;

@@ -88,6 +88,15 @@ export class PostgresSession implements Session {
     this.#deps.transaction.post(kept.sql, parameters);
   }
 
+  async runThen<R>(
+    kept: Statement<R>,
+    then: (rows: readonly R[]) => void,
+    ...parameters: readonly Cell[]
+  ): Promise<void> {
+    this.#use();
+    this.#deps.transaction.post<R>(kept.sql, parameters, then);
+  }
+
   touch(topic: Topic): void {
     this.touched.add(topic);
   }

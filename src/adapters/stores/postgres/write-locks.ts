@@ -11,9 +11,13 @@ export class GivesWay extends Error {
   }
 }
 
-const hold = `select 1 from "environment" where "id" = ? for no key update`;
-const tryToHold = `select 1 from "environment" where "id" = ? for no key update skip locked`;
+const hold = `select "sequence" from "environment" where "id" = ? for no key update`;
+const tryToHold = `select "sequence" from "environment" where "id" = ? for no key update skip locked`;
 const environmentOfRun = `select "environmentId" from "run" where "id" = ?`;
+
+interface Held {
+  readonly sequence: number;
+}
 
 export interface WriteLocksDeps {
   readonly owner: Owner;
@@ -51,7 +55,15 @@ export class WriteLocks implements Locks {
     if (!first && !transaction.rooms.has("requirements")) giveWay(new GivesWay("requirements"));
     if (first) this.#join(environmentId);
     owners.take(environmentId, owner);
-    transaction.post(hold, [environmentId]);
+    const held = transaction.send<Held>(hold, [environmentId]);
+    owner.sequences.set(
+      environmentId,
+      held.then(
+        ({ rows }) => rows[0]?.sequence ?? null,
+        // The statement after it fails for the same reason.
+        () => null,
+      ),
+    );
   }
 
   holds(environmentId: string): boolean {
@@ -62,15 +74,28 @@ export class WriteLocks implements Locks {
     const { owner, owners } = this.#deps;
     if (owner.held.has(environmentId)) return true;
     if (owners.of(environmentId) === null) {
-      const { count } = await owner.transaction.send(tryToHold, [environmentId]);
-      if (count > 0) {
+      const { rows } = await owner.transaction.send<Held>(tryToHold, [environmentId]);
+      const [row] = rows;
+      if (row !== undefined) {
         owners.take(environmentId, owner);
+        owner.sequences.set(environmentId, Promise.resolve(row.sequence));
         return true;
       }
     }
     this.#join(environmentId);
     this.#passedOver = true;
     return false;
+  }
+
+  async take(environmentId: string, count: number): Promise<number | null> {
+    const { sequences } = this.#deps.owner;
+    const before = sequences.get(environmentId);
+    if (before === undefined) return null;
+    sequences.set(
+      environmentId,
+      before.then((sequence) => (sequence === null ? null : sequence + count)),
+    );
+    return before;
   }
 
   async holdRun(runId: string): Promise<void> {

@@ -174,6 +174,8 @@ export class Writer {
         }
         await transaction.settled().catch(() => {});
         transaction.forgiveFailure();
+        // What it took of them is given back.
+        owner.sequences.clear();
         await transaction.send("rollback to savepoint job");
         void this.#settleJoined(job, error);
       }

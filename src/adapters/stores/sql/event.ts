@@ -10,6 +10,7 @@ import type { Tables } from "./tables.ts";
 const raise = statement<{ readonly sequence: number }>(
   `update "environment" set "sequence" = "sequence" + ? where "id" = ? returning "sequence"`,
 );
+const storeSequence = statement(`update "environment" set "sequence" = ? where "id" = ?`);
 const insertEvent = statement(
   `insert into "event" ("id", "type", "environmentId", "sequence", "subject", "data", "commandId", "runId", "stepId", "time")
    values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
@@ -85,6 +86,12 @@ async function raiseSequences(
   const next = new Map<string, number>();
   for (const [environmentId, count] of counts) {
     await session.locks.hold(environmentId);
+    const known = await session.locks.take(environmentId, count);
+    if (known !== null) {
+      await session.run(storeSequence, known + count, environmentId);
+      next.set(environmentId, known + 1);
+      continue;
+    }
     const row = await session.one(raise, count, environmentId);
     if (row === undefined) {
       throw new GlasshouseError(

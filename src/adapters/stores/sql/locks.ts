@@ -10,6 +10,11 @@ export interface Locks {
   holds(environmentId: string): boolean;
   /** Holds it when nobody else does; never waits. False: somebody else does, and the store looks again by itself. */
   tryHold(environmentId: string): Promise<boolean>;
+  /**
+   * Takes so many numbers of the held environment's sequence and gives the last one before them: the hold has told it, and
+   * nobody else can change it. The caller stores the new one. Null where that is not known: then the row must be asked.
+   */
+  take(environmentId: string, count: number): Promise<number | null>;
   /** Holds the environment of the run. */
   holdRun(runId: string): Promise<void>;
   /** Says which environment a run belongs to, where a query has seen it: it never changes. */
@@ -34,6 +39,7 @@ export const noLocks: Locks = {
   async hold() {},
   holds: () => true,
   tryHold: async () => true,
+  take: async () => null,
   async holdRun() {},
   knows() {},
   async alone() {},

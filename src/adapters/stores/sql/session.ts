@@ -54,6 +54,12 @@ export interface Session {
    * transaction.
    */
   run(kept: Statement<unknown>, ...parameters: readonly Cell[]): Promise<void>;
+  /** As `run`; `then` is given the rows some time before the transaction commits. */
+  runThen<R>(
+    kept: Statement<R>,
+    then: (rows: readonly R[]) => void,
+    ...parameters: readonly Cell[]
+  ): Promise<void>;
   /** The commit of this transaction wakes those who watch the topic. */
   touch(topic: Topic): void;
   id(kind: IdKind): string;

@@ -4,7 +4,7 @@ import type { Claim, ClaimRequest } from "../../../ports/work.ts";
 import { toJson } from "./json.ts";
 import { statement } from "./session.ts";
 import type { Session, Statement } from "./session.ts";
-import { offerDueSteps } from "./step-offer.ts";
+import { dueSteps, offerDueSteps } from "./step-offer.ts";
 import { indexedStatus, partsOfLane, stepOf } from "./step-rows.ts";
 import type { StepRow } from "./step-rows.ts";
 
@@ -39,15 +39,14 @@ const nextOffered = statement<Candidate>(
   `select "id", "runId", "environmentId" from "step"
    where "offered" = 1 and "lane" = ? and "runId" > ? order by "runId", "number" limit 1`,
 );
-const freeOfRun = statement<{ readonly free: number }>(
-  `select "parallelism" - (select count(*) from "step" where "runId" = "run"."id"
-     and "status" = 'running' and ${indexedStatus}) as "free"
-   from "run" where "id" = ?`,
-);
+/** Only while the run is below its parallelism: asked in the same statement, as each is a way to the database and back. */
 const take = statement<StepRow & { readonly runAttempt: number }>(
   `update "step" set "status" = 'running', "offered" = 0, "token" = "token" + 1, "worker" = ?, "availableAt" = null,
      "startedAt" = coalesce("startedAt", ?)
    where "id" = ? and "offered" = 1
+     and (select count(*) from "step" "other" where "other"."runId" = "step"."runId"
+            and "other"."status" = 'running' and "other".${indexedStatus})
+       < (select "parallelism" from "run" where "run"."id" = "step"."runId")
    returning *, (select "attempt" from "run" where "run"."id" = "step"."runId") as "runAttempt"`,
 );
 const insertAttempt = statement(
@@ -65,8 +64,7 @@ export async function claimSteps(
   request: ClaimRequest,
 ): Promise<readonly Claim[]> {
   if (request.limit <= 0) return [];
-  await offerDueSteps(session, request.now);
-  const offered = await session.all(someOffered, fewOffered + 1);
+  const offered = await offeredSteps(session, request.now);
   if (offered.length === 0) return [];
   const known = offered.length <= fewOffered ? offered : null;
   const round: Round = {
@@ -75,7 +73,7 @@ export async function claimSteps(
     taken: new Set(),
     request,
     places: new Map(Object.entries(request.places)),
-    free: new Map(),
+    full: new Set(),
     claims: [],
   };
   const lanes =
@@ -86,6 +84,15 @@ export async function claimSteps(
   return round.claims;
 }
 
+/** Up to one more than a few. Both questions go out together: hardly ever has a step's time just come. */
+async function offeredSteps(session: Session, now: string): Promise<readonly Offered[]> {
+  const some = (): Promise<readonly Offered[]> => session.all(someOffered, fewOffered + 1);
+  const [due, offered] = await Promise.all([dueSteps(session, now), some()]);
+  if (due.length === 0) return offered;
+  await offerDueSteps(session, due);
+  return some();
+}
+
 interface Round {
   readonly session: Session;
   /** All offered steps in the order of the index, when they are few. */
@@ -93,8 +100,8 @@ interface Round {
   readonly taken: Set<string>;
   readonly request: ClaimRequest;
   readonly places: Map<string, number>;
-  /** Room of each run that was looked at. */
-  readonly free: Map<string, number>;
+  /** Runs that have no room, or whose environment another transaction holds. */
+  readonly full: Set<string>;
   readonly claims: Claim[];
 }
 
@@ -131,12 +138,12 @@ async function claimInLane(round: Round, lane: string, pick: Pick): Promise<bool
       continue;
     }
     after = found.runId;
-    const free = round.free.get(found.runId) ?? (await freeOf(session, found));
-    round.free.set(found.runId, free);
-    if (free <= 0) continue;
-    if (!(await claimOne(round, found.id, pick.settle))) continue;
+    if (round.full.has(found.runId)) continue;
+    if (!(await claimOne(round, found, pick.settle))) {
+      round.full.add(found.runId);
+      continue;
+    }
     session.dialect.turns.set(turn, found.runId);
-    round.free.set(found.runId, free - 1);
     const { place } = partsOfLane(lane);
     const room = places.get(place);
     if (room !== undefined) places.set(place, room - 1);
@@ -160,9 +167,15 @@ async function candidateAfter(
   );
 }
 
-/** False when somebody else took the step between the look and the hold of its environment. */
-async function claimOne(round: Round, id: string, settle: boolean): Promise<boolean> {
+/** False when its run has no room, another transaction holds its environment, or somebody took the step before that. */
+async function claimOne(
+  round: Round,
+  { id, runId, environmentId }: Candidate,
+  settle: boolean,
+): Promise<boolean> {
   const { session, request } = round;
+  session.locks.knows(runId, environmentId);
+  if (!(await session.locks.tryHold(environmentId))) return false;
   round.taken.add(id);
   const row = await session.one(take, request.worker, request.now, id);
   if (row === undefined) return false;
@@ -182,11 +195,4 @@ export async function lanesWithWork(session: Session): Promise<readonly string[]
     found = await session.one(nextLane, found.lane);
   }
   return lanes;
-}
-
-/** Room of the run; none when another transaction holds its environment. */
-async function freeOf(session: Session, { runId, environmentId }: Candidate): Promise<number> {
-  session.locks.knows(runId, environmentId);
-  if (!(await session.locks.tryHold(environmentId))) return 0;
-  return (await session.one(freeOfRun, runId))?.free ?? 0;
 }

@@ -104,8 +104,10 @@ export async function endStep(session: Session, fence: Fence, outcome: StepOutco
   });
   if (status !== "succeeded" && status !== "skipped") return;
   const offered = held.runStatus === "running" ? 1 : 0;
-  const released = await session.all(release, offered, fence.stepId);
-  if (released.some((step) => step.status === "ready")) session.touch("steps");
+  const wake = (released: readonly { readonly status: StepStatus }[]): void => {
+    if (released.some((step) => step.status === "ready")) session.touch("steps");
+  };
+  await session.runThen(release, wake, offered, fence.stepId);
 }
 
 export async function retryStep(

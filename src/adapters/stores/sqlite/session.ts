@@ -67,6 +67,14 @@ export class SqliteSession implements Session {
     this.#deps.connection.change(kept.sql, parameters);
   }
 
+  async runThen<R>(
+    kept: Statement<R>,
+    then: (rows: readonly R[]) => void,
+    ...parameters: readonly Cell[]
+  ): Promise<void> {
+    then(await this.all(kept, ...parameters));
+  }
+
   touch(topic: Topic): void {
     this.touched.add(topic);
   }
