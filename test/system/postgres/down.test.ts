@@ -43,10 +43,10 @@ describe("a PostgreSQL that is away", { skip: postgresSkip }, () => {
       const store = await stores.open(database, { clock });
       const environment = anEnvironment(clock);
       await store.transact((tx) => tx.environments.insert(environment));
-      let isOver = false;
+      const over = new AbortController();
       let done = 0;
       const work = async (): Promise<void> => {
-        while (!isOver) {
+        while (!over.signal.aborted) {
           const one = await counted(store, environment.id);
           done += one;
         }
@@ -58,7 +58,7 @@ describe("a PostgreSQL that is away", { skip: postgresSkip }, () => {
         await stores.server.start();
       }
       await sleep(200);
-      isOver = true;
+      over.abort();
       await workers;
       assert.ok(done > 20, `${done} done`);
       const now = await store.read((tx) => tx.environments.get(environment.id));

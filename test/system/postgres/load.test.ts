@@ -31,7 +31,9 @@ describe("PostgreSQL that restarts under load", { skip: postgresSkip }, () => {
       },
     });
     const open = (clock: Clock) => stores.open(database, { clock });
-    const worlds = await Promise.all([1, 2].map(() => createWorld({ executors: [executor], open })));
+    const worlds = await Promise.all(
+      [1, 2].map(() => createWorld({ executors: [executor], open })),
+    );
     const [first] = worlds;
     assert.ok(first);
     try {

@@ -158,9 +158,11 @@ describe("several processes on one PostgreSQL", { skip: postgresSkip }, () => {
 
   it("give a name to one of many that want it, and refuse the others in words", async () => {
     await among(3, async (all) => {
-      const create = (store: Store) =>
-        store.transact((tx) => tx.environments.insert(anEnvironment(clock, { name: "wanted" })));
-      const outcomes = await Promise.allSettled([...all, ...all].map(create));
+      const outcomes = await Promise.allSettled(
+        [...all, ...all].map((store) =>
+          store.transact((tx) => tx.environments.insert(anEnvironment(clock, { name: "wanted" }))),
+        ),
+      );
       const refused = outcomes.filter(({ status }) => status === "rejected");
       assert.equal(refused.length, 5);
       for (const outcome of refused)

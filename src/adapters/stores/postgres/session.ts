@@ -94,7 +94,11 @@ export class PostgresSession implements Session {
     ...parameters: readonly Cell[]
   ): Promise<void> {
     this.#use();
-    this.#deps.transaction.post<R>(kept.sql, parameters, then);
+    this.#deps.transaction.send<R>(kept.sql, parameters).then(
+      ({ rows }) => then(rows),
+      // It is the error of what is awaited next, and of the commit.
+      () => {},
+    );
   }
 
   touch(topic: Topic): void {

@@ -101,16 +101,9 @@ export class Transaction {
     });
   }
 
-  /** As `send`, for a statement of which nothing is asked before the commit. */
-  post<R>(
-    sql: string,
-    values: readonly Cell[] = [],
-    then: (rows: readonly R[]) => void = () => {},
-  ): void {
-    this.send<R>(sql, values).then(
-      ({ rows }) => then(rows),
-      () => {},
-    );
+  /** As `send`, for a statement of which nothing is asked. */
+  post(sql: string, values: readonly Cell[] = []): void {
+    this.send(sql, values).catch(() => {});
   }
 
   /** Resolves when everything that was sent has been answered. Errors: the first that there was. */
