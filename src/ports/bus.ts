@@ -13,8 +13,8 @@ export interface Bus {
   /**
    * Calls `take` for each command that comes, a bounded number at once, from now on. A message is gone from the bus only
    * after `take` has said what became of it and its answer is out; when the process dies before, it comes again. Messages
-   * that `take` wants again later are kept, and when they stay long nothing else is taken meanwhile; that costs no message
-   * anything. `take` never rejects.
+   * that `take` wants again later are kept; when nobody's can be taken for long, nothing is taken until that is over, which
+   * brings no message nearer to the dead letters but by one delivery. `take` never rejects.
    */
   consume(take: (message: BusMessage) => Promise<Verdict>): void;
   /** Takes nothing more; resolves when what was taken is answered. */
@@ -44,18 +44,31 @@ export interface BusMessage {
 }
 
 /** What became of a message. */
-export type Verdict =
-  /** It is in the inbox, or refused in a way that the journal keeps. */
-  | { readonly outcome: "taken"; readonly reply: Reply | null }
-  /** It cannot be taken: it goes to the dead letters, with why. */
-  | {
-      readonly outcome: "parked";
-      readonly reason: string;
-      readonly detail: string;
-      readonly reply: Reply | null;
-    }
-  /** Not now: something that is needed is down. */
-  | { readonly outcome: "again"; readonly error: unknown };
+export type Verdict = Decided | Undecided;
+
+export type Decided = Taken | Parked;
+
+/** It is in the inbox, or refused in a way that the journal keeps. */
+export interface Taken {
+  readonly outcome: "taken";
+  readonly reply: Reply | null;
+}
+
+/** It cannot be taken: it goes to the dead letters, with why. */
+export interface Parked {
+  readonly outcome: "parked";
+  readonly reason: string;
+  readonly detail: string;
+  readonly reply: Reply | null;
+}
+
+/** Not now. */
+export interface Undecided {
+  readonly outcome: "again";
+  readonly error: unknown;
+  /** What becomes of it when it has waited for a while; null: nobody's messages can be taken now, so it waits as long as it takes. */
+  readonly otherwise: Parked | null;
+}
 
 /** What goes out. */
 export type BusNotice =

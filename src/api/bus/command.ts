@@ -6,7 +6,7 @@ import { mediaTypes } from "../../contract/rest-route.ts";
 import type { Command, RefusedMessage, ReplyAddress } from "../../domain/command.ts";
 import { asGlasshouseError, failureOf, GlasshouseError } from "../../domain/errors.ts";
 import { parseTrace } from "../../lib/trace-context.ts";
-import type { BusMessage, Reply, Verdict } from "../../ports/bus.ts";
+import type { BusMessage, Parked, Reply, Verdict } from "../../ports/bus.ts";
 import { timestamp, type Clock } from "../../ports/clock.ts";
 import type { Log } from "../../ports/telemetry.ts";
 import { isKept } from "../../services/command.ts";
@@ -17,6 +17,8 @@ export interface BusApi {
   readonly accept: (request: CommandRequest) => Promise<Command>;
   /** The command of a source and its id, if there is one. */
   readonly find: (source: string, id: string) => Promise<Command | null>;
+  /** Whether commands can be stored at all now. */
+  readonly isStoreUp: () => Promise<boolean>;
   readonly clock: Clock;
   readonly log: Log;
 }
@@ -130,9 +132,6 @@ interface Refusal {
 async function refuse(api: BusApi, refusal: Refusal): Promise<Verdict> {
   const { error, message, command } = refusal;
   const failure = error instanceof Poison ? error.failure : asGlasshouseError(error);
-  // A limit is no outage: waiting here for one environment's queue would hold up everybody else's commands.
-  if (failure.row.kind === "transient" && failure.code !== "too-many")
-    return { outcome: "again", error: failure };
   if (failure.code === "internal")
     api.log.error("A command of the bus failed for a fault of the service", { error: failure });
   const queue = message.replyTo;
@@ -142,12 +141,17 @@ async function refuse(api: BusApi, refusal: Refusal): Promise<Verdict> {
     const kept = await findKept(api, command);
     return { outcome: "taken", reply: replyTo(api, to, kept ?? refusedOf(command, failure)) };
   }
-  return {
+  const parked: Parked = {
     outcome: "parked",
     reason: error instanceof Poison ? error.reason : failure.code,
     detail: failure.message,
     reply: replyTo(api, to, refusedOf(command, failure)),
   };
+  // A limit is no outage: waiting here for one environment's queue would hold up everybody else's commands.
+  if (failure.row.kind === "terminal" || failure.code === "too-many") return parked;
+  // A repository that is down, say, is this command's own affair; a store that is down is everybody's.
+  const isOwnAffair = failure.code !== "storage-full" && (await api.isStoreUp());
+  return { outcome: "again", error: failure, otherwise: isOwnAffair ? parked : null };
 }
 
 /** The refusal as the inbox has it; without it the answer has no id, and says the same. */

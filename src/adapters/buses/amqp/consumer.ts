@@ -2,7 +2,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 import type { AsyncMessage, Channel, Connection } from "rabbitmq-client";
 import { busNames } from "../../../contract/bus.ts";
 import { backoff } from "../../../lib/backoff.ts";
-import type { BusMessage, Verdict } from "../../../ports/bus.ts";
+import type { BusMessage, Decided, Verdict } from "../../../ports/bus.ts";
 import { timestamp, type Clock } from "../../../ports/clock.ts";
 import type { Log } from "../../../ports/telemetry.ts";
 import { deadLetterOf, incomingOf, outboundOf } from "./message.ts";
@@ -134,10 +134,7 @@ export class CommandConsumer {
   }
 
   /** Asks until there is an answer. Null: it goes back to the queue. */
-  async #decide(
-    channel: Channel,
-    message: BusMessage,
-  ): Promise<Exclude<Verdict, { readonly outcome: "again" }> | null> {
+  async #decide(channel: Channel, message: BusMessage): Promise<Decided | null> {
     const { take, clock, times, log } = this.#options;
     const sinceMs = clock.monotonic();
     for (let attempt = 1; ; attempt += 1) {
@@ -145,6 +142,7 @@ export class CommandConsumer {
       if (verdict.outcome !== "again") return verdict;
       if (this.#isStopping || !channel.active || this.#probe !== null) return null;
       if (clock.monotonic() - sinceMs >= times.holdMs) {
+        if (verdict.otherwise !== null) return verdict.otherwise;
         const { error } = verdict;
         log.warn("Commands of the bus wait in their queue: they cannot be taken now", { error });
         this.#probe = message;
@@ -162,7 +160,7 @@ export class CommandConsumer {
   async #waitFor(message: BusMessage): Promise<void> {
     for (let attempt = 1; !this.#isStopping; attempt += 1) {
       const verdict = await this.#options.take(message);
-      if (verdict.outcome !== "again") break;
+      if (verdict.outcome !== "again" || verdict.otherwise !== null) break;
       await this.#rest(backoff({ attempt, baseMs: 500, mostMs: 10_000, random: Math.random() }));
     }
     if (!this.#isStopping) this.#options.log.info("Commands of the bus are taken again");

@@ -53,7 +53,7 @@ export class Link {
       noDelay: true,
     });
     this.#listen();
-    const shared = { connection: this.connection, declare: () => this.#declare(), times, clock };
+    const shared = { connection: this.connection, declare: () => this.declare(), times, clock };
     this.events = new Publisher({ ...shared, window: eventWindow, ordered: true });
     this.answers = new Publisher({ ...shared, window: answerWindow, ordered: false });
   }
@@ -72,7 +72,7 @@ export class Link {
     const { settings, clock, log } = this.#options;
     this.#consumer ??= new CommandConsumer({
       connection: this.connection,
-      declare: () => this.#declare(),
+      declare: () => this.declare(),
       answers: this.answers,
       prefetch: settings.prefetch,
       user: this.user,
@@ -92,6 +92,14 @@ export class Link {
 
   async stopConsuming(): Promise<void> {
     await this.#consumer?.stop();
+  }
+
+  /** Makes sure that exchanges and queues are there. Safe to repeat. */
+  async declare(): Promise<void> {
+    const notes = (await declareTopology(this.connection, this.#options.settings)).join("; ");
+    if (notes !== this.#notes && notes !== "")
+      this.#options.log.warn("The broker has other settings than were asked for", { notes });
+    this.#notes = notes;
   }
 
   /** Commands and dead letters that lie ready. Rejects when the broker is away, or does not answer in time. */
@@ -128,13 +136,6 @@ export class Link {
       await this.connection.close();
     }).catch(() => undefined);
     this.connection.unsafeDestroy();
-  }
-
-  async #declare(): Promise<void> {
-    const notes = (await declareTopology(this.connection, this.#options.settings)).join("; ");
-    if (notes !== this.#notes && notes !== "")
-      this.#options.log.warn("The broker has other settings than were asked for", { notes });
-    this.#notes = notes;
   }
 
   #listen(): void {

@@ -14,6 +14,7 @@ const batch = 100;
  * dead letter, which this call does not see. A crash in between leaves a message in both places: taking it twice is one command.
  */
 export async function redrive(link: Link, asked: RedriveRequest): Promise<Redriven> {
+  await link.declare();
   const channel = await link.connection.acquire();
   try {
     const queue = busNames.deadLetters;

@@ -14,6 +14,8 @@ import type {
 
 const mostDead = 1_000;
 const mostWaiting = 10_000;
+/** Tries of a command that only itself is in the way of; some ten seconds. */
+const longEnough = 10;
 
 /**
  * No broker: commands come by REST, which needs no queue, and notifications are the journal, which streams and lists read. What
@@ -107,7 +109,7 @@ export class EmbeddedBus implements Bus {
       const [message] = this.#waiting;
       if (message === undefined) return;
       const verdict = await this.#take(message);
-      if (verdict.outcome === "again") {
+      if (verdict.outcome === "again" && (attempt < longEnough || verdict.otherwise === null)) {
         const restMs = backoff({ attempt, baseMs: 50, mostMs: 5_000, random: Math.random() });
         await sleep(restMs, undefined, { signal: this.#stopping.signal }).catch(() => undefined);
         attempt += 1;
@@ -115,8 +117,9 @@ export class EmbeddedBus implements Bus {
       }
       attempt = 1;
       this.#waiting.shift();
-      if (verdict.outcome === "parked") this.#park(message, verdict.reason);
-      if (verdict.reply !== null) this.#send({ kind: "reply", reply: verdict.reply });
+      const decided = verdict.outcome === "again" ? verdict.otherwise : verdict;
+      if (decided?.outcome === "parked") this.#park(message, decided.reason);
+      if (decided?.reply != null) this.#send({ kind: "reply", reply: decided.reply });
     }
   }
 
