@@ -20,6 +20,16 @@ const selectRun = statement<Selectable<Tables["run"]>>(`select * from "run" wher
 const selectCancelling = statement<Selectable<Tables["run"]>>(
   `select * from "run" where "status" in ('running', 'waiting') and "cancelRequestedAt" is not null order by "number"`,
 );
+// Statuses stand in the text: a plan that is kept for any status cannot use the indexes of some.
+const selectQueue = statement<Selectable<Tables["run"]>>(
+  `select * from "run" where "environmentId" = ? and "status" = 'queued' order by "number"`,
+);
+const countQueued = statement<{ readonly count: number }>(
+  `select count(*) as "count" from "run" where "status" = 'queued'`,
+);
+const selectInFlight = statement<Selectable<Tables["run"]>>(
+  `select * from "run" where "status" in ('running', 'waiting') order by "number"`,
+);
 const exclusive = exclusiveKinds.map((kind) => `'${kind}'`).join(", ");
 const selectStartable = statement<Selectable<Tables["run"]>>(
   `select * from "run" where "status" = 'queued' and ("kind" not in (${exclusive}) or (
@@ -55,30 +65,18 @@ export function runs(session: Session): RunRepository {
     },
     async queue(environmentId) {
       await session.locks.hold(environmentId);
-      const rows = await select(session)
-        .where("environmentId", "=", environmentId)
-        .where("status", "=", "queued")
-        .orderBy("number")
-        .execute();
+      const rows = await session.all(selectQueue, environmentId);
       return rows.map((row) => runOf(row));
     },
     async countQueued() {
-      const row = await session.db
-        .selectFrom("run")
-        .select(({ fn }) => fn.countAll<number>().as("count"))
-        .where("status", "=", "queued")
-        .executeTakeFirst();
-      return row?.count ?? 0;
+      return (await session.one(countQueued))?.count ?? 0;
     },
     async startable(limit) {
       const rows = await session.all(selectStartable, limit);
       return rows.map((row) => runOf(row));
     },
     async inFlight() {
-      const rows = await select(session)
-        .where("status", "in", ["running", "waiting"])
-        .orderBy("number")
-        .execute();
+      const rows = await session.all(selectInFlight);
       return rows.map((row) => runOf(row));
     },
     async cancelling() {

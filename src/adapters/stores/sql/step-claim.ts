@@ -39,11 +39,14 @@ const nextOffered = statement<Candidate>(
   `select "id", "runId", "environmentId" from "step"
    where "offered" = 1 and "lane" = ? and "runId" > ? order by "runId", "number" limit 1`,
 );
-/** Only while the run is below its parallelism: asked in the same statement, as each is a way to the database and back. */
+/**
+ * Only while the run is below its parallelism: asked in the same statement, as each is a way to the database and back. Written
+ * as it is so that the step is found by its id: by the index of what is offered all that is offered would be read.
+ */
 const take = statement<StepRow & { readonly runAttempt: number }>(
   `update "step" set "status" = 'running', "offered" = 0, "token" = "token" + 1, "worker" = ?, "availableAt" = null,
      "startedAt" = coalesce("startedAt", ?)
-   where "id" = ? and "offered" = 1
+   where "id" = ? and "offered" <> 0
      and (select count(*) from "step" "other" where "other"."runId" = "step"."runId"
             and "other"."status" = 'running' and "other".${indexedStatus})
        < (select "parallelism" from "run" where "run"."id" = "step"."runId")

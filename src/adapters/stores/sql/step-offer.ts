@@ -19,11 +19,12 @@ const withdraw = statement(
 const selectDue = statement<DueStep>(
   `select "id", "environmentId" from "step"
    where "offered" = 0 and "availableAt" is not null and "status" in ('ready', 'unknown') and "availableAt" <= ?
-     and exists (select 1 from "run" where "run"."id" = "step"."runId" and "run"."status" = 'running')`,
+     and exists (select 1 from "run" where "run"."id" = "step"."runId" and "run"."status" = 'running')
+   order by "availableAt"`,
 );
 const offerDue = statement(
   `update "step" set "offered" = 1
-   where "id" = ? and "offered" = 0 and "availableAt" is not null and "status" in ('ready', 'unknown')
+   where "id" = ? and "offered" <> 1 and "availableAt" is not null and "status" in ('ready', 'unknown')
      and exists (select 1 from "run" where "run"."id" = "step"."runId" and "run"."status" = 'running')`,
 );
 
