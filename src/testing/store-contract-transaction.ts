@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import { setTimeout as sleep } from "node:timers/promises";
 import { timestamp } from "../ports/clock.ts";
 import type { ContractCase } from "./store-contract-case.ts";
 import { anEnvironment, anEvent, aRun, journalOf, turns, withCode } from "./store-contract-data.ts";
@@ -142,6 +143,8 @@ export const transactionCases: readonly ContractCase[] = [
         store.transact((tx) => tx.events.append([anEvent(environment.id)], timestamp(clock)));
       await Promise.all([append(), append(), append()]);
       await journalOf(store, 3);
+      // Where positions are given after the commit, whoever gave them tells of it a moment after they can be read.
+      for (let tries = 0; woken.length === 0 && tries < 500; tries += 1) await sleep(10);
       await turns();
       assert.match(woken.join(), /^journal(,journal){0,2}$/u);
       const before = woken.length;
