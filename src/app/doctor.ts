@@ -5,6 +5,7 @@ import { createTerraformExecutor } from "../adapters/executors/terraform/index.t
 import { defaultKeyFile } from "../adapters/secrets/embedded/index.ts";
 import { detectIsolation, type Isolation } from "../clients/process/isolation.ts";
 import type { LoadedConfig } from "./config.ts";
+import { busFindings } from "./doctor-bus.ts";
 import type { Finding } from "./doctor-finding.ts";
 import { isShared, storeFindings } from "./doctor-store.ts";
 
@@ -30,6 +31,7 @@ export async function examine(examined: Examined): Promise<readonly Finding[]> {
     data(examined),
     key(examined),
     storeFindings(examined.loaded.config),
+    busFindings(examined.loaded.config, examined.env),
     server(examined),
     variables(examined),
     users(),

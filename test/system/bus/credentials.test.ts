@@ -3,6 +3,7 @@ import { writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { test } from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
+import { busFindings } from "../../../src/app/doctor-bus.ts";
 import { loadComplaints, orderMany, registerLoad } from "../../support/bus-load.ts";
 import { openBusSite } from "../../support/bus-site.ts";
 import { rabbitmqSkip, type Rabbitmq } from "../../support/rabbitmq.ts";
@@ -96,8 +97,18 @@ test(
       const orders = await orderMany(at.client, { prefix: "t", count: 5 });
       assert.deepEqual(await loadComplaints(at, orders), []);
       assert.match(await at.broker.control(["list_connections", "ssl", "port"]), /true/u);
+      assert.match(await bus(at.broker, "guest"), /good.*takes the user guest/u);
+      assert.match(await bus(at.broker, "nobody"), /bad.*ACCESS.REFUSED/u);
     } finally {
       await at.close();
     }
   },
 );
+
+/** What `doctor` finds of the bus. */
+async function bus(broker: Rabbitmq, username: string): Promise<string> {
+  const config = { bus: { prefetch: 1, maxLength: 1, deliveryLimit: 1, tls: {}, username } };
+  const url = `amqp://127.0.0.1:${broker.portOf(0)}`;
+  const findings = await busFindings({ bus: { ...config.bus, url } }, {});
+  return findings.map(({ level, found }) => `${level}: ${found}`).join("\n");
+}
