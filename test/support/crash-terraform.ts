@@ -1,13 +1,10 @@
 import { execFileSync } from "node:child_process";
-import { join } from "node:path";
-import { FileBlobs } from "../../src/adapters/blobs/files/index.ts";
 import { SystemClock } from "../../src/adapters/clock/system/index.ts";
 import { emptyState, parseState } from "../../src/adapters/executors/terraform/state-file.ts";
-import { defaultKeyFile, openEmbeddedSecrets } from "../../src/adapters/secrets/embedded/index.ts";
 import { pack } from "../../src/adapters/sources/archive/index.ts";
-import { createSqliteStore } from "../../src/adapters/stores/sqlite/index.ts";
 import { createLog } from "../../src/adapters/telemetry/pino/index.ts";
 import type { SourceFile } from "../../src/ports/source.ts";
+import { openLasting } from "./which-store.ts";
 
 /** False where Terraform or OpenTofu is there. In CI it must be. */
 export const terraformSkip =
@@ -35,13 +32,8 @@ export async function terraformTemplate(resources: number): Promise<Uint8Array<A
 
 /** What is wrong with the last state of group `web`: an address that is missing, a lineage that is not its own. No server may run. */
 export async function stateComplaints(data: string, resources: number): Promise<readonly string[]> {
-  const keys = join(data, "keys");
-  const clock = new SystemClock();
   const log = createLog({ level: "error", format: "json" });
-  const keyFile = defaultKeyFile(keys);
-  const sealer = await openEmbeddedSecrets({ directory: keys, keyFile, mayCreate: false });
-  const blobs = await FileBlobs.open(join(data, "blobs"), sealer);
-  const store = await createSqliteStore({ directory: data, clock, log });
+  const { store, blobs } = await openLasting(data, { clock: new SystemClock(), log });
   try {
     const found = await store.read(async (tx) => {
       const environment = await tx.environments.find("judged");

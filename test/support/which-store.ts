@@ -5,7 +5,10 @@ import { createPostgresStore } from "../../src/adapters/stores/postgres/index.ts
 import { createSqliteStore } from "../../src/adapters/stores/sqlite/index.ts";
 import type { Clock } from "../../src/ports/clock.ts";
 import type { Store } from "../../src/ports/store.ts";
-import type { Log } from "../../src/ports/telemetry.ts";
+import { Remotes } from "../../src/clients/resilience/remotes.ts";
+import { noMetrics, type Log } from "../../src/ports/telemetry.ts";
+import { openStore, type Lasting } from "../../src/app/compose-store.ts";
+import { loadConfig } from "../../src/app/config.ts";
 import { TestPostgres } from "./postgres.ts";
 
 /**
@@ -37,6 +40,21 @@ export async function openTestStore(of: {
   if (wanted !== "postgres") return createSqliteStore(of);
   return createPostgresStore({ ...of, url: await databaseUrl(of.directory) });
 }
+
+/** What a server with this data directory would open. No server may run on it where only one can. */
+export async function openLasting(
+  data: string,
+  around: { readonly clock: Clock; readonly log: Log },
+): Promise<Lasting> {
+  const env = await storeVariables(data);
+  const { config } = await loadConfig({ flags: { data }, env, cwd: data });
+  const remotes = new Remotes({ ...around, metrics: noMetrics });
+  return openStore(config, { ...around, metrics: noMetrics, remotes, crash: { onCommit: null } });
+}
+
+/** Why a test of what only SQLite has is passed over, or false. */
+export const sqliteOnly: string | false =
+  wanted === "postgres" && "it is about files, and state is kept in PostgreSQL";
 
 async function databaseUrl(data: string): Promise<string> {
   starting ??= TestPostgres.start();
