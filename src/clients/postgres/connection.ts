@@ -4,6 +4,9 @@ import { ConnectionLost, faultKind } from "./errors.ts";
 import type { Target } from "./target.ts";
 import { prepared } from "./statement-text.ts";
 
+/** How long what is owed may wait for company. */
+const owedMs = 2;
+
 /** What a parameter may be. */
 export type Cell = string | number | boolean | null | Uint8Array;
 
@@ -28,6 +31,7 @@ export class Connection {
   #heardAtMs = performance.now();
   #commits = 0;
   #isGathering = false;
+  #owed: { readonly sql: string; readonly timer: NodeJS.Timeout } | null = null;
   readonly #whenLost = new Set<() => void>();
 
   private constructor(client: pg.Client) {
@@ -68,6 +72,7 @@ export class Connection {
   /** Rows are trusted to be what the statement's author stated. Errors: `ConnectionLost`, `pg.DatabaseError`. */
   query<R>(sql: string, values?: readonly Cell[]): Promise<Answer<R>>;
   async query(sql: string, values: readonly Cell[] = []): Promise<Answer<unknown>> {
+    this.#sendOwed();
     const { text, name } = prepared(sql);
     if (this.#unanswered === 0) this.#heardAtMs = performance.now();
     this.#unanswered += 1;
@@ -100,6 +105,24 @@ export class Connection {
     });
   }
 
+  /**
+   * Sends a statement whose answer nobody awaits together with the next one, or by itself soon: the end of a read costs no
+   * write of its own on a connection that is in use.
+   */
+  owe(sql: string): void {
+    this.#sendOwed();
+    this.#owed = { sql, timer: setTimeout(() => this.#sendOwed(), owedMs) };
+    this.#owed.timer.unref();
+  }
+
+  #sendOwed(): void {
+    const owed = this.#owed;
+    if (owed === null) return;
+    this.#owed = null;
+    clearTimeout(owed.timer);
+    this.query(owed.sql).catch(() => {});
+  }
+
   /** Runs a text of several statements without parameters. */
   async script(text: string): Promise<void> {
     await this.#client.query(text);
@@ -117,6 +140,7 @@ export class Connection {
 
   /** Says goodbye after what was asked has been answered. Never throws. */
   async end(): Promise<void> {
+    this.#sendOwed();
     await this.#client.end().catch(() => {});
   }
 

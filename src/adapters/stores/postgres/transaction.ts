@@ -138,7 +138,7 @@ export class Transaction {
   /** Ends one of which nothing is to be kept, without waiting for the answer. */
   async leave(): Promise<void> {
     await this.#opening;
-    this.#connection?.query("commit").catch(() => {});
+    this.#connection?.owe("commit");
     const failure = this.#failure;
     this.#giveBack();
     if (failure !== null) throw failure.error;
