@@ -3,12 +3,15 @@ import { afterEach, beforeEach, suite, test } from "node:test";
 import { GlasshouseError } from "../src/domain/errors.ts";
 import type { ChildIdentity } from "../src/domain/step.ts";
 import type { Failpoint } from "../src/engine/deps.ts";
+import type { IdKind } from "../src/domain/id.ts";
+import { timestamp } from "../src/ports/clock.ts";
 import type { ExecutorContext } from "../src/ports/executor.ts";
 import { takeoverMarginMs } from "../src/domain/lease.ts";
 import { fakeExecutor, untilInterrupted } from "../src/testing/fake-executor.ts";
 import { sampleGroup, sampleTemplate } from "../src/testing/samples.ts";
 import { createReplicas, leaseMs, type Replicas } from "./support/replicas.ts";
 
+const dayMs = 86_400_000;
 const late = "A late write was refused: the step has another owner now";
 
 let all: Replicas;
@@ -279,6 +282,33 @@ suite("many workers", () => {
     held.open();
     await all.pass(2_000);
     assert.deepEqual([interrupted, await statusOf(run.id)], [1, "failed"]);
+  });
+
+  test("go by the store's clock when an environment's time comes, not by a wrong one of their own", async () => {
+    const asked: string[] = [];
+    const { clock } = all;
+    const wrong = {
+      now: () => clock.now() + 10 * dayMs,
+      monotonic: () => clock.monotonic(),
+      id: (kind: IdKind) => clock.id(kind),
+      after: (delayMs: number, fn: () => void) => clock.after(delayMs, fn),
+    };
+    const requestDestroy = async ({ key }: { readonly key: string }) => void asked.push(key);
+    const run = await begin();
+    const { environmentId } = (await all.world.store.read((tx) => tx.runs.get(run))) ?? {};
+    assert.ok(environmentId);
+    const plannedDestructionAt = timestamp(clock, dayMs);
+    await all.world.store.transact((tx) =>
+      tx.environments.update(environmentId, { plannedDestructionAt }),
+    );
+    await all.start(fakeExecutor(), {}, { clock: wrong, requestDestroy });
+    await all.start(fakeExecutor(), {}, { requestDestroy });
+    await all.pass(120_000);
+    assert.deepEqual(asked, []);
+    clock.advance(dayMs - 60_000);
+    await all.pass(120_000);
+    const keys = new Set(asked);
+    assert.deepEqual([...keys], [`lifetime:${environmentId}:${plannedDestructionAt}`]);
   });
 
   test("cancel a run whose step runs on another one", async () => {

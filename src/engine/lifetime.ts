@@ -1,5 +1,4 @@
 import type { Environment } from "../domain/environment.ts";
-import { timestamp } from "../ports/clock.ts";
 import type { EngineDeps } from "./deps.ts";
 
 /** Two readings of the clock this far apart must agree before anything is destroyed. */
@@ -47,16 +46,21 @@ export class Lifetime {
     const { store, clock } = this.#deps;
     this.#lookedAtMs = clock.monotonic();
     this.#moved = false;
-    const now = timestamp(clock);
-    const { due, next } = await store.read(async (tx) => ({
-      due: await tx.environments.due(now, batch),
-      next: await tx.environments.nextDue(now),
-    }));
+    // The store's clock: one server's own may be wrong.
+    const { now, due, next } = await store.read(async (tx) => {
+      const time = await tx.time();
+      return {
+        now: time,
+        due: await tx.environments.due(time, batch),
+        next: await tx.environments.nextDue(time),
+      };
+    });
+    const at = { wallMs: Date.parse(now), monotonicMs: clock.monotonic() };
     const waiting = due.filter((environment) => environment.status !== "destroying");
     const known = new Set(waiting.map((environment) => environment.id));
     for (const id of this.#seen.keys()) if (!known.has(id)) this.#seen.delete(id);
-    for (const environment of waiting) await this.#consider(environment);
-    const untilNext = next === null ? longestSleepMs : Date.parse(next) - clock.now();
+    for (const environment of waiting) await this.#consider(environment, at);
+    const untilNext = next === null ? longestSleepMs : Date.parse(next) - at.wallMs;
     this.#nextLookMs = Math.max(0, Math.min(longestSleepMs, untilNext, this.#untilProvenMs()));
   }
 
@@ -66,10 +70,13 @@ export class Lifetime {
     return Math.min(...provenAt) - this.#lookedAtMs;
   }
 
-  async #consider(environment: Environment): Promise<void> {
-    const { clock, log, requestDestroy } = this.#deps;
+  async #consider(
+    environment: Environment,
+    at: { readonly wallMs: number; readonly monotonicMs: number },
+  ): Promise<void> {
+    const { log, requestDestroy } = this.#deps;
     const plannedAt = environment.plannedDestructionAt ?? "";
-    const reading = { wallMs: clock.now(), monotonicMs: clock.monotonic(), plannedAt };
+    const reading = { ...at, plannedAt };
     const first = this.#seen.get(environment.id);
     if (first === undefined || first.plannedAt !== plannedAt || jumped(first, reading)) {
       this.#seen.set(environment.id, reading);

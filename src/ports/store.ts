@@ -71,6 +71,8 @@ export interface StoreHealth {
 }
 
 export interface Tx {
+  /** The clock that all who share the store go by, as RFC 3339: the database's own where there is one. */
+  time(): Promise<string>;
   readonly templates: TemplateRepository;
   readonly environments: EnvironmentRepository;
   readonly commands: CommandRepository;

@@ -43,6 +43,17 @@ export const workerCases: readonly ContractCase[] = [
     },
   },
   {
+    title: "tells the time of that clock",
+    async run({ store, passTime }) {
+      const time = async () => Date.parse(await store.read((tx) => tx.time()));
+      const before = await time();
+      await passTime(5_000);
+      assert.ok((await time()) >= before);
+      const inside = Date.parse(await store.transact((tx) => tx.time()));
+      assert.ok(inside >= before && Number.isFinite(inside));
+    },
+  },
+  {
     title: "never brings back what is gone",
     async run({ store, clock }) {
       const worker = aWorker(clock);

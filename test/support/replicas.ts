@@ -1,5 +1,5 @@
 import type { WorkerProcess } from "../../src/domain/worker.ts";
-import type { EngineSettings } from "../../src/engine/deps.ts";
+import type { EngineDeps, EngineSettings } from "../../src/engine/deps.ts";
 import { Engine } from "../../src/engine/engine.ts";
 import type { Executor } from "../../src/ports/executor.ts";
 import type { Store } from "../../src/ports/store.ts";
@@ -20,7 +20,11 @@ export interface Replicas {
   readonly world: World;
   readonly clock: FakeClock;
   /** Starts another one. */
-  start(executor: Executor, settings?: Partial<EngineSettings>): Promise<Replica>;
+  start(
+    executor: Executor,
+    settings?: Partial<EngineSettings>,
+    deps?: Partial<EngineDeps>,
+  ): Promise<Replica>;
   /** Lets time pass bit by bit, with all that it leads to. */
   pass(byMs: number): Promise<void>;
   /** From now on others on the machine see that this replica's process is gone; its children too, unless told otherwise. */
@@ -47,7 +51,7 @@ export async function createReplicas(): Promise<Replicas> {
     world,
     clock,
     pass,
-    start: async (executor, settings = {}) => {
+    start: async (executor, settings = {}, deps = {}) => {
       const said: string[] = [];
       const leases = new FakeLeases({ store: world.store, clock, durationMs: leaseMs });
       const pid = replicas.length;
@@ -63,6 +67,7 @@ export async function createReplicas(): Promise<Replicas> {
           isAlive: async () => childrenLive.still,
           awaitGone: async () => undefined,
         },
+        ...deps,
       });
       await engine.start();
       await quiet();

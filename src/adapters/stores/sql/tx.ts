@@ -57,6 +57,10 @@ export class SqlTx implements Tx {
     this.#session = session;
   }
 
+  time(): Promise<string> {
+    return this.#session.time();
+  }
+
   get templates(): TemplateRepository {
     return (this.#templates ??= templates(this.#session));
   }
