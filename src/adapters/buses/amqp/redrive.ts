@@ -1,3 +1,4 @@
+import { setTimeout as sleep } from "node:timers/promises";
 import type { Channel, SyncMessage } from "rabbitmq-client";
 import { busNames, deadHeaders } from "../../../contract/bus.ts";
 import type { RedriveRequest, Redriven } from "../../../ports/bus.ts";
@@ -8,6 +9,8 @@ import { revivedOf, textOf } from "./message.ts";
 const mostLookedAt = 10_000;
 /** Moved at once; each leaves the dead letters when it is confirmed among the commands. */
 const batch = 100;
+/** How long what was only looked at may take to be among the dead letters again. */
+const giveBackMs = 2_000;
 
 /**
  * Looks through the dead letters that are there now and moves those that are wanted. One that fails again comes back as a new
@@ -37,10 +40,25 @@ export async function redrive(link: Link, asked: RedriveRequest): Promise<Redriv
       if (wanted.length === batch) moved += await move(link, channel, wanted.splice(0));
     }
     moved += await move(link, channel, wanted);
-    return { moved, left: Math.max(0, messageCount - (asked.dryRun ? 0 : moved)), reasons };
+    const left = Math.max(0, messageCount - (asked.dryRun ? 0 : moved));
+    await giveBack(channel, left);
+    return { moved, left, reasons };
   } finally {
-    // What was looked at and not acknowledged goes back to the dead letters.
+    // After a fault: what was looked at and not acknowledged goes back to the dead letters.
     await channel.close();
+  }
+}
+
+/** Puts back what was only looked at, and waits until it is there again: the next call must not miss it. */
+async function giveBack(channel: Channel, left: number): Promise<void> {
+  // The tag 0 stands for all that this channel holds.
+  channel.basicNack({ deliveryTag: 0, multiple: true, requeue: true });
+  const deadline = performance.now() + giveBackMs;
+  while (performance.now() < deadline) {
+    const queue = busNames.deadLetters;
+    const { messageCount } = await channel.queueDeclare({ queue, passive: true });
+    if (messageCount >= left) return;
+    await sleep(20);
   }
 }
 
