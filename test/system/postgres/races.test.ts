@@ -1,5 +1,7 @@
 import assert from "node:assert/strict";
 import { after, before, describe, it } from "node:test";
+import { setTimeout as sleep } from "node:timers/promises";
+import pg from "pg";
 import { timestamp } from "../../../src/ports/clock.ts";
 import type { Store, Tx } from "../../../src/ports/store.ts";
 import type { PostgresStore } from "../../../src/adapters/stores/postgres/index.ts";
@@ -12,6 +14,7 @@ import {
   end,
   insertWork,
   journalOf,
+  stepAt,
   withCode,
 } from "../../../src/testing/store-contract-data.ts";
 import { StoreServer } from "../../support/postgres-store.ts";
@@ -60,6 +63,33 @@ describe("several processes on one PostgreSQL", { skip: postgresSkip }, () => {
       assert.equal(taken.length, 120);
       assert.equal(new Set(taken).size, 120);
     });
+  });
+
+  it("look first at a step that was ready when they saw it and has become unknown since", async () => {
+    const database = await stores.database();
+    const store = await stores.open(database, { clock });
+    const other = new pg.Client({ connectionString: stores.server.url(database) });
+    try {
+      await other.connect();
+      const { id } = stepAt(await insertWork({ store, clock }, { steps: [{}] }), 0);
+      // Another worker had it, was lost, and its step was given up: all that is committed while the claim is under way.
+      await other.query("begin");
+      await other.query(`update "step" set "status" = 'unknown', "token" = 1 where "id" = $1`, [
+        id,
+      ]);
+      const claiming = claim({ store, clock }, { worker: "late" });
+      await lockWaited(stores, database);
+      await other.query("commit");
+      const claims = await claiming;
+      const all = [...claims, ...(await claim({ store, clock }, { worker: "later" }))];
+      assert.deepEqual(
+        all.map(({ step, settle }) => [step.id, settle]),
+        [[id, true]],
+      );
+    } finally {
+      await other.end();
+      await store.close();
+    }
   });
 
   it("never take more of a run than its parallelism", async () => {
@@ -219,3 +249,9 @@ describe("several processes on one PostgreSQL", { skip: postgresSkip }, () => {
 
 const wide = { options: { deferred: "safe", parallelism: 100 } } as const;
 const narrow = { options: { deferred: "safe", parallelism: 2 } } as const;
+
+/** Resolves when a statement in the database waits for what another holds. */
+async function lockWaited({ server }: StoreServer, database: string): Promise<void> {
+  const waiting = `select 1 from pg_stat_activity where datname = '${database}' and wait_event_type = 'Lock'`;
+  while ((await server.query(waiting)).length === 0) await sleep(10);
+}

@@ -35,18 +35,20 @@ const nextUnknown = statement<Candidate>(
   `select "id", "runId", "environmentId" from "step"
    where "offered" = 1 and "status" = 'unknown' and "lane" = ? and "runId" > ? order by "runId", "number" limit 1`,
 );
-const nextOffered = statement<Candidate>(
+const nextReady = statement<Candidate>(
   `select "id", "runId", "environmentId" from "step"
-   where "offered" = 1 and "lane" = ? and "runId" > ? order by "runId", "number" limit 1`,
+   where "offered" = 1 and "status" = 'ready' and "lane" = ? and "runId" > ? order by "runId", "number" limit 1`,
 );
 /**
- * Only while the run is below its parallelism: asked in the same statement, as each is a way to the database and back. Written
- * as it is so that the step is found by its id: by the index of what is offered all that is offered would be read.
+ * Only with the status that it was seen with: since then another may have had it and been lost, and what has become unknown
+ * meanwhile must not be taken for what was never begun. Only while the run is below its parallelism: asked in the same
+ * statement, as each is a way to the database and back. Written as it is so that the step is found by its id: by the index
+ * of what is offered all that is offered would be read.
  */
 const take = statement<StepRow & { readonly runAttempt: number }>(
   `update "step" set "status" = 'running', "offered" = 0, "token" = "token" + 1, "worker" = ?, "availableAt" = null,
      "startedAt" = coalesce("startedAt", ?)
-   where "id" = ? and "offered" <> 0
+   where "id" = ? and "offered" <> 0 and "status" = ?
      and (select count(*) from "step" "other" where "other"."runId" = "step"."runId"
             and "other"."status" = 'running' and "other".${indexedStatus})
        < (select "parallelism" from "run" where "run"."id" = "step"."runId")
@@ -82,8 +84,8 @@ export async function claimSteps(
   const lanes =
     known === null ? await lanesWithWork(session) : [...new Set(known.map((step) => step.lane))];
   const own = lanes.filter((lane) => offersAll(request.labels, partsOfLane(lane).runsOn));
-  await goRound(round, own, { select: nextUnknown, settle: true, turn: "unknown" });
-  await goRound(round, own, { select: nextOffered, settle: false, turn: "ready" });
+  await goRound(round, own, { select: nextUnknown, status: "unknown" });
+  await goRound(round, own, { select: nextReady, status: "ready" });
   return round.claims;
 }
 
@@ -110,8 +112,7 @@ interface Round {
 
 interface Pick {
   readonly select: Statement<Candidate>;
-  readonly settle: boolean;
-  readonly turn: string;
+  readonly status: "unknown" | "ready";
 }
 
 async function goRound(round: Round, lanes: readonly string[], pick: Pick): Promise<void> {
@@ -128,7 +129,7 @@ async function goRound(round: Round, lanes: readonly string[], pick: Pick): Prom
 /** Claims the next step of the lane; false when none of its runs has both a step and room. */
 async function claimInLane(round: Round, lane: string, pick: Pick): Promise<boolean> {
   const { session, places } = round;
-  const turn = `${pick.turn} ${lane}`;
+  const turn = `${pick.status} ${lane}`;
   const start = session.dialect.turns.get(turn) ?? "";
   let after = start;
   let wrapped = start === "";
@@ -142,7 +143,7 @@ async function claimInLane(round: Round, lane: string, pick: Pick): Promise<bool
     }
     after = found.runId;
     if (round.full.has(found.runId)) continue;
-    if (!(await claimOne(round, found, pick.settle))) {
+    if (!(await claimOne(round, found, pick.status))) {
       round.full.add(found.runId);
       continue;
     }
@@ -165,7 +166,7 @@ async function candidateAfter(
     (step) =>
       step.lane === lane &&
       step.runId > after &&
-      (!pick.settle || step.status === "unknown") &&
+      step.status === pick.status &&
       !taken.has(step.id),
   );
 }
@@ -174,17 +175,18 @@ async function candidateAfter(
 async function claimOne(
   round: Round,
   { id, runId, environmentId }: Candidate,
-  settle: boolean,
+  status: Pick["status"],
 ): Promise<boolean> {
   const { session, request } = round;
   session.locks.knows(runId, environmentId);
   if (!(await session.locks.tryHold(environmentId))) return false;
   round.taken.add(id);
-  const row = await session.one(take, request.worker, request.now, id);
+  const row = await session.one(take, request.worker, request.now, id, status);
   if (row === undefined) return false;
   const none = toJson(null);
   const at = [row.id, row.token, request.worker, request.now] as const;
   await session.run(insertAttempt, ...at, none, none, toJson([]));
+  const settle = status === "unknown";
   round.claims.push({ step: stepOf(row), settle, runAttempt: row.runAttempt });
   return true;
 }
