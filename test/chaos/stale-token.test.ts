@@ -1,3 +1,7 @@
+import { mkdtemp, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { after } from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
 import { GlasshouseError } from "../../src/domain/errors.ts";
 import { Engine } from "../../src/engine/engine.ts";
@@ -5,10 +9,12 @@ import type { ExecutorContext } from "../../src/ports/executor.ts";
 import type { Fence, StepRepository } from "../../src/ports/work.ts";
 import { fakeExecutor } from "../../src/testing/fake-executor.ts";
 import { sampleGroup, sampleTemplate } from "../../src/testing/samples.ts";
-import { faultTest, nothingFound } from "../support/chaos.ts";
-import { differences, sqliteDump } from "../support/dump.ts";
+import { faultTest, nothingFound, type Tried } from "../support/chaos.ts";
+import { onPostgres, sharedPostgres } from "../support/chaos-postgres.ts";
+import { differences, postgresDump, sqliteDump } from "../support/dump.ts";
 import { methodsOf } from "../support/port-methods.ts";
-import { createWorld, type World } from "../support/world.ts";
+import { postgresSkip } from "../support/postgres.ts";
+import { createWorld, type World, type WorldOptions } from "../support/world.ts";
 
 const now = "2030-01-01T00:00:00.000Z";
 
@@ -48,71 +54,102 @@ const writes: Readonly<Record<string, (ctx: ExecutorContext) => unknown>> = {
 const reads = ["reveal", "state.latest", "state.inProgress"];
 const lateState = { bytes: new TextEncoder().encode("{}"), serial: 99, lineage: "late" };
 
-faultTest(
-  {
-    id: "F7",
-    fault: "a claim's old token, or one that was never given, at every write",
-    mechanism: "the fencing token, checked by the store",
-    trials: { short: 20, long: 20 },
+interface Place {
+  readonly options: Partial<WorldOptions>;
+  readonly dump: () => Promise<ReadonlyMap<string, string>>;
+  /** Lets the lease of whoever has one end. */
+  readonly lapse: () => Promise<void>;
+}
+
+const places: Readonly<Record<string, () => Promise<Place>>> = {
+  SQLite: async () => {
+    const directory = await mkdtemp(join(tmpdir(), "glasshouse-stale-"));
+    after(() => rm(directory, { recursive: true, force: true }));
+    return {
+      options: { directory },
+      dump: async () => sqliteDump(directory),
+      lapse: async () => undefined,
+    };
   },
-  async () => {
+  PostgreSQL: async () => {
+    const postgres = await sharedPostgres();
+    const database = await postgres.database();
+    return {
+      options: await onPostgres(database),
+      dump: () => postgresDump(postgres.server, database),
+      lapse: () => postgres.passTime(database, 3_600_000),
+    };
+  },
+};
+
+for (const [store, open] of Object.entries(places))
+  faultTest(
+    {
+      id: "F7",
+      fault: `a claim's old token, or one that was never given, at every write to ${store}`,
+      mechanism: "the fencing token, checked by the store",
+      trials: { short: 20, long: 20 },
+      skip: store === "PostgreSQL" && postgresSkip,
+    },
+    async () => writeLate(await open()),
+  );
+
+/** A step passes from one engine to another, and the first one then tries all that it could do while it had it. */
+async function writeLate({ options, dump, lapse }: Place): Promise<Tried> {
+  const stale = Promise.withResolvers<ExecutorContext>();
+  const taken = Promise.withResolvers<void>();
+  const late = Promise.withResolvers<void>();
+  const executor = fakeExecutor({
+    act: async (ctx) => {
+      if (ctx.token === 1) stale.resolve(ctx);
+      else taken.resolve();
+      await late.promise;
+    },
+    outputs: (ctx) => ({ token: ctx.token }),
+  });
+  const world = await createWorld({ ...options, executors: [executor] });
+  try {
     const body = sampleTemplate({ web: sampleGroup({ outputs: ["token"] }) });
-    const late = Promise.withResolvers<void>();
-    const began = Promise.withResolvers<ExecutorContext>();
-    const broken: string[] = [];
-    let refused = 0;
-    const successorWaits = Promise.withResolvers<void>();
-    const taken = Promise.withResolvers<void>();
-    const executor = fakeExecutor({
-      act: async (ctx) => {
-        if (ctx.token === 1) {
-          began.resolve(ctx);
-          await late.promise;
-        } else {
-          taken.resolve();
-          await successorWaits.promise;
-        }
-      },
-      outputs: (ctx) => ({ token: ctx.token }),
-    });
-    const world = await createWorld({ executors: [executor] });
-    try {
-      const run = await world.create(await world.template(body));
-      const stale = await began.promise;
-      const successor = new Engine(world.deps);
-      await successor.start();
-      await taken.promise;
-      const fence = {
-        stepId: stale.stepId,
-        runId: run.id,
-        environmentId: run.environmentId,
-        token: stale.token,
-      };
-      for (const call of await calls(world, { fence, stale })) {
-        const before = sqliteDump(world.directory);
-        const error = await call.run();
-        await sleep(call.waitMs);
-        const changed = differences(before, sqliteDump(world.directory));
-        if (changed.length > 0) broken.push(`${call.name} has changed ${changed.join(", ")}`);
-        if (error !== null) refused += 1;
-        else if (call.mustThrow) broken.push(`${call.name} was not refused`);
-      }
-      const before = sqliteDump(world.directory);
-      late.resolve();
-      await world.engine.stop();
-      const changed = differences(before, sqliteDump(world.directory));
-      if (changed.length > 0) broken.push(`the late outcome has changed ${changed.join(", ")}`);
-      successorWaits.resolve();
-      await world.ended(run.id);
-      await successor.stop();
-    } finally {
-      late.resolve();
-      successorWaits.resolve();
-      await world.close();
-    }
-    return { findings: { ...nothingFound, broken }, trials: refused };
-  },
-);
+    const run = await world.create(await world.template(body));
+    const ctx = await stale.promise;
+    await lapse();
+    const successor = new Engine(world.deps);
+    await successor.start();
+    await taken.promise;
+    const { refused, broken } = await tryAll(calls(world, { ctx, runId: run.id }), dump);
+    late.resolve();
+    await world.ended(run.id);
+    const record = await world.store.read((tx) =>
+      tx.records.get(run.environmentId, "sample", "web"),
+    );
+    const token = record?.outputs["token"];
+    const outcome = token === 2 ? [] : [`the outcome is that of claim ${JSON.stringify(token)}`];
+    await world.engine.stop();
+    await successor.stop();
+    return { findings: { ...nothingFound, broken: [...broken, ...outcome] }, trials: refused };
+  } finally {
+    late.resolve();
+    await world.close();
+  }
+}
+
+async function tryAll(
+  all: readonly Call[],
+  dump: Place["dump"],
+): Promise<{ readonly refused: number; readonly broken: readonly string[] }> {
+  const broken: string[] = [];
+  let refused = 0;
+  for (const call of all) {
+    const before = await dump();
+    const error = await call.run();
+    await sleep(call.waitMs);
+    const changed = differences(before, await dump());
+    if (changed.length > 0) broken.push(`${call.name} has changed ${changed.join(", ")}`);
+    if (error !== null) refused += 1;
+    else if (call.mustThrow) broken.push(`${call.name} was not refused`);
+  }
+  return { refused, broken };
+}
 
 interface Call {
   readonly name: string;
@@ -122,10 +159,12 @@ interface Call {
   readonly run: () => Promise<unknown>;
 }
 
-async function calls(
+function calls(
   { store }: World,
-  { fence, stale }: { readonly fence: Fence; readonly stale: ExecutorContext },
-): Promise<readonly Call[]> {
+  { ctx, runId }: { readonly ctx: ExecutorContext; readonly runId: string },
+): readonly Call[] {
+  const { stepId, token, environment } = ctx;
+  const fence = { stepId, runId, environmentId: environment.id, token };
   const fenced = methodsOf("work.ts", "StepRepository").filter(({ takes }) => takes === "Fence");
   const context = methodsOf("executor.ts", "ExecutorContext").map(({ name }) => name);
   const state = methodsOf("executor.ts", "StateSlot").map(({ name }) => `state.${name}`);
@@ -151,7 +190,7 @@ async function calls(
         // What returns nothing cannot say that it was refused.
         mustThrow: !["log", "progress"].includes(name),
         waitMs: 300,
-        run: () => staleError(async () => known(writes, name)(stale)),
+        run: () => staleError(async () => known(writes, name)(ctx)),
       })),
   ];
 }

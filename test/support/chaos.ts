@@ -42,6 +42,8 @@ export interface Trials {
   readonly random: () => number;
   /** Keeps a text about what happened, written out when the fault broke a promise. */
   readonly keep: (name: string, text: () => string | Promise<string>) => void;
+  /** Reads all that is kept now, before what it is about is removed. */
+  readonly gather: () => Promise<void>;
 }
 
 export interface Tried {
@@ -85,22 +87,20 @@ export function faultTest(of: Fault, run: (trials: Trials) => Promise<Tried>): v
   const skip = isLeftOut(of.id) ? "not asked for" : (of.skip ?? false);
   const options = { skip, timeout: of.limitMs ?? (full ? 7_200_000 : 600_000) };
   void test(`${of.id}: ${of.fault}`, options, async (t) => {
-    const kept: { readonly name: string; readonly text: () => string | Promise<string> }[] = [];
+    const kept = new Kept();
     const trials = full ? of.trials.long : of.trials.short;
     const began = performance.now();
     const tried = await run({
       trials,
       random: seeded(seed ^ numberOf(of.id)),
-      keep: (name, text) => void kept.push({ name, text }),
+      keep: (name, text) => kept.add(name, text),
+      gather: () => kept.gather(),
     }).catch((error: unknown) => (error instanceof Error ? error : new Error(String(error))));
     const seconds = (performance.now() - began) / 1_000;
     report(of, tried, seconds);
     const complaints = complaintsOf(tried);
-    if (complaints.length > 0)
-      await writeHistory(t, of.id, [
-        ...kept,
-        { name: "complaints", text: () => complaints.join("\n") },
-      ]);
+    kept.add("complaints", () => complaints.join("\n"));
+    if (complaints.length > 0) await writeHistory(t, of.id, await kept.texts());
     assert.deepEqual(complaints, [], `CHAOS_SEED=${seed} CHAOS_ONLY=${of.id}`);
     if (!(tried instanceof Error))
       assert.ok(tried.trials >= trials, `it happened ${tried.trials} times, not ${trials}`);
@@ -136,16 +136,35 @@ function report(of: Fault, tried: Tried | Error, seconds: number): void {
   appendFileSync(file, `${JSON.stringify(line)}\n`);
 }
 
+class Kept {
+  readonly #open = new Map<string, () => string | Promise<string>>();
+  readonly #texts = new Map<string, string>();
+
+  add(name: string, text: () => string | Promise<string>): void {
+    this.#open.set(name, text);
+  }
+
+  async gather(): Promise<void> {
+    for (const [name, text] of this.#open) this.#texts.set(name, await text());
+    this.#open.clear();
+  }
+
+  async texts(): Promise<ReadonlyMap<string, string>> {
+    await this.gather();
+    return this.#texts;
+  }
+}
+
 async function writeHistory(
   t: TestContext,
   id: string,
-  kept: readonly { readonly name: string; readonly text: () => string | Promise<string> }[],
+  texts: ReadonlyMap<string, string>,
 ): Promise<void> {
   const root = process.env["CHAOS_HISTORIES"];
   if (root === undefined) return;
   const folder = join(root, `${id}-seed-${seed}`);
   await mkdir(folder, { recursive: true });
-  for (const { name, text } of kept) await writeFile(join(folder, name), await text());
+  for (const [name, text] of texts) await writeFile(join(folder, name), text);
   t.diagnostic(
     `what happened is in ${folder}; again: npm run test:chaos -- --only ${id} --seed ${seed}`,
   );

@@ -1,15 +1,17 @@
-import { randomBytes } from "node:crypto";
-import { mkdir, writeFile } from "node:fs/promises";
+import { mkdir } from "node:fs/promises";
 import { join } from "node:path";
 import { Ledger, ledgerTemplate, type LedgerTemplate } from "./ledger.ts";
 import { TcpProxy } from "./proxy.ts";
 import { TestServer, testDirectory } from "./server.ts";
+import { newKeyFile } from "./which-store.ts";
 
 /** A real server that the cluster reaches through a proxy. */
 export interface Upstream {
   readonly port: number;
   /** Its address on another port, which is that of the proxy. */
   readonly url: (port: number) => string;
+  /** All that it holds, as text, for the history of a fault that broke a promise. */
+  readonly dump?: () => Promise<string>;
 }
 
 export interface ClusterOptions {
@@ -56,6 +58,19 @@ export class Replica {
     this.#server = server;
     void this.#forget(server);
     return server;
+  }
+
+  /** As a service manager does: starts it again when it ends before it is ready, because its store is away. */
+  async startAgainAndAgain(limitMs = 60_000): Promise<void> {
+    const deadline = performance.now() + limitMs;
+    for (;;) {
+      try {
+        await this.start();
+        return;
+      } catch (error) {
+        if (performance.now() > deadline) throw error;
+      }
+    }
   }
 
   /** kill -9. Its children are ended by their wardens. */
@@ -126,12 +141,8 @@ export class Cluster {
     await ledger.open();
     const storeProxy = options.store === undefined ? null : await TcpProxy.open(options.store.port);
     const busProxy = options.bus === undefined ? null : await TcpProxy.open(options.bus.port);
-    const key = join(directory.path, "root.key");
-    // Replicas share it, so none of them makes it.
-    if (options.store !== undefined)
-      await writeFile(key, `${randomBytes(32).toString("base64")}\n`, { mode: 0o600 });
     const env = {
-      GLASSHOUSE_SECURITY_KEY: key,
+      GLASSHOUSE_SECURITY_KEY: await newKeyFile(directory.path),
       ...addressOf("GLASSHOUSE_STORE_URL", options.store, storeProxy),
       ...addressOf("GLASSHOUSE_BUS_URL", options.bus, busProxy),
       ...options.env,

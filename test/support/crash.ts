@@ -3,7 +3,8 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { crashWords } from "../../src/app/crash-hooks.ts";
 import { Ledger, ledgerTemplate } from "./ledger.ts";
 import { complaintsAbout, type Wanted } from "./crash-judge.ts";
-import { commandSchema, TestServer, testDirectory } from "./server.ts";
+import { newKeyFile } from "./which-store.ts";
+import { commandSchema, TestServer, testDirectory, type ServerOptions } from "./server.ts";
 
 export interface CrashSubject {
   readonly groups: number;
@@ -13,6 +14,15 @@ export interface CrashSubject {
   readonly checkSeconds?: number;
 }
 
+export interface CrashPlace {
+  /** Replaces the ledger's template. */
+  readonly archive?: Uint8Array<ArrayBuffer>;
+  /** Puts the data elsewhere. */
+  readonly data?: string;
+  /** A PostgreSQL that all servers share; each then has a data directory of its own, as another replica would. */
+  readonly storeUrl?: string;
+}
+
 /** A data directory with its template and ledger, on which servers are started and ended in bad ways. */
 export class CrashSite {
   readonly directory: string;
@@ -20,6 +30,7 @@ export class CrashSite {
   readonly ledger: Ledger;
   readonly subject: CrashSubject;
   readonly #archive: Uint8Array<ArrayBuffer>;
+  readonly #storeUrl: string | null;
   readonly #remove: () => Promise<void>;
   readonly #servers: TestServer[] = [];
 
@@ -29,7 +40,9 @@ export class CrashSite {
     readonly subject: CrashSubject;
     readonly archive: Uint8Array<ArrayBuffer>;
     readonly data: string;
+    readonly storeUrl: string | null;
   }) {
+    this.#storeUrl = of.storeUrl;
     this.directory = of.directory.path;
     this.#remove = of.directory.remove;
     this.data = of.data;
@@ -38,11 +51,7 @@ export class CrashSite {
     this.#archive = of.archive;
   }
 
-  /** `more.archive` replaces the ledger's template; `more.data` puts the data elsewhere. */
-  static async open(
-    subject: CrashSubject,
-    more: { readonly archive?: Uint8Array<ArrayBuffer>; readonly data?: string } = {},
-  ): Promise<CrashSite> {
+  static async open(subject: CrashSubject, more: CrashPlace = {}): Promise<CrashSite> {
     const directory = await testDirectory();
     const ledger = new Ledger(directory.path);
     await ledger.open();
@@ -50,15 +59,28 @@ export class CrashSite {
       more.archive ??
       (await ledgerTemplate(join(directory.path, "template"), { ...subject, ledger }));
     const data = more.data ?? join(directory.path, "data");
-    return new CrashSite({ directory, ledger, subject, archive, data });
+    const storeUrl = more.storeUrl ?? null;
+    return new CrashSite({ directory, ledger, subject, archive, data, storeUrl });
   }
 
   /** `crashAt` is the server's `GLASSHOUSE_CRASH_AT`. Rejects when it ends before it is ready. */
   async start(crashAt?: string): Promise<TestServer> {
-    const env = crashAt === undefined ? {} : { GLASSHOUSE_CRASH_AT: crashAt };
-    const server = await TestServer.start({ data: this.data, env });
+    const crash = crashAt === undefined ? {} : { GLASSHOUSE_CRASH_AT: crashAt };
+    const server = await TestServer.start(await this.#optionsOf(crash));
     this.#servers.push(server);
     return server;
+  }
+
+  async #optionsOf(env: Readonly<Record<string, string>>): Promise<ServerOptions> {
+    if (this.#storeUrl === null) return { data: this.data, env };
+    return {
+      data: `${this.data}${this.#servers.length}`,
+      env: {
+        ...env,
+        GLASSHOUSE_STORE_URL: this.#storeUrl,
+        GLASSHOUSE_SECURITY_KEY: await newKeyFile(this.directory),
+      },
+    };
   }
 
   /** Registers the template and creates the environment `judged`; gives the run. Safe to repeat: the same key is the same command. */
@@ -105,8 +127,9 @@ export interface CrashOutcome {
   readonly words: string;
 }
 
-interface Going {
-  readonly archive?: Uint8Array<ArrayBuffer>;
+interface Going extends CrashPlace {
+  /** Judges beside the ledger, at the server on which the run has ended. */
+  readonly look?: (server: TestServer) => Promise<readonly string[]>;
   /** Judges in place of the ledger, when no server runs. */
   readonly judge?: (site: CrashSite) => Promise<readonly string[]>;
 }
@@ -146,7 +169,11 @@ async function outlives(
 }
 
 /** To the end on this server. */
-async function goOn(site: CrashSite, server: TestServer, { judge }: Going): Promise<CrashOutcome> {
+async function goOn(
+  site: CrashSite,
+  server: TestServer,
+  { judge, look }: Going,
+): Promise<CrashOutcome> {
   const run = await site.create(server);
   let settled = await server.settled(run);
   const happened = server.output.includes(crashWords);
@@ -155,8 +182,11 @@ async function goOn(site: CrashSite, server: TestServer, { judge }: Going): Prom
     await site.send(server, "run.retry", { subject: run });
     settled = await server.settled(run);
   }
-  const wanted = judge === undefined ? "created" : "judged elsewhere";
-  const complaints = await site.complaints(server, run, wanted);
+  const wanted = judge === undefined && look === undefined ? "created" : "judged elsewhere";
+  const complaints = [
+    ...(await site.complaints(server, run, wanted)),
+    ...((await look?.(server)) ?? []),
+  ];
   await server.stop();
   const words = `${retried ? "failed, said so, retried: " : ""}${settled.status}`;
   return { happened, complaints: [...complaints, ...((await judge?.(site)) ?? [])], words };

@@ -67,10 +67,14 @@ async function databaseUrl(data: string): Promise<string> {
 /** Where a server with files would have it, so that tests which look for it find it. */
 async function keyFile(data: string): Promise<string> {
   const directory = join(data, "keys");
-  const file = join(directory, "root.key");
   await mkdir(directory, { recursive: true, mode: 0o700 });
+  return newKeyFile(directory);
+}
+
+/** A key in a file `root.key`, as operators make one for several replicas. It is there already when this is repeated. */
+export async function newKeyFile(directory: string): Promise<string> {
+  const file = join(directory, "root.key");
   const key = `${randomBytes(32).toString("base64")}\n`;
-  // It is there already when the server is started again.
   await writeFile(file, key, { mode: 0o600, flag: "wx" }).catch(() => undefined);
   return file;
 }
