@@ -24,7 +24,6 @@ test(
   { skip: postgresSkip || rabbitmqSkip },
   async (t) => {
     const home = await testDirectory();
-    t.after(home.remove);
     // PostgreSQL's user has to come through to its own folder.
     await chmod(home.path, 0o711);
     const ports = await freePorts(serverPorts.length);
@@ -34,10 +33,12 @@ test(
       cwd: root,
       env: { PATH: process.env["PATH"], HOME: home.path, PORTS_FROM: String(from) },
     });
-    t.after(() => {
+    // The directory goes last: what runs in it is found by its files.
+    t.after(async () => {
       shell.end();
       spawnSync("sh", ["-c", "kill $(cat cluster/*.pid)"], { cwd: home.path, stdio: "ignore" });
       spawnSync(join(root, "deploy/local/down"), [join(home.path, "cluster")]);
+      await home.remove();
     });
 
     const page = await readFile(pagePath, "utf8");

@@ -3,7 +3,7 @@ import { closeSync, constants, existsSync, openSync, readFileSync } from "node:f
 import { GlasshouseError } from "../../domain/errors.ts";
 import { wardenPath, wrap, type Isolation } from "./isolation.ts";
 import { openMemoryFile } from "./memory-file.ts";
-import { controlFd, Warden, type Child, type Scope } from "./warden.ts";
+import { ordersFd, Warden, wordsFd, type Child, type Scope } from "./warden.ts";
 
 export interface ChildSpec {
   /** The program, by path or looked up on `env.PATH`, and its arguments as they are. No shell reads them. */
@@ -13,9 +13,9 @@ export interface ChildSpec {
   readonly env: Readonly<Record<string, string>>;
   /** What it reads on its input; nothing when absent. */
   readonly stdin?: string | Uint8Array;
-  /** Further content it finds at descriptors 3 to 7 and `/dev/fd/<n>`: never on a disk, in an argument or a variable. */
+  /** Further content it finds at descriptors 3 to 6 and `/dev/fd/<n>`: never on a disk, in an argument or a variable. */
   readonly descriptors?: readonly {
-    readonly fd: 3 | 4 | 5 | 6 | 7;
+    readonly fd: 3 | 4 | 5 | 6;
     readonly content: string | Uint8Array;
   }[];
   /** File for its output and errors, made with mode 0600, emptied first. */
@@ -93,7 +93,8 @@ function spawnWith([program = "", ...rest]: readonly string[], spec: ChildSpec):
     stdio[1] = keep(openOutput(spec.outputFile));
     stdio[2] = spec.errorFile === undefined ? stdio[1] : keep(openOutput(spec.errorFile));
     for (const { fd, content } of spec.descriptors ?? []) stdio[fd] = keep(openMemoryFile(content));
-    stdio[controlFd] = "pipe";
+    stdio[ordersFd] = "pipe";
+    stdio[wordsFd] = "pipe";
     const options: { stdio: StdioOptions } = { stdio };
     return spawn(program, rest, { ...options, cwd: spec.cwd, env: spec.env, detached: true });
   } finally {

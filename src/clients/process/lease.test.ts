@@ -94,6 +94,17 @@ suite("a lease", { concurrency: true }, () => {
         assert.ok(!existsSync(join(cwd, "ran")));
       });
 
+      test("that is renewed in the moment of its end hides nothing of how it ended", async () => {
+        for (let n = 0; n < 10; n += 1) {
+          const { child } = await start({ script: "exit 7" });
+          child.go();
+          const renewing = setInterval(() => child.holdFor(60_000), 0);
+          const { code } = await child.exited;
+          clearInterval(renewing);
+          assert.equal(code, 7);
+        }
+      });
+
       test("that was never given has no end", async () => {
         const { child, cwd } = await start({ script: "sleep 1; : >done" });
         child.go();

@@ -7,9 +7,10 @@
 # still in this process group), `alone` (nothing: the child is meant to leave processes). ENV and SLEEP are the paths of
 # those tools, because PATH belongs to the child; ENV is empty where `env --default-signal` does not exist.
 #
-# Descriptor 9 is the socket to the server, the only tie there is; the child does not inherit it. The warden says `ready`,
-# waits for `go`, then obeys `interrupt` and `kill`. End of file means that the server died: before `go` nothing is
-# started; after it the child gets its SIGINT, STOPS_WITHIN_S seconds, and SIGKILL.
+# Descriptors 7 and 9 are sockets to the server, the only tie there is; the child does not inherit them. The warden says
+# `ready` on 9, waits on 7 for `go`, then obeys `interrupt` and `kill`. End of file means that the server died: before `go`
+# nothing is started; after it the child gets its SIGINT, STOPS_WITHIN_S seconds, and SIGKILL. There are two, because a server
+# that writes to a warden that has just ended loses, with the socket, what it had not read yet: how the child ended.
 #
 # `lease SECONDS`, with two decimals, may come at any time and again and again: when that time is over without another such
 # line, the warden does as if the server had died, because by then the server may not know any more what is its own. It
@@ -42,7 +43,7 @@ is_over() {
 watch_server() {
   trap 'stop_timer; exit 0' TERM
   [ -z "$warden_end" ] || set_timer
-  while IFS= read -r warden_word <&9; do
+  while IFS= read -r warden_word <&7; do
     [ "$warden_word" != kill ] || kill -KILL "$warden_child" 2>/dev/null
     # After the end of the lease the timer does what is to be done, and does it once.
     ! is_over || continue
@@ -68,6 +69,8 @@ set_timer() {
   [ "$warden_left" -gt 0 ] || warden_left=0
   warden_tail=$((warden_left % 100))
   [ "$warden_tail" -gt 9 ] || warden_tail=0$warden_tail
+  # A trap that the timer begins with swallows a signal that comes before it has set its own.
+  trap - TERM
   (
     trap 'kill "$warden_nap" 2>/dev/null; exit' TERM
     "$warden_sleep" "$((warden_left / 100)).$warden_tail" >/dev/null 2>&1 &
@@ -75,8 +78,9 @@ set_timer() {
     wait "$warden_nap"
     trap '' TERM
     is_same_child && end_child
-  ) 9<&- &
+  ) 7<&- 9>&- &
   warden_timer=$!
+  trap 'stop_timer; exit 0' TERM
 }
 
 stop_timer() {
@@ -92,11 +96,11 @@ end_child() {
   interrupt
   if look_at_clock; then warden_last=$((warden_now + warden_stops * 100)); else warden_last=; fi
   while [ "$warden_stops" -gt 0 ] && kill -0 "$warden_child" 2>/dev/null; do
-    "$warden_sleep" 0.5 9<&-
+    "$warden_sleep" 0.5 7<&- 9>&-
     if [ -n "$warden_last" ] && look_at_clock; then
       [ "$warden_now" -lt "$warden_last" ] || warden_stops=0
     else
-      "$warden_sleep" 0.5 9<&-
+      "$warden_sleep" 0.5 7<&- 9>&-
       warden_stops=$((warden_stops - 1))
     fi
   done
@@ -111,7 +115,7 @@ interrupt() {
   [ -n "$warden_env" ] || kill -TERM "$warden_child" 2>/dev/null
   warden_tries=100
   while [ "$warden_tries" -gt 0 ] && ignores_interrupt 2>/dev/null; do
-    "$warden_sleep" 0.02 9<&-
+    "$warden_sleep" 0.02 7<&- 9>&-
     warden_tries=$((warden_tries - 1))
   done
   kill -INT "$warden_child" 2>/dev/null
@@ -141,7 +145,7 @@ is_same_child() {
 }
 
 printf 'ready\n' >&9
-while IFS= read -r warden_word <&9; do
+while IFS= read -r warden_word <&7; do
   case $warden_word in
     lease\ *) hold_for "${warden_word#lease }" ;;
     *) break ;;
@@ -150,12 +154,12 @@ done
 [ "$warden_word" = go ] && ! is_over || exit 0
 
 trap '' INT QUIT
-${warden_env:+"$warden_env" --default-signal=INT,QUIT} "$@" <&8 8<&- 9<&- &
+${warden_env:+"$warden_env" --default-signal=INT,QUIT} "$@" <&8 8<&- 7<&- 9>&- &
 warden_child=$!
 birth_of_child
 exec 8<&-
 trap '' PIPE
-watch_server &
+watch_server 9>&- &
 warden_watcher=$!
 
 wait "$warden_child"

@@ -34,8 +34,12 @@ export interface ChildExit {
 /** What ends with the child: everything in its namespace, its process group, or nothing else. */
 export type Scope = "namespace" | "group" | "alone";
 
-/** The descriptor of the warden's socket; one digit, because that is what every sh can redirect. */
-export const controlFd = 9;
+/**
+ * The descriptors of the warden's sockets, for what it is told and for what it says; one digit, because that is what every sh
+ * can redirect. Two, because a failed write ends a socket together with what has not been read from it.
+ */
+export const ordersFd = 7;
+export const wordsFd = 9;
 const readyTimeoutMs = 30_000;
 
 /** The server's end of one warden: see warden.sh for the other. */
@@ -43,7 +47,8 @@ export class Warden {
   readonly #process: ChildProcess;
   readonly #scope: Scope;
   readonly #isWrapped: boolean;
-  readonly #control: Duplex | null;
+  readonly #orders: Duplex | null;
+  readonly #words: Duplex | null;
   readonly #ready = Promise.withResolvers<void>();
   readonly #exited = Promise.withResolvers<ChildExit>();
   #identity: ProcessIdentity | null = null;
@@ -55,10 +60,13 @@ export class Warden {
     this.#process = process;
     this.#scope = of.scope;
     this.#isWrapped = of.isWrapped;
-    this.#control = controlOf(process);
+    this.#orders = socketOf(process, ordersFd);
+    this.#words = socketOf(process, wordsFd);
     // A warden that dies while it is written to is reported by its exit.
-    this.#control?.on("error", () => undefined);
-    this.#control?.on("data", (chunk: Buffer) => this.#hear(chunk.toString("latin1")));
+    this.#orders?.on("error", () => undefined);
+    this.#orders?.resume();
+    this.#words?.on("error", () => undefined);
+    this.#words?.on("data", (chunk: Buffer) => this.#hear(chunk.toString("latin1")));
     process.once("error", (error) => this.#failed(error));
     process.once("exit", (code, signal) => void this.#ends(code, signal));
   }
@@ -100,18 +108,18 @@ export class Warden {
 
   /** End of file before `go`: the warden leaves without starting anything. */
   giveUp(): void {
-    this.#control?.destroy();
+    this.#orders?.destroy();
     if (this.#identity === null) this.#process.kill("SIGKILL");
   }
 
   #go(): void {
-    if (this.#started || this.#control?.destroyed === true) return;
+    if (this.#started || this.#orders?.destroyed === true) return;
     this.#started = true;
     this.#say("go");
   }
 
   #say(word: string): void {
-    if (!this.#ended) this.#control?.write(`${word}\n`);
+    if (!this.#ended) this.#orders?.write(`${word}\n`);
   }
 
   async #kill(): Promise<void> {
@@ -147,9 +155,9 @@ export class Warden {
 
   /** The exit may be seen before what was said last. Nobody but the warden holds its end of the socket. */
   async #lastWords(): Promise<void> {
-    if (this.#control === null || this.#control.destroyed) return;
+    if (this.#words === null || this.#words.destroyed) return;
     const { promise, resolve } = Promise.withResolvers<void>();
-    this.#control.once("close", resolve);
+    this.#words.once("close", resolve);
     const timer = setTimeout(resolve, 5000);
     await promise;
     clearTimeout(timer);
@@ -157,14 +165,15 @@ export class Warden {
 
   #settle(exit: ChildExit): void {
     this.#ended = true;
-    this.#control?.destroy();
+    this.#orders?.destroy();
+    this.#words?.destroy();
     this.#exited.resolve(exit);
   }
 }
 
-function controlOf(process: ChildProcess): Duplex | null {
-  const control: unknown = Array.from<unknown>(process.stdio)[controlFd];
-  return control instanceof Duplex ? control : null;
+function socketOf(process: ChildProcess, fd: number): Duplex | null {
+  const socket: unknown = Array.from<unknown>(process.stdio)[fd];
+  return socket instanceof Duplex ? socket : null;
 }
 
 function signalName(status: number): string | null {
