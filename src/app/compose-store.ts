@@ -6,7 +6,7 @@ import {
   openEmbeddedSecrets,
   openSharedSecrets,
 } from "../adapters/secrets/embedded/index.ts";
-import { createSqliteStore } from "../adapters/stores/sqlite/index.ts";
+import { createSqliteStore, lockDirectory } from "../adapters/stores/sqlite/index.ts";
 import type { Remotes } from "../clients/resilience/remotes.ts";
 import type { Config } from "../contract/config.ts";
 import type { BlobStore } from "../ports/blob.ts";
@@ -65,8 +65,37 @@ async function openFiles(config: Config, { clock, log, crash }: Around): Promise
   }
 }
 
-/** Replicas share all of it; what one of them has in its data directory is a cache. */
+/**
+ * Replicas share all of it; what one of them has in its data directory is a cache, but its own: two that worked on one group
+ * in one directory would be two writers. So that is held as a file of SQLite's would be.
+ */
 async function openDatabase(config: Config, around: Around): Promise<Lasting> {
+  const lock = await lockDirectory(config.data);
+  try {
+    const lasting = await openShared(config, around);
+    return { ...lasting, store: closingWith(lasting.store, () => lock.release()) };
+  } catch (error) {
+    lock.release();
+    throw error;
+  }
+}
+
+function closingWith(store: LastingStore, closed: () => void): LastingStore {
+  return {
+    transact: (fn) => store.transact(fn),
+    read: (fn) => store.read(fn),
+    watch: (topic, fn) => store.watch(topic, fn),
+    lease: (worker) => store.lease(worker),
+    health: () => store.health(),
+    prune: (retention) => store.prune(retention),
+    close: async () => {
+      await store.close();
+      closed();
+    },
+  };
+}
+
+async function openShared(config: Config, around: Around): Promise<Lasting> {
   const { crash, ...shared } = around;
   // Whoever keeps state in a file need not load it.
   const [{ createPostgresStore, sharedDataKey }, { PostgresBlobs }] = await Promise.all([

@@ -31,6 +31,8 @@ suite("servers that share a PostgreSQL", { skip: postgresSkip, concurrency: true
   test("finish within seconds what one of them was doing when it was killed, and double nothing", async () => {
     await inCluster(postgres, { replicas: 2 }, async (site) => {
       const { cluster } = site;
+      const [first] = cluster.replicas;
+      await assert.rejects(first?.start() ?? Promise.resolve(), /is in use by process/u);
       await cluster.register({ name: "work", groups: 8, width: 4, lingerSeconds: 1 });
       const [doomed, other] = await startedOn(site, "work");
       await entries(site, 1);

@@ -1,2 +1,3 @@
+export { lockDirectory } from "./lock.ts";
 export { createSqliteStore, SqliteStore } from "./store.ts";
 export type { SqliteStoreOptions } from "./store.ts";
