@@ -1,6 +1,7 @@
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { GlasshouseError } from "../../src/domain/errors.ts";
 import type { NewEvent } from "../../src/domain/event.ts";
 import { Engine } from "../../src/engine/engine.ts";
 import type { Store } from "../../src/ports/store.ts";
@@ -91,7 +92,6 @@ async function untold(directory: string, runId: string): Promise<string | null> 
 function dyingAtEvents(store: Store, inTransaction: boolean, died: () => void): Store {
   const life = { isOver: false };
   const isOver = (): boolean => life.isOver;
-  const never = new Promise<never>(() => undefined);
   const bended = bent(store, (tx) => ({
     events: but(tx.events, {
       append: async (events, now) => {
@@ -105,19 +105,23 @@ function dyingAtEvents(store: Store, inTransaction: boolean, died: () => void): 
   return {
     ...bended,
     transact: async (fn) => {
-      if (isOver()) return never;
+      if (isOver()) throw gone();
       const done = await bended.transact(fn).then(
         (value) => ({ value }),
         (error: unknown) => ({ error }),
       );
       if (isOver()) {
         died();
-        return never;
+        throw gone();
       }
       if ("error" in done) throw done.error;
       return done.value;
     },
   };
+}
+
+function gone(): GlasshouseError {
+  return new GlasshouseError("unavailable", "The server died.");
 }
 
 function isSuccess(events: readonly NewEvent[]): boolean {

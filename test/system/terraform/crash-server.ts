@@ -39,7 +39,7 @@ export function crashContext(directory: string): ExecutorContext {
       appendFileSync(join(directory, "notes.jsonl"), `${JSON.stringify(note)}\n`);
       return Promise.resolve();
     },
-    childStarted: (identity) => {
+    childStarted: ({ identity }) => {
       put(join(directory, "child.json"), JSON.stringify(identity));
       return Promise.resolve();
     },

@@ -52,7 +52,7 @@ export class Listener {
 
   /** Begins to listen; resolves once it does, or when the first try failed. It goes on trying by itself. */
   async start(): Promise<void> {
-    await this.#connect();
+    if (!(await this.#connect())) this.#again();
   }
 
   say(topics: ReadonlySet<Topic>): void {
@@ -95,7 +95,7 @@ export class Listener {
     this.#toSay.clear();
   }
 
-  async #connect(): Promise<void> {
+  async #connect(): Promise<boolean> {
     try {
       const connection = await this.#deps.open();
       connection.onNotification((payload) => this.#hear(payload));
@@ -104,9 +104,10 @@ export class Listener {
       this.#connection = connection;
       this.#fault = null;
       this.#deps.missed();
+      return true;
     } catch (error) {
       this.#fault = error instanceof Error ? error.message : String(error);
-      this.#again();
+      return false;
     }
   }
 
@@ -121,13 +122,12 @@ export class Listener {
 
   #again(): void {
     if (this.#isClosed || this.#connecting !== null) return;
-    this.#connecting = this.#connectLater();
+    this.#connecting = this.#reconnect().finally(() => (this.#connecting = null));
   }
 
-  async #connectLater(): Promise<void> {
-    await sleep(retryMs * (0.5 + Math.random()), undefined, { ref: false });
-    this.#connecting = null;
-    if (!this.#isClosed) await this.#connect();
+  async #reconnect(): Promise<void> {
+    do await sleep(retryMs * (0.5 + Math.random()), undefined, { ref: false });
+    while (!this.#isClosed && !(await this.#connect()));
   }
 
   #hear(payload: string): void {
