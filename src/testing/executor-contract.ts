@@ -13,35 +13,38 @@ import { join } from "node:path";
 import { after, suite, test } from "node:test";
 import { GlasshouseError } from "../domain/errors.ts";
 import { isSecretRef } from "../domain/value.ts";
-import type { Executor, ExecutorContext } from "../ports/executor.ts";
+import type { ExecutorContext } from "../ports/executor.ts";
 import { testCrashes } from "./executor-crash-contract.ts";
-import { TestGroup } from "./executor-group.ts";
-import type { ExecutorSubject } from "./executor-subject.ts";
+import type { ExecutorSubject, ProcessSubject } from "./executor-subject.ts";
+import { beginCase, type ExecutorCase } from "./executor-world.ts";
 import { processesShowing, processesWith, until } from "./processes.ts";
 
-/** What every executor must do, tested with real processes. */
+/** What every executor must do, tested in the real world: with real processes where it starts some. */
 export function testExecutor(subject: ExecutorSubject): void {
   const root = mkdtempSync(join(tmpdir(), `glasshouse-${subject.name}-`));
   after(() => rmSync(root, { recursive: true, force: true }));
   suite(`the contract of executors, for ${subject.name}`, { skip: subject.skip }, () => {
     testLife(subject, root);
     testStopping(subject, root);
-    testSecrets(subject, root);
+    if (subject.processes !== null) {
+      testStoppingProcesses(subject, subject.processes, root);
+      testSecrets(subject, subject.processes, root);
+    }
     testCrashes(subject, root);
   });
 }
 
 function testLife(subject: ExecutorSubject, root: string): void {
   test("a plan changes nothing", async () => {
-    const { world, group, executor } = await begin(subject, root);
+    const { world, group, executor, contents } = await beginCase(subject, root);
     group.change(subject.thing(world, "one"));
     const { changes } = await executor.plan(group.context());
     assert.ok(changes.some((change) => change.action === "create"));
-    assert.deepEqual(readdirSync(world), []);
+    assert.deepEqual(await contents(), {});
   });
 
   test("what is foreseen is what a plan says, new and made", async () => {
-    const { world, group, executor } = await begin(subject, root);
+    const { world, group, executor } = await beginCase(subject, root);
     for (const word of ["one", "two"]) {
       group.change(subject.thing(world, word));
       const foreseen = executor.foresee?.(group.context()) ?? null;
@@ -52,56 +55,69 @@ function testLife(subject: ExecutorSubject, root: string): void {
   });
 
   test("apply makes it, and a second apply leaves it right", async () => {
-    const { world, group, executor } = await begin(subject, root);
+    const { world, group, executor, thing } = await beginCase(subject, root);
     group.change(subject.thing(world, "one"));
     for (let n = 0; n < 2; n += 1) {
       const { outputs } = group.keep(await executor.apply(group.context()));
       assert.equal(outputs["word"], "one");
-      assert.equal(thing(world), "one");
+      assert.equal(await thing(), "one");
     }
   });
 
   test("apply changes what is there to what is wanted now, also without its work directory", async () => {
-    const { world, group, executor } = await begin(subject, root);
+    const { world, group, executor, thing } = await beginCase(subject, root);
     group.change(subject.thing(world, "one"));
     group.keep(await executor.apply(group.context()));
     group.loseWorkDirectory();
     group.change(subject.thing(world, "two"));
     const { outputs } = group.keep(await executor.apply(group.context()));
     assert.equal(outputs["word"], "two");
-    assert.equal(thing(world), "two");
+    assert.equal(await thing(), "two");
   });
 
   test("destroy takes it down, and is done when it is gone already", async () => {
-    const { world, group, executor } = await begin(subject, root);
+    const { world, group, executor, thing } = await beginCase(subject, root);
     group.change(subject.thing(world, "one"));
     group.keep(await executor.apply(group.context()));
     group.loseWorkDirectory();
     await executor.destroy(group.context());
-    assert.equal(thing(world), null);
+    assert.equal(await thing(), null);
     await executor.destroy(group.context());
-    assert.equal(thing(world), null);
+    assert.equal(await thing(), null);
   });
 
   test("observe says what is so, and changes nothing", async () => {
-    const { world, group, executor } = await begin(subject, root);
+    const { world, group, executor, contents } = await beginCase(subject, root);
     group.change(subject.thing(world, "one"));
     group.keep(await executor.apply(group.context()));
     const seen = await executor.observe(group.context());
     assert.equal(seen.drift, "none");
     assert.equal(seen.outputs?.["word"], "one");
     if (subject.tamper === null) return;
-    subject.tamper(world);
-    const files = readdirSync(world);
+    await subject.tamper(world);
+    const before = await contents();
     assert.notEqual((await executor.observe(group.context())).drift, "none");
-    assert.deepEqual(readdirSync(world), files);
+    assert.deepEqual(await contents(), before);
   });
 }
 
 function testStopping(subject: ExecutorSubject, root: string): void {
+  test("a stop before it began starts nothing", async () => {
+    const { group, executor, contents } = await beginCase(subject, root);
+    const signal = AbortSignal.abort();
+    await assert.rejects(executor.apply(group.context({ signal })), GlasshouseError);
+    assert.deepEqual(await contents(), {});
+  });
+}
+
+function testStoppingProcesses(
+  subject: ExecutorSubject,
+  processes: ProcessSubject,
+  root: string,
+): void {
   test("nothing begins before the child's identity is stored, nor when that fails", async () => {
-    const { world, group, executor } = await begin(subject, root);
-    group.change(subject.waiting(world));
+    const { world, group, executor } = await beginCase(subject, root);
+    group.change(processes.waiting(world));
     const childStarted = (): Promise<void> => {
       assert.deepEqual(readdirSync(world), []);
       return Promise.reject(new GlasshouseError("stale-token", "another worker owns it"));
@@ -111,16 +127,8 @@ function testStopping(subject: ExecutorSubject, root: string): void {
     await until(() => processesWith(world).length === 0);
   });
 
-  test("a stop before it began starts nothing", async () => {
-    const { world, group, executor } = await begin(subject, root);
-    group.change(subject.waiting(world));
-    const signal = AbortSignal.abort();
-    await assert.rejects(executor.apply(group.context({ signal })), GlasshouseError);
-    assert.deepEqual(readdirSync(world), []);
-  });
-
   test("a stop while the child's identity is stored starts nothing", async () => {
-    const { world, group, executor } = await begin(subject, root);
+    const { world, group, executor } = await beginCase(subject, root);
     group.change(subject.thing(world, "one"));
     const stop = new AbortController();
     const childStarted = async (): Promise<void> => stop.abort();
@@ -130,15 +138,15 @@ function testStopping(subject: ExecutorSubject, root: string): void {
   });
 
   test("a stop ends it in a gentle way and leaves no process", async () => {
-    const { world, group, executor } = await begin(subject, root);
-    group.change(subject.waiting(world));
+    const { world, group, executor } = await beginCase(subject, root);
+    group.change(processes.waiting(world));
     await stopped({ world, group, executor }, (stop) => stop.abort());
   });
 
   test("a kill ends what does not stop, and leaves no process", async (t) => {
-    if (subject.stubborn === null) return t.skip("it has nothing that does not stop");
-    const { world, group, executor } = await begin(subject, root);
-    group.change(subject.stubborn(world));
+    if (processes.stubborn === null) return t.skip("it has nothing that does not stop");
+    const { world, group, executor } = await beginCase(subject, root);
+    group.change(processes.stubborn(world));
     await stopped({ world, group, executor }, (stop, kill) => {
       stop.abort();
       setTimeout(() => kill.abort(), 300);
@@ -146,12 +154,12 @@ function testStopping(subject: ExecutorSubject, root: string): void {
   });
 }
 
-function testSecrets(subject: ExecutorSubject, root: string): void {
+function testSecrets(subject: ExecutorSubject, processes: ProcessSubject, root: string): void {
   const plain = 'hunter"2/is+a $secret';
 
   test("a secret is in no argument, environment, log line, message or file, and its output is sealed", async () => {
-    const { world, group, executor } = await begin(subject, root);
-    group.change(subject.secretive(world, group.secret("parameter/token", plain)));
+    const { world, group, executor } = await beginCase(subject, root);
+    group.change(processes.secretive(world, group.secret("parameter/token", plain)));
     const applied = executor.apply(group.context());
     await Promise.race([applied, until(() => existsSync(join(world, "up")))]);
     for (const text of [plain, "is+a $secret"]) assert.deepEqual(processesShowing(text), []);
@@ -166,8 +174,8 @@ function testSecrets(subject: ExecutorSubject, root: string): void {
   });
 
   test("a failure is final, names the group and shows no secret", async () => {
-    const { world, group, executor } = await begin(subject, root);
-    group.change(subject.failing(world, group.secret("parameter/token", plain)));
+    const { world, group, executor } = await beginCase(subject, root);
+    group.change(processes.failing(world, group.secret("parameter/token", plain)));
     const error = await executor.apply(group.context()).then(
       () => assert.fail("it succeeded"),
       (fault: unknown) => fault,
@@ -178,20 +186,8 @@ function testSecrets(subject: ExecutorSubject, root: string): void {
   });
 }
 
-/** An executor, an empty world and a group in it whose settings come next. */
-async function begin(
-  subject: ExecutorSubject,
-  root: string,
-): Promise<{ readonly world: string; readonly group: TestGroup; readonly executor: Executor }> {
-  const directory = mkdtempSync(join(root, "t-"));
-  const world = join(directory, "world");
-  mkdirSync(world);
-  const group = new TestGroup(join(directory, "work"), subject.thing(world, "one"));
-  return { world, group, executor: await subject.executor() };
-}
-
 async function stopped(
-  of: { readonly world: string; readonly group: TestGroup; readonly executor: Executor },
+  of: Pick<ExecutorCase, "world" | "group" | "executor">,
   stop: (signal: AbortController, kill: AbortController) => void,
 ): Promise<void> {
   const [signal, kill] = [new AbortController(), new AbortController()];
@@ -202,11 +198,6 @@ async function stopped(
   stop(signal, kill);
   await assert.rejects(applied, GlasshouseError);
   await until(() => processesWith(of.world).length === 0);
-}
-
-function thing(world: string): string | null {
-  const path = join(world, "thing");
-  return existsSync(path) ? readFileSync(path, "utf8").trim() : null;
 }
 
 function assertFree(values: unknown, secret: string): void {

@@ -10,7 +10,8 @@ const [modulePath = "", world = "", workDirectory = ""] = process.argv.slice(2);
 const { subject }: { readonly subject: ExecutorSubject } = await import(
   pathToFileURL(modulePath).href
 );
-const group = new TestGroup(workDirectory, subject.waiting(world));
+if (subject.processes === null) throw new Error(`${subject.name} starts no processes`);
+const group = new TestGroup(workDirectory, subject.processes.waiting(world));
 const executor = await subject.executor();
 await executor.apply(
   group.context({

@@ -12,7 +12,6 @@ const isolation = await detectIsolation();
 export const subject: ExecutorSubject = {
   name: "command",
   skip: false,
-  module: fileURLToPath(import.meta.url),
   executor: () =>
     Promise.resolve(
       commandExecutor({
@@ -41,27 +40,30 @@ export const subject: ExecutorSubject = {
     outputs: ["word"],
   }),
   tamper: (world) => rmSync(join(world, "thing")),
-  waiting: (world) => only(world, 'trap "exit 1" INT', ...escapes, ...waits),
-  stubborn: (world) => only(world, 'trap "" INT', ...waits),
-  failing: (world, token) => ({
-    ...only(world, "cat", "exit 1"),
-    settings: { create: ["./run", world], inputs: { token } },
-  }),
-  secretive: (world, token) => ({
-    ...only(
-      world,
-      "read -r document",
-      'echo "$document" | tee "$GLASSHOUSE_RESULT.part"',
-      ': >"$1/up"',
-      'while [ ! -e "$1/go-on" ]; do sleep 0.02; done',
-      'token=${document##*\'"token":"\'}',
-      'token=${token%\'"},"outputs"\'*}',
-      'rm "$GLASSHOUSE_RESULT.part"',
-      'printf \'{"outputs":{"password":"%s"}}\' "$token" >"$GLASSHOUSE_RESULT"',
-    ),
-    settings: { create: ["./run", world], inputs: { token } },
-    outputs: ["password"],
-  }),
+  processes: {
+    module: fileURLToPath(import.meta.url),
+    waiting: (world) => only(world, 'trap "exit 1" INT', ...escapes, ...waits),
+    stubborn: (world) => only(world, 'trap "" INT', ...waits),
+    failing: (world, token) => ({
+      ...only(world, "cat", "exit 1"),
+      settings: { create: ["./run", world], inputs: { token } },
+    }),
+    secretive: (world, token) => ({
+      ...only(
+        world,
+        "read -r document",
+        'echo "$document" | tee "$GLASSHOUSE_RESULT.part"',
+        ': >"$1/up"',
+        'while [ ! -e "$1/go-on" ]; do sleep 0.02; done',
+        'token=${document##*\'"token":"\'}',
+        'token=${token%\'"},"outputs"\'*}',
+        'rm "$GLASSHOUSE_RESULT.part"',
+        'printf \'{"outputs":{"password":"%s"}}\' "$token" >"$GLASSHOUSE_RESULT"',
+      ),
+      settings: { create: ["./run", world], inputs: { token } },
+      outputs: ["password"],
+    }),
+  },
 };
 
 const result = 'printf \'{"outputs":{"word":"%s"}}\' "$2" >"$GLASSHOUSE_RESULT"';

@@ -23,7 +23,6 @@ export const skip =
 export const subject: ExecutorSubject = {
   name: "terraform",
   skip,
-  module: fileURLToPath(import.meta.url),
   executor: () => Promise.resolve(executor),
   thing: (world, word) => ({
     settings: { source: "module", variables: { world, word } },
@@ -32,18 +31,21 @@ export const subject: ExecutorSubject = {
   }),
   // The built-in provider has nothing outside the state that it could look at.
   tamper: null,
-  waiting: (world) =>
-    running(world, null, [
-      ': >"$1/held"',
-      'setsid tail -f "$1/held" &',
-      ': >"$1/up"',
-      "while :; do sleep 0.05; done",
-    ]),
-  // Terraform kills what a provisioner started when it is stopped.
-  stubborn: null,
-  failing: (world, secret) => running(world, secret, ["exit 3"]),
-  secretive: (world, secret) =>
-    running(world, secret, [': >"$1/up"', 'while [ ! -e "$1/go-on" ]; do sleep 0.02; done']),
+  processes: {
+    module: fileURLToPath(import.meta.url),
+    waiting: (world) =>
+      running(world, null, [
+        ': >"$1/held"',
+        'setsid tail -f "$1/held" &',
+        ': >"$1/up"',
+        "while :; do sleep 0.05; done",
+      ]),
+    // Terraform kills what a provisioner started when it is stopped.
+    stubborn: null,
+    failing: (world, secret) => running(world, secret, ["exit 3"]),
+    secretive: (world, secret) =>
+      running(world, secret, [': >"$1/up"', 'while [ ! -e "$1/go-on" ]; do sleep 0.02; done']),
+  },
 };
 
 const thing = `
