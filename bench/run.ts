@@ -1,5 +1,6 @@
 import { cpus, loadavg, totalmem } from "node:os";
 import { durableChain } from "./bare-loop.ts";
+import { bus } from "./bus.ts";
 import { graphOverhead } from "./graph-overhead.ts";
 import { largeTemplate } from "./large-template.ts";
 import { layers } from "./layers.ts";
@@ -21,6 +22,7 @@ const suites: Readonly<Record<string, () => Promise<readonly Row[]>>> = {
   idle,
   large: largeTemplate,
   replicas,
+  bus,
 };
 
 /** `npm run bench [-- suite …]`: measures every suite (or those named) and prints one table. Exit 1 when a target is missed. */

@@ -1,0 +1,127 @@
+import { randomBytes } from "node:crypto";
+import { writeFile } from "node:fs/promises";
+import { join } from "node:path";
+import { setTimeout as sleep } from "node:timers/promises";
+import { takeMessage } from "../src/api/bus/command.ts";
+import { createLog } from "../src/adapters/telemetry/pino/index.ts";
+import { compose, type Composition } from "../src/app/compose.ts";
+import { loadConfig } from "../src/app/config.ts";
+import type { Template } from "../src/domain/template.ts";
+import { Engine } from "../src/engine/engine.ts";
+import { Relay } from "../src/engine/relay.ts";
+import { timestamp } from "../src/ports/clock.ts";
+import { findCommand } from "../src/services/command.ts";
+import { fakeExecutor } from "../src/testing/fake-executor.ts";
+import { answerParent, Gate, machineMs, tellParent } from "./bus-child.ts";
+import { chain, templateOf } from "./graphs.ts";
+
+/**
+ * The server's own parts, put together as `compose` does, with an executor that only says when a step was handed to it.
+ * Arguments: data directory, `store.url`, `bus.url`.
+ */
+async function main([data = "", store = "", bus = ""]: readonly string[]): Promise<void> {
+  const log = createLog({ level: "warn", format: "pretty" });
+  const key = join(data, "key");
+  await writeFile(key, randomBytes(32).toString("base64"), { mode: 0o600 });
+  const flags = { data, "store-url": store, "bus-url": bus, "security-key": key };
+  const { config } = await loadConfig({ flags, env: {}, cwd: data });
+  const parts = await compose(config, log);
+  await parts.store.transact((tx) => tx.templates.insert(benchTemplate(parts)));
+  const gate = new Gate();
+  consume(parts, { gate, log });
+  let engine: Engine | null = null;
+  let relay: Relay | null = null;
+  const stopWork = async (): Promise<void> => {
+    await Promise.all([engine?.stop(), relay?.stop()]);
+    [engine, relay] = [null, null];
+  };
+  answerParent({
+    ready: async () => 0,
+    shut: async () => {
+      gate.shut();
+      return 0;
+    },
+    take: (count) => gate.take(count),
+    /** Runs are worked on and the journal goes out, as in a whole server. */
+    work: async () => {
+      engine = newEngine(parts);
+      relay = new Relay({ ...parts, log });
+      relay.start();
+      await engine.start();
+      return 0;
+    },
+    rest: async () => {
+      await stopWork();
+      return 0;
+    },
+    behind: () => behind(parts),
+    relay: async () => {
+      const begun = performance.now();
+      const once = new Relay({ ...parts, log });
+      once.start();
+      while ((await behind(parts)) > 0) await sleep(2);
+      const tookMs = performance.now() - begun;
+      await once.stop();
+      return tookMs;
+    },
+  });
+}
+
+function consume(
+  { services, accept, clock, bus }: Composition,
+  { gate, log }: { readonly gate: Gate; readonly log: ReturnType<typeof createLog> },
+): void {
+  const api = {
+    accept,
+    find: (source: string, id: string) => findCommand(services, source, id),
+    isStoreUp: async () => (await services.store.health()).status === "up",
+    clock,
+    log,
+  };
+  bus.consume(async (message) => {
+    await gate.enter();
+    const verdict = await takeMessage(api, message);
+    if (verdict.outcome !== "taken") throw new Error(`a command was not taken: ${verdict.outcome}`);
+    gate.leave();
+    return verdict;
+  });
+}
+
+function newEngine(parts: Composition): Engine {
+  const timer = fakeExecutor({
+    name: "timer",
+    act: async () => tellParent("begun", machineMs()),
+  });
+  return new Engine({
+    ...parts.engine,
+    executors: new Map([["timer", timer]]),
+    worker: { version: "0.0.0", labels: [] },
+    requestDestroy: async () => undefined,
+  });
+}
+
+/** Events that have not gone out. */
+async function behind({ store }: Composition): Promise<number> {
+  return store.read(
+    async (tx) => (await tx.events.head()) - ((await tx.relays.position("bus")) ?? 0),
+  );
+}
+
+function benchTemplate({ clock }: Composition): Template {
+  const body = templateOf(chain(1));
+  return {
+    id: clock.id("template"),
+    name: body.name,
+    version: body.version,
+    status: "active",
+    description: "",
+    tags: {},
+    source: { kind: "upload" },
+    digest: "0".repeat(64),
+    body,
+    files: [],
+    createdAt: timestamp(clock),
+  };
+}
+
+await main(process.argv.slice(2));
