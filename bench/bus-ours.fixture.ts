@@ -54,7 +54,7 @@ async function main([data = "", store = "", bus = ""]: readonly string[]): Promi
       await stopWork();
       return 0;
     },
-    behind: () => behind(parts),
+    behind: () => settledBehind(parts),
     relay: async () => {
       const begun = performance.now();
       const once = new Relay({ ...parts, log });
@@ -98,6 +98,16 @@ function newEngine(parts: Composition): Engine {
     worker: { version: "0.0.0", labels: [] },
     requestDestroy: async () => undefined,
   });
+}
+
+/** Events that have not gone out, once all that were written have their position. */
+async function settledBehind(parts: Composition): Promise<number> {
+  for (let before = -1; ;) {
+    const now = await behind(parts);
+    if (now === before) return now;
+    before = now;
+    await sleep(100);
+  }
 }
 
 /** Events that have not gone out. */

@@ -95,6 +95,7 @@ async function collect(connection: Connection, count: number): Promise<readonly 
   const { promise, resolve } = Promise.withResolvers<void>();
   await channel.basicQos({ prefetchCount: 1_000 });
   await channel.basicConsume({ queue: eventsQueue }, (message) => {
+    if (kept.length === count) return;
     const { exchange, routingKey, contentType, messageId, type, appId } = message;
     const envelope = {
       exchange,
