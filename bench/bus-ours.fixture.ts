@@ -36,7 +36,11 @@ async function main([data = "", store = "", bus = ""]: readonly string[]): Promi
     [engine, relay] = [null, null];
   };
   answerParent({
-    ready: async () => 0,
+    ready: async () => {
+      // Its queue is there.
+      while ((await parts.bus.status()).commands === null) await sleep(20);
+      return 0;
+    },
     shut: async () => {
       gate.shut();
       return 0;
