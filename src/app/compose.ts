@@ -28,6 +28,7 @@ import type { Log, Metrics } from "../ports/telemetry.ts";
 import type { Services } from "../services/deps.ts";
 import { accept } from "../services/command.ts";
 import { serviceLimits } from "../services/deps.ts";
+import { QueueRoom } from "../services/queue-room.ts";
 import { watchCredentials } from "./credential-watch.ts";
 import { busCredentials, busSettings } from "./bus-settings.ts";
 import { resolveGrants } from "./config-grants.ts";
@@ -101,6 +102,7 @@ export async function compose(
       archive: { unpack },
       executors,
       limits: limitsOf(config),
+      room: new QueueRoom(clock),
     };
     return {
       ...shared,

@@ -29,15 +29,26 @@ export async function accept(deps: Services, request: CommandRequest): Promise<C
     commandId: deps.clock.id("command"),
     hmac: bodyHmac(deps.sealer, request),
   };
-  const known = await deps.store.read((tx) => tx.commands.bySource(request.source, request.id));
-  if (known !== null) return sameAgain(known, asked);
+  if (isLongPrepared(parsed)) {
+    const known = await findCommand(deps, request.source, request.id);
+    if (known !== null) return sameAgain(known, asked);
+  }
   try {
     refuseLate(deps, request);
     return await takeIn(deps, asked);
   } catch (error) {
+    if (!(error instanceof GlasshouseError) || error.row.kind !== "terminal") throw error;
+    // What is refused now may have been taken before.
+    const known = await findCommand(deps, request.source, request.id);
+    if (known !== null) return sameAgain(known, asked);
     if (!isKept(error) || request.keepRefusal === false) throw error;
     return keepRefusal(deps, asked, error);
   }
+}
+
+/** Fetches and checks a template: that one is known already is worth a look before. Others are told by their transaction. */
+function isLongPrepared({ type }: ParsedCommand): boolean {
+  return type === "template.register";
 }
 
 export async function getCommand(deps: Pick<Services, "store">, id: string): Promise<Command> {
@@ -106,7 +117,7 @@ async function commit(
   const effected = await asked.effect(tx, now);
   const command = commandRow(asked, effected, now);
   await tx.commands.insert(command);
-  const subject = subjectOf(effected, command, await nameOf(tx, effected.environmentId));
+  const subject = await subjectOf(tx, effected, command);
   const about = { environmentId: command.environmentId, subject, commandId: command.id };
   const accepted: NewEvent = {
     ...about,
@@ -125,14 +136,15 @@ async function commit(
   return command;
 }
 
-async function nameOf(tx: Tx, environmentId: string | null | undefined): Promise<string | null> {
-  if (environmentId === null || environmentId === undefined) return null;
-  return (await tx.environments.get(environmentId))?.name ?? null;
-}
-
-function subjectOf(effected: Effected, command: Command, name: string | null): string {
-  if (name !== null) return `environments/${name}`;
-  return effected.events[0]?.subject ?? `commands/${command.id}`;
+async function subjectOf(tx: Tx, effected: Effected, command: Command): Promise<string> {
+  const { environmentId } = command;
+  const [first] = effected.events;
+  if (environmentId === null) return first?.subject ?? `commands/${command.id}`;
+  const own = effected.events.find((event) => event.environmentId === environmentId);
+  if (own !== undefined) return own.subject;
+  const environment = await tx.environments.get(environmentId);
+  if (environment !== null) return `environments/${environment.name}`;
+  return first?.subject ?? `commands/${command.id}`;
 }
 
 function commandRow(asked: Incoming, effected: Effected, now: string): Command {

@@ -6,6 +6,7 @@ import type { SecretSealer } from "../ports/secrets.ts";
 import type { ArchiveSource, GitSource } from "../ports/source.ts";
 import type { Store } from "../ports/store.ts";
 import type { Log } from "../ports/telemetry.ts";
+import type { QueueRoom } from "./queue-room.ts";
 
 /** What the services stand on. Each function names the few of these that it needs. */
 export interface Services {
@@ -18,6 +19,7 @@ export interface Services {
   readonly executors: readonly ServiceExecutor[];
   readonly log: Log;
   readonly limits: ServiceLimits;
+  readonly room: QueueRoom;
 }
 
 /** For reads. */

@@ -38,7 +38,6 @@ interface Creation {
 async function create(tx: Tx, deps: Services, of: Creation): Promise<Effected> {
   const { asked, name, template, ids, now } = of;
   const { data } = asked;
-  await refuseTaken(tx, name);
   await sameTemplate(tx, template);
   const kept = await keepParameters(tx, deps, {
     environmentId: ids.environment,
@@ -53,7 +52,7 @@ async function create(tx: Tx, deps: Services, of: Creation): Promise<Effected> {
     parameters: kept.values,
   });
   const environment = environmentRow(of, { parameters: kept.values, requires, tags: facts.tags });
-  await tx.environments.insert(environment);
+  await insertNew(tx, environment);
   await putSecrets(tx, kept.secrets);
   const run = queuedRun(deps.limits, {
     id: ids.run,
@@ -65,6 +64,7 @@ async function create(tx: Tx, deps: Services, of: Creation): Promise<Effected> {
   const queued = await enqueue(tx, deps, {
     run,
     environmentName: name,
+    isFirst: true,
     asking: askingOfNew(template.body),
   });
   return {
@@ -83,6 +83,17 @@ async function create(tx: Tx, deps: Services, of: Creation): Promise<Effected> {
       queued,
     ],
   };
+}
+
+/** That its name is free is found by inserting it; who has it is looked up only for the refusal. */
+async function insertNew(tx: Tx, environment: Environment): Promise<void> {
+  try {
+    await tx.environments.insert(environment);
+  } catch (error) {
+    if (error instanceof GlasshouseError && error.code === "already-exists")
+      await refuseTaken(tx, environment.name);
+    throw error;
+  }
 }
 
 function environmentRow(

@@ -54,30 +54,26 @@ export function queuedRun(limits: Pick<ServiceLimits, "parallelism">, of: NewRun
  */
 export async function enqueue(
   tx: Tx,
-  deps: Pick<Services, "limits">,
+  deps: Pick<Services, "limits" | "room">,
   of: {
     readonly run: Run;
     readonly environmentName: string;
     readonly asking: readonly Asking[];
+    /** The environment was made in this transaction: nothing else waits for it. */
+    readonly isFirst?: boolean;
   },
 ): Promise<NewEvent> {
   const { run, environmentName } = of;
   await refuseUnserved(tx, of.asking);
   const { queuedRuns, queuedRunsOfEnvironment } = deps.limits;
-  const own = await tx.runs.queue(run.environmentId);
+  const own = of.isFirst === true ? [] : await tx.runs.queue(run.environmentId);
   if (own.length >= queuedRunsOfEnvironment) {
     throw new GlasshouseError(
       "too-many",
       `Environment ${environmentName} has ${own.length} runs in its queue, and at most ${queuedRunsOfEnvironment} may wait: try again when some have ended.`,
     );
   }
-  const all = await tx.runs.countQueued();
-  if (all >= queuedRuns) {
-    throw new GlasshouseError(
-      "too-many",
-      `${all} runs are queued, and at most ${queuedRuns} may wait: try again when some have ended.`,
-    );
-  }
+  await deps.room.take(tx, queuedRuns);
   await tx.runs.insert(run);
   return runEvent("run.queued", run, environmentName);
 }

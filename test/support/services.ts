@@ -7,6 +7,7 @@ import type { SourceFile } from "../../src/ports/source.ts";
 import { accept } from "../../src/services/command.ts";
 import { serviceLimits, type ServiceLimits, type Services } from "../../src/services/deps.ts";
 import type { CommandRequest } from "../../src/services/effect.ts";
+import { QueueRoom } from "../../src/services/queue-room.ts";
 import { fakeExecutor } from "../../src/testing/fake-executor.ts";
 import { createWorld, type World, type WorldOptions } from "./world.ts";
 
@@ -66,6 +67,7 @@ export async function createServiceWorld(
     executors,
     log: deps.log,
     limits: { ...serviceLimits, ...options.limits },
+    room: new QueueRoom(deps.clock),
   };
   return {
     ...world,

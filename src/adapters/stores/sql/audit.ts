@@ -1,15 +1,14 @@
 import type { AuditRepository } from "../../../ports/repositories.ts";
 import { fromJson, toJson } from "./json.ts";
 import { pageOf, readCursor } from "./paging.ts";
+import { insertion } from "./session.ts";
 import type { Session } from "./session.ts";
 
 export function audits(session: Session): AuditRepository {
   return {
     async append(entry) {
-      await session.db
-        .insertInto("audit")
-        .values({ ...entry, detail: toJson(entry.detail) })
-        .execute();
+      const { kept, cells } = insertion("audit", { ...entry, detail: toJson(entry.detail) });
+      await session.run(kept, ...cells);
     },
     async list(page) {
       const before = readCursor(page);

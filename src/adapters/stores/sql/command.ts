@@ -4,12 +4,16 @@ import { GlasshouseError } from "../../../domain/errors.ts";
 import type { CommandRepository } from "../../../ports/repositories.ts";
 import { fromJson, toJson, toJsonIfGiven } from "./json.ts";
 import { pageOf, readCursor } from "./paging.ts";
-import { statement } from "./session.ts";
+import { insertion, statement } from "./session.ts";
 import type { Session } from "./session.ts";
 import type { Tables } from "./tables.ts";
 
 type CommandRow = Selectable<Tables["command"]>;
 
+const byId = statement<CommandRow>(`select * from "command" where "id" = ?`);
+const bySource = statement<CommandRow>(
+  `select * from "command" where "source" = ? and "sourceId" = ?`,
+);
 const ofRun = statement<CommandRow>(`select * from "command" where "runId" = ? order by "number"`);
 const settleRun = statement<CommandRow>(
   `update "command" set "status" = ?, "failure" = ?, "finishedAt" = ?
@@ -20,14 +24,11 @@ export function commands(session: Session): CommandRepository {
   return {
     insert: (command) => insert(session, command),
     async get(id) {
-      const row = await select(session).where("id", "=", id).executeTakeFirst();
+      const row = await session.one(byId, id);
       return row === undefined ? null : commandOf(row);
     },
     async bySource(source, sourceId) {
-      const row = await select(session)
-        .where("source", "=", source)
-        .where("sourceId", "=", sourceId)
-        .executeTakeFirst();
+      const row = await session.one(bySource, source, sourceId);
       return row === undefined ? null : commandOf(row);
     },
     async update(id, patch) {
@@ -74,17 +75,14 @@ export function commands(session: Session): CommandRepository {
 
 async function insert(session: Session, command: Command): Promise<void> {
   session.touch("commands");
-  const added = await session.db
-    .insertInto("command")
-    .values({
-      ...command,
-      data: toJson(command.data),
-      failure: toJson(command.failure),
-      reply: toJson(command.reply),
-    })
-    .onConflict((conflict) => conflict.doNothing())
-    .executeTakeFirst();
-  if (added.numInsertedOrUpdatedRows !== 1n) {
+  const row = {
+    ...command,
+    data: toJson(command.data),
+    failure: toJson(command.failure),
+    reply: toJson(command.reply),
+  };
+  const { kept, cells } = insertion("command", row, "on conflict do nothing");
+  if ((await session.change(kept, ...cells)) !== 1) {
     session.locks.overtaken();
     throw new GlasshouseError(
       "already-exists",

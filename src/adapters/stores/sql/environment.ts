@@ -1,15 +1,22 @@
 import type { Selectable } from "kysely";
 import type { Environment } from "../../../domain/environment.ts";
 import { GlasshouseError } from "../../../domain/errors.ts";
+import { isId } from "../../../domain/id.ts";
 import type { EnvironmentRepository } from "../../../ports/repositories.ts";
 import { fromJson, toJson, toJsonIfGiven } from "./json.ts";
 import { pageOf, readCursor } from "./paging.ts";
-import { patchRow, statement } from "./session.ts";
+import { insertion, patchRow, statement } from "./session.ts";
 import type { Session } from "./session.ts";
 import type { Tables } from "./tables.ts";
 
 const selectEnvironment = statement<Selectable<Tables["environment"]>>(
   `select * from "environment" where "id" = ?`,
+);
+const selectLiving = statement<Selectable<Tables["environment"]>>(
+  `select * from "environment" where "name" = ? and "status" <> 'destroyed' and not "prospective"`,
+);
+const selectLatest = statement<Selectable<Tables["environment"]>>(
+  `select * from "environment" where "name" = ? and not "prospective" order by "number" desc limit 1`,
 );
 const selectDue = statement<Selectable<Tables["environment"]>>(
   `select * from "environment" where "status" <> 'destroyed' and "plannedDestructionAt" is not null
@@ -72,26 +79,23 @@ export function environments(session: Session): EnvironmentRepository {
 
 async function insert(session: Session, environment: Environment): Promise<void> {
   await session.locks.hold(environment.id);
-  const added = await session.db
-    .insertInto("environment")
-    .values({
-      ...environment,
-      tags: toJson(environment.tags),
-      failure: toJson(environment.failure),
-      desired: toJson(environment.desired),
-      outputs: toJson(environment.outputs),
-      entrypoints: toJson(environment.entrypoints),
-      requires: toJson(environment.requires),
-    })
-    .onConflict((conflict) => conflict.doNothing())
-    .executeTakeFirst();
-  if (added.numInsertedOrUpdatedRows !== 1n) {
+  const row = {
+    ...environment,
+    tags: toJson(environment.tags),
+    failure: toJson(environment.failure),
+    desired: toJson(environment.desired),
+    outputs: toJson(environment.outputs),
+    entrypoints: toJson(environment.entrypoints),
+    requires: toJson(environment.requires),
+  };
+  const { kept, cells } = insertion("environment", row, "on conflict do nothing");
+  if ((await session.change(kept, ...cells)) !== 1) {
     throw new GlasshouseError(
       "already-exists",
       `There is a living environment with the name ${environment.name}; choose another name or destroy that one first.`,
     );
   }
-  await writeRequirements(session, environment.id, environment.requires);
+  await addRequirements(session, environment.id, environment.requires);
 }
 
 /** What was found is looked up again once it is held: it may have been destroyed, and another have its name, meanwhile. */
@@ -104,20 +108,11 @@ async function find(session: Session, idOrName: string): Promise<Environment | n
 }
 
 async function lookUp(session: Session, idOrName: string): Promise<Environment | null> {
-  const byId = await select(session).where("id", "=", idOrName).executeTakeFirst();
-  if (byId !== undefined) return environmentOf(byId);
-  const living = await select(session)
-    .where("name", "=", idOrName)
-    .where("status", "<>", "destroyed")
-    .where("prospective", "=", false)
-    .executeTakeFirst();
-  if (living !== undefined) return environmentOf(living);
-  const latest = select(session)
-    .where("name", "=", idOrName)
-    .where("prospective", "=", false)
-    .orderBy("number", "desc")
-    .limit(1);
-  return optional(await latest.executeTakeFirst());
+  // A name never has the form of an id.
+  if (isId("environment", idOrName))
+    return optional(await session.one(selectEnvironment, idOrName));
+  const living = await session.one(selectLiving, idOrName);
+  return optional(living ?? (await session.one(selectLatest, idOrName)));
 }
 
 async function update(
@@ -146,6 +141,14 @@ async function writeRequirements(
   requires: readonly string[],
 ): Promise<void> {
   await session.run(forgetRequirements, environmentId);
+  await addRequirements(session, environmentId, requires);
+}
+
+async function addRequirements(
+  session: Session,
+  environmentId: string,
+  requires: readonly string[],
+): Promise<void> {
   if (requires.length === 0) return;
   // Who destroys what is required must see that it is.
   for (const id of requires.toSorted()) await session.locks.hold(id);

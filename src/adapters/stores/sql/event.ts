@@ -11,9 +11,13 @@ const raise = statement<{ readonly sequence: number }>(
   `update "environment" set "sequence" = "sequence" + ? where "id" = ? returning "sequence"`,
 );
 const storeSequence = statement(`update "environment" set "sequence" = ? where "id" = ?`);
-const insertEvent = statement(
-  `insert into "event" ("id", "type", "environmentId", "sequence", "subject", "data", "commandId", "runId", "stepId", "time")
-   values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
+/** More rows in one statement gain nothing, and each number of rows is a statement of its own to prepare. */
+const eventsAtOnce = 8;
+const insertEvents = Array.from({ length: eventsAtOnce + 1 }, (_, count) =>
+  statement(
+    `insert into "event" ("id", "type", "environmentId", "sequence", "subject", "data", "commandId", "runId", "stepId", "time")
+     values ${Array.from({ length: count }, () => "(?, ?, ?, ?, ?, ?, ?, ?, ?, ?)").join(", ")}`,
+  ),
 );
 
 const columns = [
@@ -64,13 +68,14 @@ async function append(
   if (added.length === 0) return [];
   session.touch("journal");
   const next = await raiseSequences(session, added);
-  const written: AppendedEvent[] = [];
-  for (const event of added) {
+  const written = added.map((event) => {
     const { environmentId } = event;
     const sequence = environmentId === null ? 0 : (next.get(environmentId) ?? 0);
     if (environmentId !== null) next.set(environmentId, sequence + 1);
-    written.push(await write(session, { ...event, sequence, time }));
-  }
+    return whole(session, { ...event, sequence, time });
+  });
+  for (let from = 0; from < written.length; from += eventsAtOnce)
+    await write(session, written.slice(from, from + eventsAtOnce));
   return written;
 }
 
@@ -104,31 +109,35 @@ async function raiseSequences(
   return next;
 }
 
-async function write(
+function whole(
   session: Session,
   event: NewEvent & { readonly sequence: number; readonly time: string },
-): Promise<AppendedEvent> {
-  const whole = {
+): AppendedEvent {
+  return {
     ...event,
     id: session.id("event"),
     commandId: event.commandId ?? null,
     runId: event.runId ?? null,
     stepId: event.stepId ?? null,
   };
-  await session.run(
-    insertEvent,
-    whole.id,
-    whole.type,
-    whole.environmentId,
-    whole.sequence,
-    whole.subject,
-    toJson(whole.data),
-    whole.commandId,
-    whole.runId,
-    whole.stepId,
-    whole.time,
-  );
-  return whole;
+}
+
+async function write(session: Session, added: readonly AppendedEvent[]): Promise<void> {
+  const insert = insertEvents[added.length];
+  if (insert === undefined) return;
+  const cells = added.flatMap((event) => [
+    event.id,
+    event.type,
+    event.environmentId,
+    event.sequence,
+    event.subject,
+    toJson(event.data),
+    event.commandId,
+    event.runId,
+    event.stepId,
+    event.time,
+  ]);
+  await session.run(insert, ...cells);
 }
 
 async function edge(session: Session, direction: "asc" | "desc"): Promise<number> {

@@ -4,7 +4,7 @@ import type { Run } from "../../../domain/run.ts";
 import type { RunRepository } from "../../../ports/work.ts";
 import { fromJson, toJson, toJsonIfGiven } from "./json.ts";
 import { pageOf, readCursor } from "./paging.ts";
-import { patchRow, statement } from "./session.ts";
+import { insertion, patchRow, statement } from "./session.ts";
 import type { Session } from "./session.ts";
 import { offerSteps } from "./step-offer.ts";
 import type { Tables } from "./tables.ts";
@@ -12,6 +12,9 @@ import type { Tables } from "./tables.ts";
 const addProgress = statement<Run["progress"]>(
   `update "run" set "done" = "done" + ?, "total" = "total" + ?, "failed" = "failed" + ?, "skipped" = "skipped" + ?
    where "id" = ? returning "done", "total", "failed", "skipped"`,
+);
+const selectUsers = statement<Selectable<Tables["run"]>>(
+  `select * from "run" where "id" in (select "runId" from "environmentUse" where "environmentId" = ?) order by "number"`,
 );
 const releaseUses = statement(`delete from "environmentUse" where "runId" = ?`);
 const selectRun = statement<Selectable<Tables["run"]>>(`select * from "run" where "id" = ?`);
@@ -91,15 +94,7 @@ function uses(session: Session): Pick<RunRepository, "usersOf" | "use" | "releas
   return {
     async usersOf(environmentId) {
       await session.locks.hold(environmentId);
-      const rows = await select(session)
-        .where("id", "in", (inner) =>
-          inner
-            .selectFrom("environmentUse")
-            .select("runId")
-            .where("environmentId", "=", environmentId),
-        )
-        .orderBy("number")
-        .execute();
+      const rows = await session.all(selectUsers, environmentId);
       return rows.map((row) => runOf(row));
     },
     async use(runId, environmentIds) {
@@ -137,19 +132,18 @@ async function insert(session: Session, run: Run): Promise<void> {
   session.locks.knows(run.id, run.environmentId);
   await session.locks.hold(run.environmentId);
   const { progress, ...plain } = run;
-  await session.db
-    .insertInto("run")
-    .values({
-      ...plain,
-      ...progress,
-      blocker: toJson(run.blocker),
-      failure: toJson(run.failure),
-      desired: toJson(run.desired),
-      options: toJson(run.options),
-      parallelism: run.options.parallelism,
-      logsPruned: 0,
-    })
-    .execute();
+  const row = {
+    ...plain,
+    ...progress,
+    blocker: toJson(run.blocker),
+    failure: toJson(run.failure),
+    desired: toJson(run.desired),
+    options: toJson(run.options),
+    parallelism: run.options.parallelism,
+    logsPruned: 0,
+  };
+  const { kept, cells } = insertion("run", row);
+  await session.run(kept, ...cells);
 }
 
 async function update(

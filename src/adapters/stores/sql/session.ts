@@ -38,6 +38,30 @@ export async function patchRow(
   await session.run(kept, ...given.map(({ value }) => value), of.id);
 }
 
+/**
+ * The kept statement that inserts a row of these columns, and what to bind to it. `more` is appended to its text. A member
+ * that is undefined is no column of it.
+ */
+export function insertion(
+  table: keyof Tables,
+  members: Readonly<Record<string, Cell | undefined>>,
+  more = "",
+): { readonly kept: Statement<unknown>; readonly cells: readonly Cell[] } {
+  const columns: string[] = [];
+  const cells: Cell[] = [];
+  for (const [column, value] of Object.entries(members)) {
+    if (value === undefined) continue;
+    columns.push(`"${column}"`);
+    cells.push(value);
+  }
+  // Columns are named by our own code, never by what came in.
+  const values = columns.map(() => "?").join(", ");
+  return {
+    kept: statement(`insert into "${table}" (${columns.join(", ")}) values (${values}) ${more}`),
+    cells,
+  };
+}
+
 /** One transaction as the queries see it. Every member throws once the transaction has ended. */
 export interface Session {
   readonly db: Kysely<Tables>;

@@ -4,6 +4,7 @@ import type { Template } from "../../../domain/template.ts";
 import type { TemplateRepository, TemplateSummary } from "../../../ports/repositories.ts";
 import { fromJson, toJson } from "./json.ts";
 import { pageOf, readTextCursor } from "./paging.ts";
+import { statement } from "./session.ts";
 import type { Session } from "./session.ts";
 import type { Tables } from "./tables.ts";
 
@@ -22,6 +23,18 @@ const summaryColumns = [
 
 type SummaryRow = Omit<Selectable<Tables["template"]>, "body" | "files">;
 
+const selectOne = statement<Selectable<Tables["template"]>>(
+  `select * from "template" where "id" = ?`,
+);
+const selectVersion = statement<Selectable<Tables["template"]>>(
+  `select * from "template" where "name" = ? and "version" = ?`,
+);
+const summaryList = summaryColumns.map((column) => `"${column}"`).join(", ");
+const selectSummary = statement<SummaryRow>(`select ${summaryList} from "template" where "id" = ?`);
+const selectVersions = statement<SummaryRow>(
+  `select ${summaryList} from "template" where "name" = ? order by "number"`,
+);
+
 export function templates(session: Session): TemplateRepository {
   return {
     insert: (template) => insert(session, template),
@@ -31,28 +44,19 @@ export function templates(session: Session): TemplateRepository {
       await session.db.updateTable("template").set({ status }).where("id", "=", id).execute();
     },
     async get(id) {
-      const row = await session.db
-        .selectFrom("template")
-        .selectAll()
-        .where("id", "=", id)
-        .executeTakeFirst();
+      const row = await session.one(selectOne, id);
       return row === undefined ? null : templateOf(row);
     },
     async find(name, version) {
-      const row = await session.db
-        .selectFrom("template")
-        .selectAll()
-        .where("name", "=", name)
-        .where("version", "=", version)
-        .executeTakeFirst();
+      const row = await session.one(selectVersion, name, version);
       return row === undefined ? null : templateOf(row);
     },
     async summary(id) {
-      const row = await summaries(session).where("id", "=", id).executeTakeFirst();
+      const row = await session.one(selectSummary, id);
       return row === undefined ? null : summaryOf(row);
     },
     async versions(name) {
-      const rows = await summaries(session).where("name", "=", name).orderBy("number").execute();
+      const rows = await session.all(selectVersions, name);
       return rows.map((row) => summaryOf(row));
     },
     list: (page) => list(session, page),
