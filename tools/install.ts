@@ -10,11 +10,16 @@ import {
 } from "node:fs";
 import { delimiter, dirname, join } from "node:path";
 import { postgresPrograms } from "../test/support/postgres-programs.ts";
-import { builtOpenTofu, terraformConfigurationFile, toolsDirectory } from "./tools-directory.ts";
+import {
+  builtConsul,
+  builtOpenTofu,
+  terraformConfigurationFile,
+  toolsDirectory,
+} from "./tools-directory.ts";
 
 /**
- * `npm run tools [-- opentofu]`: installs what the tests use beside the product. What is there already is left alone,
- * so it may be run again at any time. Exit 1 names what could not be had; the rest is installed nevertheless.
+ * `npm run tools [-- opentofu consul]`: installs what the tests use beside the product. What is there already is left
+ * alone, so it may be run again at any time. Exit 1 names what could not be had; the rest is installed nevertheless.
  */
 interface Provider {
   /** Whose it is in the registries. */
@@ -57,6 +62,7 @@ function main(asked: readonly string[]): number {
     installPackage({ name: "python3-pika", isThere: hasPika() }),
     ...providers.map((provider) => installProvider(provider)),
     installOpenTofu(asked.includes("opentofu")),
+    installConsul(asked.includes("consul")),
   ];
   writeTerraformConfiguration();
   print(`Terraform finds the providers with TF_CLI_CONFIG_FILE=${terraformConfigurationFile()}`);
@@ -112,6 +118,15 @@ function installOpenTofu(asked: boolean): boolean {
   const source = join(import.meta.dirname, "opentofu");
   const done = build(source, "github.com/opentofu/opentofu/cmd/tofu", file);
   return report("OpenTofu", done ? "built" : noGo, done);
+}
+
+/** Built only when asked: it takes some minutes, and the tests that need it say so by name. */
+function installConsul(asked: boolean): boolean {
+  const file = builtConsul();
+  if (existsSync(file)) return report("Consul", "is there");
+  if (!asked) return report("Consul", "is not there: npm run tools -- consul builds it");
+  const done = build(join(import.meta.dirname, "consul"), "github.com/hashicorp/consul", file);
+  return report("Consul", done ? "built" : noGo, done);
 }
 
 const noGo = "could not be built: it needs Go 1.21 or newer on PATH and a way to fetch Go modules";

@@ -16,3 +16,8 @@ export function terraformConfigurationFile(): string {
 export function builtOpenTofu(): string {
   return join(toolsDirectory(), "bin", "tofu");
 }
+
+/** The Consul that `npm run tools -- consul` builds for the tests. */
+export function builtConsul(): string {
+  return join(toolsDirectory(), "bin", "consul");
+}
