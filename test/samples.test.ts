@@ -4,6 +4,7 @@ import { globSync, readFileSync, statSync } from "node:fs";
 import { join } from "node:path";
 import { describe, test } from "node:test";
 import * as command from "../src/adapters/executors/command/settings.ts";
+import * as consulKv from "../src/adapters/executors/consul-kv/settings.ts";
 import * as terraform from "../src/adapters/executors/terraform/settings.ts";
 import { compileTemplate } from "../src/templates/compile.ts";
 import { fileLookup } from "../src/templates/paths.ts";
@@ -16,8 +17,8 @@ describe("the samples", () => {
     (path) => path.split("/")[0] ?? "",
   );
 
-  test("are hello, web-shop and wide", () => {
-    assert.deepEqual(names.toSorted(), ["hello", "web-shop", "wide"]);
+  test("are discovery, hello, web-shop and wide", () => {
+    assert.deepEqual(names.toSorted(), ["discovery", "hello", "web-shop", "wide"]);
   });
 
   for (const name of names) {
@@ -41,6 +42,11 @@ describe("the samples", () => {
         hasFile: fileLookup(globSync("**/*", { cwd: folder })),
         executors: [
           { name: "command", settings: command.settingsShape, validate: command.validateSettings },
+          {
+            name: "consul-kv",
+            settings: consulKv.settingsShape,
+            validate: consulKv.validateSettings,
+          },
           {
             name: "terraform",
             settings: terraform.settingsShape,

@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { readFile, writeFile } from "node:fs/promises";
 import { test } from "node:test";
 import { settingsShape as command } from "../src/adapters/executors/command/settings.ts";
+import { settingsShape as consulKv } from "../src/adapters/executors/consul-kv/settings.ts";
 import { settingsShape as terraform } from "../src/adapters/executors/terraform/settings.ts";
 import { templateJsonSchema } from "../src/contract/template-schema.ts";
 
@@ -10,6 +11,7 @@ const place = new URL("../docs/reference/template.schema.json", import.meta.url)
 test("docs/reference/template.schema.json is current (GLASSHOUSE_WRITE_REFERENCE=1 writes it)", async () => {
   const schema = templateJsonSchema([
     { name: "command", settings: command },
+    { name: "consul-kv", settings: consulKv },
     { name: "terraform", settings: terraform },
   ]);
   const text = `${JSON.stringify(schema, null, 2)}\n`;

@@ -1,6 +1,7 @@
 import { mkdirSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import * as command from "../src/adapters/executors/command/settings.ts";
+import * as consulKv from "../src/adapters/executors/consul-kv/settings.ts";
 import * as terraform from "../src/adapters/executors/terraform/settings.ts";
 import { asyncApiDocument } from "../src/contract/asyncapi.ts";
 import { openApiDocument } from "../src/contract/openapi.ts";
@@ -19,6 +20,7 @@ function write(path: string, text: string): void {
 
 const templateSchema = templateJsonSchema([
   { name: "command", settings: command.settingsShape },
+  { name: "consul-kv", settings: consulKv.settingsShape },
   { name: "terraform", settings: terraform.settingsShape },
 ]);
 

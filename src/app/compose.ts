@@ -6,6 +6,7 @@ import { tcpChecker } from "../adapters/checks/tcp/index.ts";
 import { observeProcess, PrometheusMetrics } from "../adapters/telemetry/prometheus/index.ts";
 import { SystemClock } from "../adapters/clock/system/index.ts";
 import { commandExecutor } from "../adapters/executors/command/index.ts";
+import { consulKvExecutor } from "../adapters/executors/consul-kv/index.ts";
 import {
   checkGrants,
   createTerraformExecutor,
@@ -15,6 +16,7 @@ import { unpack } from "../adapters/sources/archive/index.ts";
 import { gitSource } from "../adapters/sources/git/index.ts";
 import { detectIsolation, type Isolation } from "../clients/process/isolation.ts";
 import { localProcesses } from "../clients/process/processes.ts";
+import type { ConsulClient } from "../clients/consul/client.ts";
 import { Remotes } from "../clients/resilience/remotes.ts";
 import type { Config } from "../contract/config.ts";
 import { engineDefaults, type EngineDeps } from "../engine/deps.ts";
@@ -33,6 +35,7 @@ import { watchCredentials } from "./credential-watch.ts";
 import { busCredentials, busSettings } from "./bus-settings.ts";
 import { resolveGrants } from "./config-grants.ts";
 import { isLoopback, listenAddress } from "./config-listen.ts";
+import { consulClient } from "./consul.ts";
 import { meterAccept, type Accept } from "./metered-accept.ts";
 import { meterStore, observeStore } from "./metered-store.ts";
 import { programVersion } from "./program-version.ts";
@@ -52,6 +55,8 @@ export interface Composition {
   readonly services: Services;
   /** Started: it connects by itself. */
   readonly bus: Bus;
+  /** Null when none is configured. */
+  readonly consul: ConsulClient | null;
   /** The way in for commands. */
   readonly accept: Accept;
   readonly metrics: Metrics;
@@ -94,7 +99,12 @@ export async function compose(
     const metered = meterStore(store, { metrics, clock });
     observeStore(store, { metrics, clock });
     const shared = { store: metered, clock, sealer, blobs, log, metrics };
-    const executors: readonly Executor[] = [terraform, command];
+    const consul = await consulClient(config, { env: process.env, remotes, clock });
+    const executors: readonly Executor[] = [
+      terraform,
+      command,
+      consulKvExecutor({ client: consul, datacenter: config.consul.datacenter ?? null }),
+    ];
     const bus = await createBus(config, { clock, log, remotes });
     const services: Services = {
       ...shared,
@@ -114,6 +124,7 @@ export async function compose(
       isolation,
       data: config.data,
       bus,
+      consul,
       services,
       accept: meterAccept((request) => accept(services, request), shared),
       engine: {

@@ -161,10 +161,10 @@ describe("the configuration", () => {
 
   test("refuses what later versions bring, by name", async () => {
     const error = await fails(
-      load({ env: { GLASSHOUSE_CONSUL_ADDRESS: "http://x" } }, "cluster:\n  location: here\n"),
+      load({ env: { GLASSHOUSE_CLUSTER_PRIMARY: "true" } }, "cluster:\n  location: here\n"),
       "not-available",
     );
-    const words = "consul.address, cluster.location are not available in this version.";
+    const words = "cluster.primary, cluster.location are not available in this version.";
     assert.equal(error.message, words);
   });
 

@@ -4,6 +4,7 @@ import { dirname, join } from "node:path";
 import { createTerraformExecutor } from "../adapters/executors/terraform/index.ts";
 import { defaultKeyFile } from "../adapters/secrets/embedded/index.ts";
 import { detectIsolation, type Isolation } from "../clients/process/isolation.ts";
+import { consulFindings } from "./doctor-consul.ts";
 import type { LoadedConfig } from "./config.ts";
 import { busFindings } from "./doctor-bus.ts";
 import type { Finding } from "./doctor-finding.ts";
@@ -32,6 +33,7 @@ export async function examine(examined: Examined): Promise<readonly Finding[]> {
     key(examined),
     storeFindings(examined.loaded.config),
     busFindings(examined.loaded.config, examined.env),
+    consulFindings(examined.loaded.config, examined.env),
     server(examined),
     variables(examined),
     users(),

@@ -1,4 +1,5 @@
 import { statfs } from "node:fs/promises";
+import { lookAtConsul } from "../clients/consul/status.ts";
 import type { RemoteStatus } from "../clients/resilience/remote.ts";
 import type { Config } from "../contract/config.ts";
 import type { HealthView } from "../contract/rest.ts";
@@ -8,7 +9,10 @@ import { livingOffers } from "../services/worker.ts";
 import type { Composition } from "./compose.ts";
 
 type Dependency = HealthView["dependencies"][number];
-type Parts = Pick<Composition, "store" | "data" | "terraform" | "isolation" | "bus" | "remotes">;
+type Parts = Pick<
+  Composition,
+  "store" | "data" | "terraform" | "isolation" | "bus" | "remotes" | "consul"
+>;
 
 /** Below this the server still works, but somebody should make room. */
 const littleRoomBytes = 1024 ** 3;
@@ -34,6 +38,7 @@ export async function health(
     inTime("disk", () => roomHealth(parts)),
     ...looks,
     ...(parts.bus.kind === "embedded" ? [] : [inTime("bus", () => busHealth(parts))]),
+    ...(parts.consul === null ? [] : [inTime("consul", () => consulHealth(parts))]),
   ]);
   const dependencies = [store, ...others, ...remotesHealth(parts)];
   const worse = dependencies.some((dependency) => dependency.status !== "up");
@@ -126,6 +131,30 @@ async function busHealth({ bus, remotes }: Parts): Promise<Dependency> {
   return { name: "bus", status: shown, detail, latencyMs, advice, breaker };
 }
 
+/** Without it groups and checks of Consul wait; the server itself is not down. */
+async function consulHealth({ consul, remotes }: Parts): Promise<Dependency> {
+  const startedAtMs = performance.now();
+  const problem =
+    consul === null
+      ? "none is configured"
+      : await lookAtConsul(consul, AbortSignal.timeout(lookMs)).then(
+          () => null,
+          (error: unknown) => failureOf(error).message,
+        );
+  const remote = remotes.statuses().find(({ name }) => name === "consul");
+  return {
+    name: "consul",
+    status: problem === null ? "up" : "unreachable",
+    detail: problem ?? "it has a leader and knows the token",
+    latencyMs: problem === null ? performance.now() - startedAtMs : null,
+    advice:
+      problem === null
+        ? null
+        : "Work that needs Consul pauses and goes on by itself. Look at Consul, and at consul.address and consul.token.",
+    breaker: remote === undefined ? null : breakerOf(remote),
+  };
+}
+
 async function isolationHealth({ isolation }: Parts): Promise<Dependency> {
   const strong = isolation.kind !== "none";
   const detail = strong ? `children run under ${isolation.kind}` : "children are not fenced off";
@@ -139,7 +168,7 @@ async function isolationHealth({ isolation }: Parts): Promise<Dependency> {
   };
 }
 
-/** What this process has called, but for store and bus, which are asked themselves. */
+/** What this process has called, but for store, bus and Consul, which are asked themselves. */
 function remotesHealth({ remotes }: Parts): readonly Dependency[] {
   const others = remotes.statuses().filter(({ kind }) => kind === "git");
   return others.map((remote) => ({

@@ -1,5 +1,6 @@
 import { join } from "node:path";
 import { commandExecutor } from "../adapters/executors/command/index.ts";
+import { consulKvExecutor } from "../adapters/executors/consul-kv/index.ts";
 import { createTerraformExecutor } from "../adapters/executors/terraform/index.ts";
 import { pack } from "../adapters/sources/archive/index.ts";
 import { readDirectory } from "../adapters/sources/directory/index.ts";
@@ -91,7 +92,11 @@ function executorShapes(): readonly ExecutorShape[] {
     hide: [],
   } as const;
   const log = { debug: quiet, info: quiet, warn: quiet, error: quiet };
-  return [createTerraformExecutor({ ...host, log }), commandExecutor({ ...host, graceMs: 0 })];
+  return [
+    createTerraformExecutor({ ...host, log }),
+    commandExecutor({ ...host, graceMs: 0 }),
+    consulKvExecutor({ client: null, datacenter: null }),
+  ];
 }
 
 function quiet(): void {

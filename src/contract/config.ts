@@ -149,8 +149,34 @@ export const configSchema = z.strictObject({
     .prefault({}),
   consul: z
     .strictObject({
-      address: text("Consul's address", { later: true }).optional(),
-      token: text("Consul's token, by reference", { later: true, secret: true }).optional(),
+      address: z
+        .string({ error: "must be text" })
+        .regex(/^https?:\/\/[^\s@]+$/u, {
+          error: "must be http://host:port or https://host:port, without a user",
+        })
+        .meta({
+          description:
+            "Address of a Consul agent or server, http:// or https://host:port; without one, groups and checks of Consul fail by name",
+        })
+        .optional(),
+      token: text(
+        "Consul's token: `env:NAME` or `file:path`; a file is read again when it changes",
+        {
+          secret: true,
+        },
+      ).optional(),
+      datacenter: text(
+        "Datacenter of keys and services that name none; that of the agent when left out",
+      ).optional(),
+      namespace: text("Namespace, where Consul has them").optional(),
+      partition: text("Admin partition, where Consul has them").optional(),
+      tls: z
+        .strictObject({
+          ca: text("File of the authorities that Consul's certificate may be from", {
+            path: true,
+          }).optional(),
+        })
+        .prefault({}),
     })
     .prefault({}),
   vault: z

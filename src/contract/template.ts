@@ -139,10 +139,4 @@ export type RequirementFile = z.infer<typeof requirementSchema>;
 export type ActionFile = z.infer<typeof actionSchema>;
 
 /** Executors that are known and come later: refused by name. */
-export const laterExecutors: readonly string[] = [
-  "consul-kv",
-  "vault",
-  "helm",
-  "kubernetes",
-  "template",
-];
+export const laterExecutors: readonly string[] = ["vault", "helm", "kubernetes", "template"];

@@ -19,7 +19,7 @@ export interface RemoteOptions extends PolicyOptions {
   readonly isDown?: (error: unknown) => boolean;
 }
 
-export type RemoteKind = "git" | "store" | "bus";
+export type RemoteKind = "git" | "store" | "bus" | "consul";
 
 export interface RemoteDeps {
   readonly metrics: Metrics;

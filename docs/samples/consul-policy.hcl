@@ -1,0 +1,11 @@
+# What the server's token must be allowed to do, and nothing more.
+
+# The service's own keys: a fence for each group, so that only its latest owner can write.
+key_prefix "glasshouse/" {
+  policy = "write"
+}
+
+# Keys of templates: as many rules as there are prefixes. `write` includes reading and listing.
+key_prefix "discovery/" {
+  policy = "write"
+}

@@ -1,0 +1,63 @@
+import { ConsulClient, consulPolicies } from "../clients/consul/client.ts";
+import { HttpConnection } from "../clients/http/connection.ts";
+import type { Remotes } from "../clients/resilience/remotes.ts";
+import type { Config } from "../contract/config.ts";
+import type { Clock } from "../ports/clock.ts";
+import { resolveReference } from "./config-grants.ts";
+
+type Variables = Readonly<Record<string, string | undefined>>;
+
+const advice =
+  "Work that needs Consul pauses and goes on by itself when it answers. Look at Consul, and at consul.address and consul.token.";
+/** As many as steps may be worked on, and some. */
+const connections = 64;
+
+/** A client for the Consul that is configured, or null. Opens no connection. Errors: `invalid-configuration`. */
+export async function consulClient(
+  { consul }: Pick<Config, "consul">,
+  of: {
+    readonly env: Variables;
+    readonly remotes: Remotes;
+    readonly clock: Pick<Clock, "monotonic">;
+  },
+): Promise<ConsulClient | null> {
+  const { address, tls, datacenter = null, namespace = null, partition = null } = consul;
+  if (address === undefined) return null;
+  const ca =
+    tls.ca === undefined ? null : await resolveReference("consul.tls.ca", `file:${tls.ca}`, of.env);
+  const shared = { kind: "consul", advice } as const;
+  return new ConsulClient({
+    connection: new HttpConnection({
+      url: address,
+      name: "Consul",
+      connections,
+      ...(ca === null ? {} : { tls: { ca } }),
+    }),
+    calls: of.remotes.remote({ ...consulPolicies.calls, ...shared, name: "consul" }),
+    watches: of.remotes.remote({ ...consulPolicies.watches, ...shared, name: "consul watches" }),
+    token: tokenReader(consul.token, of),
+    datacenter,
+    namespace,
+    partition,
+  });
+}
+
+/** A token in a file may be replaced while the server runs: it is looked up again after so long. */
+const tokenKeptMs = 2_000;
+
+function tokenReader(
+  reference: string | undefined,
+  { env, clock }: { readonly env: Variables; readonly clock: Pick<Clock, "monotonic"> },
+): () => Promise<string | null> {
+  if (reference === undefined) return () => Promise.resolve(null);
+  let readAtMs = Number.NEGATIVE_INFINITY;
+  let reading: Promise<string> | null = null;
+  return () => {
+    const now = clock.monotonic();
+    if (reading === null || now - readAtMs > tokenKeptMs) {
+      readAtMs = now;
+      reading = resolveReference("consul.token", reference, env);
+    }
+    return reading;
+  };
+}
