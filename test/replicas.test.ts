@@ -6,7 +6,7 @@ import type { Failpoint } from "../src/engine/deps.ts";
 import type { IdKind } from "../src/domain/id.ts";
 import { timestamp } from "../src/ports/clock.ts";
 import type { ExecutorContext } from "../src/ports/executor.ts";
-import { takeoverMarginMs } from "../src/domain/lease.ts";
+import { outlivesLeaseMs, takeoverMarginMs } from "../src/domain/lease.ts";
 import { fakeExecutor, untilInterrupted } from "../src/testing/fake-executor.ts";
 import { sampleGroup, sampleTemplate } from "../src/testing/samples.ts";
 import { createReplicas, leaseMs, type Replicas } from "./support/replicas.ts";
@@ -117,7 +117,8 @@ suite("a child of a step", () => {
     assert.equal(heldFor.length, 1);
     assert.ok((heldFor[0] ?? 0) > 29_000);
     await all.pass(20_000);
-    assert.deepEqual(heldFor.slice(1), [leaseMs, leaseMs]);
+    const longest = leaseMs + outlivesLeaseMs;
+    assert.deepEqual(heldFor.slice(1), [longest, longest]);
     one.leases.cut(true);
     await all.pass(20_000);
     assert.equal(heldFor.length, 3);
@@ -159,7 +160,7 @@ suite("a child of a step", () => {
     const second = fakeExecutor();
     await all.start(second);
     one.leases.cut(true);
-    await all.pass(leaseMs + 45_000);
+    await all.pass(leaseMs + outlivesLeaseMs + 45_000);
     assert.deepEqual([second.ledger, (await onlyStep(run)).status], [[], "running"]);
     await all.pass(25_000);
     assert.equal((await onlyStep(run)).status, "succeeded");
@@ -238,7 +239,7 @@ suite("a worker that is stopped", () => {
     assert.deepEqual(statuses.map(({ status }) => status).toSorted(), ["draining", "working"]);
     await all.pass(15_000);
     assert.deepEqual(second.ledger, []);
-    await all.pass(leaseMs);
+    await all.pass(leaseMs + outlivesLeaseMs);
     assert.equal(await statusOf(run), "succeeded");
   });
 });

@@ -18,6 +18,13 @@ export function leaseTimes(durationMs: number): LeaseTimes {
  */
 export const takeoverMarginMs = 2_000;
 
+/**
+ * What runs may go on for so long after its server's lease has ended, and is stopped only then: the lease may have been
+ * renewed last a third of it before the store went away, and a store that is away for half a minute shall cost no program
+ * its work. The owner adds it to what it stores of a child's time to stop, so nobody takes the step earlier.
+ */
+export const outlivesLeaseMs = 15_000;
+
 /** What a worker counts of its own lease, on its monotonic clock. */
 export interface LeaseCount {
   /** When the last renewal that the store granted was sent. The store counts from later, so this never says too much. */

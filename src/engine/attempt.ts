@@ -1,4 +1,5 @@
 import { GlasshouseError } from "../domain/errors.ts";
+import { outlivesLeaseMs } from "../domain/lease.ts";
 import type { StartedChild } from "../ports/executor.ts";
 import type { EngineDeps } from "./deps.ts";
 import {
@@ -100,7 +101,7 @@ export function attempt(deps: EngineDeps, claimed: Claimed, around: Surroundings
 }
 
 /**
- * From now on the child's warden knows the end of the lease and stops it there by itself, whatever becomes of this server.
+ * From now on the child's warden knows the end of the lease and stops it a while after by itself, whatever becomes of this server.
  * Called after its identity was stored and before it is let go, so none runs of which a new owner would not know how long
  * to wait for it.
  */
@@ -111,5 +112,5 @@ function holdChild(child: StartedChild, lease: Surroundings["lease"]): void {
       "unavailable",
       "This server's lease ended before the step's program was started, so it was not started.",
     );
-  if (Number.isFinite(leftMs)) child.holdFor(leftMs);
+  if (Number.isFinite(leftMs)) child.holdFor(leftMs + outlivesLeaseMs);
 }

@@ -1,7 +1,8 @@
 import { mkdirSync } from "node:fs";
 import { join } from "node:path";
+import { outlivesLeaseMs } from "../domain/lease.ts";
 import { groupKey, type GroupRecord } from "../domain/record.ts";
-import type { Attempt, Step } from "../domain/step.ts";
+import type { Attempt, ChildIdentity, Step } from "../domain/step.ts";
 import type { Template } from "../domain/template.ts";
 import { isJsonObject, type Json } from "../lib/json.ts";
 import { Mask } from "../lib/mask.ts";
@@ -104,7 +105,7 @@ export async function stepContext(deps: EngineDeps, parts: ContextParts): Promis
     progress: parts.progress,
     note: (note) => notes.add(note),
     childStarted: async (child) => {
-      await deps.store.transact((tx) => tx.steps.setChild(fence, child.identity));
+      await deps.store.transact((tx) => tx.steps.setChild(fence, identityToStore(child)));
       await deps.settings.failpoint("step.childStored");
       parts.childStarted(child);
     },
@@ -112,6 +113,11 @@ export async function stepContext(deps: EngineDeps, parts: ContextParts): Promis
     kill: parts.kill,
   };
   return { ctx, close: () => log.close() };
+}
+
+/** With the time that it may go on past its server's lease. */
+function identityToStore({ identity }: StartedChild): ChildIdentity {
+  return { ...identity, stopsWithinMs: identity.stopsWithinMs + outlivesLeaseMs };
 }
 
 /** Directories that this process has made: making one again costs system calls for every step. */

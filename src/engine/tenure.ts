@@ -1,3 +1,4 @@
+import { outlivesLeaseMs } from "../domain/lease.ts";
 import type { Attempts } from "./attempts.ts";
 import type { EngineDeps } from "./deps.ts";
 import type { Membership } from "./membership.ts";
@@ -101,17 +102,18 @@ export class Tenure {
       );
       return;
     }
-    attempts.extend(lease.remainingMs());
+    attempts.extend(lease.remainingMs() + outlivesLeaseMs);
     wake();
   }
 
-  /** At the lease's end what runs is stopped. A child's own warden does the same, also when this process cannot. */
+  /** A while after the lease's end what runs is stopped. A child's own warden does the same, also when this process cannot. */
   #watchLapse(): void {
     const { deps, membership, attempts } = this.#parts;
-    this.#forgetLapse?.();
     const leftMs = membership.lease?.remainingMs() ?? 0;
+    // After the end what was set before it counts.
     if (leftMs <= 0 || !Number.isFinite(leftMs)) return;
-    this.#forgetLapse = deps.clock.after(leftMs, () => {
+    this.#forgetLapse?.();
+    this.#forgetLapse = deps.clock.after(leftMs + outlivesLeaseMs, () => {
       if ((membership.lease?.remainingMs() ?? 0) > 0) return;
       deps.log.warn("The lease of this server has ended; what it runs is stopped", {
         worker: membership.id,
