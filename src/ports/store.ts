@@ -27,7 +27,10 @@ export interface Store {
    * Errors: `storage-full` (disk), `unavailable` (database down), and whatever `fn` throws.
    */
   transact<T>(fn: (tx: Tx) => Promise<T>): Promise<T>;
-  /** Reads from one consistent snapshot without waiting for writers. Sees every transaction that has resolved. */
+  /**
+   * Reads from one consistent snapshot without waiting for writers. Sees every transaction that has resolved. `fn` may run
+   * again (the schema was changed meanwhile), so it has no effects.
+   */
   read<T>(fn: (tx: ReadTx) => Promise<T>): Promise<T>;
   /**
    * Calls `fn` soon after a commit that touched the topic (several commits may give one call). The one wake-up of engine,

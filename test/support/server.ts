@@ -5,7 +5,7 @@ import { join } from "node:path";
 import { z } from "zod";
 import { storeVariables } from "./which-store.ts";
 
-const program = join(import.meta.dirname, "..", "..", "bin", "glasshouse");
+const ownProgram = join(import.meta.dirname, "..", "..", "bin", "glasshouse");
 const readyPattern = /ready at (http:\/\/\S+)/u;
 
 export interface ServerOptions {
@@ -13,6 +13,8 @@ export interface ServerOptions {
   /** More environment variables, for example `GLASSHOUSE_CRASH_AT`. */
   readonly env?: Readonly<Record<string, string>>;
   readonly args?: readonly string[];
+  /** Path of another `bin/glasshouse` than this one's own. */
+  readonly program?: string;
 }
 
 export interface Answer {
@@ -51,7 +53,7 @@ export class TestServer {
   static async start(options: ServerOptions): Promise<TestServer> {
     const variables = await storeVariables(options.data);
     const child = spawn(
-      program,
+      options.program ?? ownProgram,
       ["server", "--listen", "127.0.0.1:0", "--data", options.data, ...(options.args ?? [])],
       {
         env: { ...process.env, GLASSHOUSE_TELEMETRY_LEVEL: "warn", ...variables, ...options.env },

@@ -1,8 +1,8 @@
 import { randomUUID } from "node:crypto";
 import pg from "pg";
-import { ConnectionLost, faultKind } from "./errors.ts";
+import { ConnectionLost, faultKind, isStalePlan } from "./errors.ts";
 import type { Target } from "./target.ts";
-import { prepared } from "./statement-text.ts";
+import { prepareAnew, prepared } from "./statement-text.ts";
 
 /** How long what is owed may wait for company. */
 const owedMs = 2;
@@ -20,7 +20,7 @@ export interface Answer<R> {
 
 /**
  * One connection. Statements are sent as they come, without waiting for the answers to those before (the server works them
- * off in order), each prepared once under a name.
+ * off in order), each prepared once under a name, and anew after a change of the schema.
  */
 export class Connection {
   /** Never used again by another connection: marks of commits go by it. */
@@ -86,6 +86,7 @@ export class Connection {
       return { rows: result.rows, count: result.rowCount ?? 0, command: result.command };
     } catch (error) {
       if (faultKind(error) === "lost") this.#isLost = true;
+      if (name !== undefined && isStalePlan(error)) prepareAnew(name);
       throw error instanceof pg.DatabaseError ? error : new ConnectionLost(error);
     } finally {
       this.#unanswered -= 1;

@@ -9,7 +9,8 @@ export class ConnectionLost extends Error {
 }
 
 /**
- * What to do after an error. `rerun`: others were in the way (serialization failure, deadlock), all of it runs again.
+ * What to do after an error. `rerun`: others were in the way (serialization failure, deadlock, change of the schema), all of
+ * it runs again.
  * `overtaken`: a row came in between, and a second look would see it. `lost`: the server or the way to it is gone.
  */
 export type FaultKind = "rerun" | "overtaken" | "lost" | "other";
@@ -19,7 +20,7 @@ export function faultKind(error: unknown): FaultKind {
   const code = sqlState(error);
   if (code === null) return "other";
   // Standbys cancel what stands in the way of replay with 40001 too, and a server that became one refuses writes.
-  if (code === "40001" || code === "40P01") return "rerun";
+  if (code === "40001" || code === "40P01" || isStalePlan(error)) return "rerun";
   if (code === "23505") return "overtaken";
   if (code.startsWith("08") || lostCodes.includes(code)) return "lost";
   return "other";
@@ -34,6 +35,19 @@ const refusalCodes: readonly string[] = ["28P01", "28000", "3D000", "42501"];
 /** The five characters of https://www.postgresql.org/docs/15/errcodes-appendix.html, or null. */
 export function sqlState(error: unknown): string | null {
   return error instanceof pg.DatabaseError ? (error.code ?? null) : null;
+}
+
+/**
+ * A prepared statement gives other columns than when it was prepared: the schema was changed meanwhile. The code is that of
+ * everything that is not supported, so the place in the server that raises it counts, as its words depend on its language
+ * (RevalidateCachedQuery in https://github.com/postgres/postgres/blob/REL_15_STABLE/src/backend/utils/cache/plancache.c).
+ */
+export function isStalePlan(error: unknown): boolean {
+  return (
+    error instanceof pg.DatabaseError &&
+    error.code === "0A000" &&
+    error.routine === "RevalidateCachedQuery"
+  );
 }
 
 /** Gives a fault of the database the product's words; other errors pass through. */

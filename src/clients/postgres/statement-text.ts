@@ -12,6 +12,9 @@ const mostNamed = 1_000;
 
 const known = new Map<string, PreparedText>();
 
+/** Part of the names. */
+let edition = 0;
+
 /** Numbers the parameters (`?` becomes `$1` …). Our statements have no question mark but for parameters. */
 export function prepared(sql: string): PreparedText {
   const before = known.get(sql);
@@ -23,7 +26,17 @@ export function prepared(sql: string): PreparedText {
   });
   const writes = !/^\s*select\b/iu.test(sql);
   if (known.size >= mostNamed) return { text, writes };
-  const made = { text, name: `g${known.size}`, writes };
+  const made = { text, name: `g${edition}_${known.size}`, writes };
   known.set(sql, made);
   return made;
+}
+
+/**
+ * Gives every statement a new name, so that each connection prepares it anew: for after a change of the schema, by which the
+ * server refuses what was prepared before it. Names the statement that was refused, as many are at the same moment.
+ */
+export function prepareAnew(refused: string): void {
+  if (!refused.startsWith(`g${edition}_`)) return;
+  edition += 1;
+  known.clear();
 }

@@ -3,7 +3,7 @@ import { copyFile, mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, before, describe, it } from "node:test";
-import type { Migration } from "../../../src/adapters/stores/sql/migrations.ts";
+import { migrations, type Migration } from "../../../src/adapters/stores/sql/migrations.ts";
 import { FakeClock } from "../../../src/testing/fake-clock.ts";
 import { anEnvironment, withCode } from "../../../src/testing/store-contract-data.ts";
 import { makeCertificates } from "../../support/certificates.ts";
@@ -70,6 +70,44 @@ describe("opening a PostgreSQL", { skip: postgresSkip }, () => {
       assert.match(String(error), /schema 999, and this program knows schemas up to \d+/u);
       return withCode("conflict")(error);
     });
+  });
+
+  it("works with a newer schema whose changes allow it, also where nothing said so before", async () => {
+    const database = await server.createDatabase();
+    const newest = migrations.at(-1)?.version ?? 0;
+    await (await stores().open(database, { clock })).close();
+    await server.query(`alter table "schemaVersion" drop column "oldest"`, database);
+    const one = [...migrations, later(newest)];
+    await (await stores().open(database, { clock, migrations: one })).close();
+    const store = await stores().open(database, { clock });
+    await store.transact((tx) => tx.environments.insert(anEnvironment(clock)));
+    await store.close();
+    const two = [...one, later(newest + 1)];
+    await (await stores().open(database, { clock, migrations: two })).close();
+    await assert.rejects(stores().open(database, { clock }), withCode("conflict"));
+    await (await stores().open(database, { clock, migrations: one })).close();
+  });
+
+  it("goes on with what it had prepared before another server changed the schema", async () => {
+    const database = await server.createDatabase();
+    const store = await stores().open(database, { clock });
+    const environment = anEnvironment(clock);
+    await store.transact((tx) => tx.environments.insert(environment));
+    const { id } = environment;
+    const get = () => store.read((tx) => tx.environments.get(id));
+    const getInWrite = () => store.transact((tx) => tx.environments.get(id));
+    for (const [first, second] of [
+      [get, getInWrite],
+      [getInWrite, get],
+    ] as const) {
+      assert.deepEqual([(await first())?.id, (await second())?.id], [id, id]);
+      await server.query(
+        `alter table "environment" add column "later${first.name}" text`,
+        database,
+      );
+      assert.deepEqual([(await first())?.id, (await second())?.id], [id, id]);
+    }
+    await store.close();
   });
 
   it("says what is wrong with user, password or database, and never shows the password", async () => {
@@ -182,3 +220,8 @@ describe("a PostgreSQL that wants TLS", { skip: postgresSkip }, () => {
     await assert.rejects(open("?sslmode=verify-ca", { caFile: "/none.pem" }), /none\.pem/u);
   });
 });
+
+/** A change after which programs that know the schema before still work. */
+function later(oldest: number): Migration {
+  return { version: oldest + 1, name: "later", statements: () => [], oldest };
+}

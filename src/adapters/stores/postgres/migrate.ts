@@ -1,6 +1,12 @@
-import { GlasshouseError } from "../../../domain/errors.ts";
 import type { Log } from "../../../ports/telemetry.ts";
-import { migrations } from "../sql/migrations.ts";
+import {
+  addVersion,
+  migrations,
+  oldestAfter,
+  schemaVersionTable,
+  versionRow,
+  worksWith,
+} from "../sql/migrations.ts";
 import type { Migration } from "../sql/migrations.ts";
 import type { Ddl } from "../sql/migrations/ddl.ts";
 import type { Connection } from "../../../clients/postgres/connection.ts";
@@ -28,7 +34,7 @@ const sayEveryMs = 5_000;
 
 /**
  * Brings the schema up to what the program knows, one server at a time. Safe to repeat and to be cut off. Errors: `conflict`
- * when the database was written by a newer program.
+ * when the database was written by a newer program whose changes this one cannot work with.
  */
 export async function migrate(connection: Connection, options: MigrateOptions): Promise<void> {
   const known = options.migrations ?? migrations;
@@ -36,13 +42,14 @@ export async function migrate(connection: Connection, options: MigrateOptions): 
   await connection.query("set lock_timeout = 0");
   await lock(connection, options.log);
   try {
-    await connection.query(
-      `create table if not exists "schemaVersion" (
-         "version" bigint primary key, "name" text not null, "appliedAt" text not null)`,
-    );
+    await connection.query(schemaVersionTable.replaceAll(" integer", " bigint"));
+    await connection.query(`alter table "schemaVersion" add column if not exists "oldest" bigint`);
     const present = await schemaVersion(connection);
     const newest = known.at(-1)?.version ?? 0;
-    if (present > newest) throw newer(present, newest);
+    if (present > newest) {
+      const oldest = await oldestProgram(connection, newest);
+      options.log.warn(worksWith({ present, newest, oldest }), { present, newest });
+    }
     for (const migration of known)
       if (migration.version > present) await apply(connection, migration, options);
   } finally {
@@ -70,6 +77,11 @@ async function schemaVersion(connection: Connection): Promise<number> {
   return rows[0]?.version ?? 0;
 }
 
+async function oldestProgram(connection: Connection, newest: number): Promise<number> {
+  const { rows } = await connection.query<{ readonly oldest: number }>(oldestAfter, [newest]);
+  return rows[0]?.oldest ?? Number.POSITIVE_INFINITY;
+}
+
 async function apply(
   connection: Connection,
   migration: Migration,
@@ -78,10 +90,7 @@ async function apply(
   await connection.query("begin");
   try {
     for (const text of migration.statements(ddl)) await connection.script(columnTypes(text));
-    await connection.query(
-      `insert into "schemaVersion" ("version", "name", "appliedAt") values (?, ?, ?)`,
-      [migration.version, migration.name, now],
-    );
+    await connection.query(addVersion, versionRow(migration, now));
     await connection.query("commit");
   } catch (error) {
     if (!connection.isLost) await connection.query("rollback");
@@ -99,12 +108,4 @@ function columnTypes(statement: string): string {
   return statement
     .replaceAll(/(?<=") text\b/gu, ` text collate "C"`)
     .replaceAll(/(?<=") integer\b/gu, " bigint");
-}
-
-function newer(present: number, newest: number): GlasshouseError {
-  return new GlasshouseError(
-    "conflict",
-    `The database has schema ${present}, and this program knows schemas up to ${newest}. ` +
-      "Start the program that wrote it, or restore a backup that was made before the upgrade.",
-  );
 }

@@ -5,7 +5,7 @@ import { noLocks } from "../sql/locks.ts";
 import type { Dialect } from "../sql/session.ts";
 import { within } from "../sql/transaction-context.ts";
 import { SqlTx } from "../sql/tx.ts";
-import { sqlState, translate } from "../../../clients/postgres/errors.ts";
+import { isStalePlan, sqlState, translate } from "../../../clients/postgres/errors.ts";
 import type { QueryBuilders } from "./kysely-dialect.ts";
 import type { Pool } from "../../../clients/postgres/pool.ts";
 import { PostgresSession } from "./session.ts";
@@ -20,6 +20,9 @@ export interface ReaderDeps {
 
 const writeInRead = "25006";
 
+/** How often a read runs at most when the schema is changed under it. */
+const mostTries = 3;
+
 /** Reads of one snapshot each, in transactions that cannot write. */
 export class Reader {
   readonly #deps: ReaderDeps;
@@ -30,7 +33,7 @@ export class Reader {
   }
 
   async read<T>(fn: (tx: ReadTx) => Promise<T>): Promise<T> {
-    const reading = this.#read(fn);
+    const reading = this.#untilRead(fn);
     const seen: Promise<unknown> = reading.catch(() => {}).finally(() => this.#active.delete(seen));
     this.#active.add(seen);
     return reading;
@@ -39,6 +42,16 @@ export class Reader {
   /** Resolves when nobody reads. */
   async idle(): Promise<void> {
     while (this.#active.size > 0) await Promise.all(this.#active);
+  }
+
+  async #untilRead<T>(fn: (tx: ReadTx) => Promise<T>): Promise<T> {
+    for (let tries = 1; ; tries += 1) {
+      try {
+        return await this.#read(fn);
+      } catch (error) {
+        if (!isStalePlan(error) || tries >= mostTries) throw translate(error);
+      }
+    }
   }
 
   async #read<T>(fn: (tx: ReadTx) => Promise<T>): Promise<T> {
@@ -51,7 +64,7 @@ export class Reader {
     } catch (error) {
       if (sqlState(error) === writeInRead)
         throw new GlasshouseError("internal", "A read tried to write.", { cause: error });
-      throw translate(error);
+      throw error;
     } finally {
       session.close();
       await transaction.leave().catch(() => {});

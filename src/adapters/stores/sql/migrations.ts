@@ -1,3 +1,4 @@
+import { GlasshouseError } from "../../../domain/errors.ts";
 import type { Ddl } from "./migrations/ddl.ts";
 import { firstTables } from "./migrations/0001-first-tables.ts";
 import { workersTable } from "./migrations/0002-workers.ts";
@@ -8,6 +9,11 @@ import { labels } from "./migrations/0005-labels.ts";
 export interface Migration {
   readonly version: number;
   readonly name: string;
+  /**
+   * The oldest program that still works with the result, by the newest schema that it knows: usually one less, as
+   * migrations expand. Its own version when none that is older does, which is what counts unless it is given.
+   */
+  readonly oldest?: number;
   readonly statements: (ddl: Ddl) => readonly string[];
 }
 
@@ -19,3 +25,37 @@ export const migrations: readonly Migration[] = [
   { version: 4, name: "message bus", statements: bus },
   { version: 5, name: "labels of steps and groups", statements: labels },
 ];
+
+/** Where it is kept which changes a database has seen. The last column says of which programs it wants to be used since. */
+export const schemaVersionTable = `create table if not exists "schemaVersion" (
+  "version" integer primary key, "name" text not null, "appliedAt" text not null, "oldest" integer)`;
+
+/** Takes a version; answers with the oldest program that the changes after it allow. */
+export const oldestAfter = `select max(coalesce("oldest", "version")) as "oldest" from "schemaVersion" where "version" > ?`;
+
+export const addVersion = `insert into "schemaVersion" ("version", "name", "appliedAt", "oldest") values (?, ?, ?, ?)`;
+
+/** The values of `addVersion`. */
+export function versionRow(migration: Migration, now: string): [number, string, string, number] {
+  return [migration.version, migration.name, now, migration.oldest ?? migration.version];
+}
+
+/**
+ * What to say when the database is at a newer schema than this program knows, and its changes let it work all the same.
+ * Errors: `conflict` when they do not.
+ */
+export function worksWith(of: {
+  readonly present: number;
+  readonly newest: number;
+  /** As `oldestAfter` answers. */
+  readonly oldest: number;
+}): string {
+  if (of.oldest > of.newest) {
+    throw new GlasshouseError(
+      "conflict",
+      `The database has schema ${of.present}, and this program knows schemas up to ${of.newest}. ` +
+        "Start the program that wrote it, or restore a backup that was made before the upgrade.",
+    );
+  }
+  return "The database was written by a newer program, and this one works with it as well";
+}

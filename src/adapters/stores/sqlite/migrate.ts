@@ -1,6 +1,12 @@
 import type { Log } from "../../../ports/telemetry.ts";
-import { GlasshouseError } from "../../../domain/errors.ts";
-import { migrations } from "../sql/migrations.ts";
+import {
+  addVersion,
+  migrations,
+  oldestAfter,
+  schemaVersionTable,
+  versionRow,
+  worksWith,
+} from "../sql/migrations.ts";
 import type { Migration } from "../sql/migrations.ts";
 import type { Ddl } from "../sql/migrations/ddl.ts";
 import type { Connection } from "./connection.ts";
@@ -26,27 +32,32 @@ export interface MigrateOptions {
 
 /**
  * Brings the schema up to what the program knows. Call it under the directory's lock. Safe to repeat. Errors: `conflict`
- * when the database was written by a newer program.
+ * when the database was written by a newer program whose changes this one cannot work with.
  */
 export function migrate(connection: Connection, options: MigrateOptions): void {
   const known = options.migrations ?? migrations;
-  connection.database.exec(
-    `create table if not exists "schemaVersion" (
-       "version" integer primary key, "name" text not null, "appliedAt" text not null)`,
-  );
+  makeTable(connection);
   const present = schemaVersion(connection);
   const newest = known.at(-1)?.version ?? 0;
   if (present > newest) {
-    throw new GlasshouseError(
-      "conflict",
-      `The database has schema ${present}, and this program knows schemas up to ${newest}. ` +
-        "Start the program that wrote it, or restore a backup that was made before the upgrade.",
-    );
+    const [row] = connection.all<{ readonly oldest: number }>(oldestAfter, [newest]);
+    const oldest = row?.oldest ?? Number.POSITIVE_INFINITY;
+    options.log.warn(worksWith({ present, newest, oldest }), { present, newest });
   }
   const missing = known.filter((migration) => migration.version > present);
   if (missing.length === 0) return;
   if (present > 0) options.backUp(present);
   for (const migration of missing) apply(connection, migration, options);
+}
+
+function makeTable(connection: Connection): void {
+  connection.database.exec(schemaVersionTable);
+  const columns = connection.all<{ readonly name: string }>(
+    `select "name" from pragma_table_info('schemaVersion')`,
+    [],
+  );
+  if (!columns.some(({ name }) => name === "oldest"))
+    connection.database.exec(`alter table "schemaVersion" add column "oldest" integer`);
 }
 
 export function schemaVersion(connection: Connection): number {
@@ -62,10 +73,7 @@ function apply(connection: Connection, migration: Migration, { log, now }: Migra
   database.exec("begin immediate");
   try {
     for (const text of migration.statements(ddl)) database.exec(text);
-    connection.change(
-      `insert into "schemaVersion" ("version", "name", "appliedAt") values (?, ?, ?)`,
-      [migration.version, migration.name, now],
-    );
+    connection.change(addVersion, versionRow(migration, now));
     database.exec("commit");
   } catch (error) {
     if (database.isTransaction) database.exec("rollback");

@@ -43,6 +43,21 @@ describe("migrations", () => {
     });
   });
 
+  it("that leave what was there are worked with by the program of before, which changes nothing", async () => {
+    await inDirectory(async (directory) => {
+      await fill(directory);
+      const later = { ...newer, oldest: newest };
+      const last = { ...newer, version: newest + 2, statements: () => [], oldest: newest + 1 };
+      await (await open({ directory, migrations: [...migrations, later] })).close();
+      const older = await open({ directory });
+      await older.transact((tx) => tx.audits.append(entry(2)));
+      await older.close();
+      await (await open({ directory, migrations: [...migrations, later, last] })).close();
+      await assert.rejects(open({ directory }), withCode("conflict"));
+      await (await open({ directory, migrations: [...migrations, later] })).close();
+    });
+  });
+
   it("keep the last three backups", async () => {
     await inDirectory(async (directory) => {
       await fill(directory);
