@@ -59,6 +59,7 @@ faultTest(
     try {
       const store = storeOf(primary, database);
       return await withCluster({ replicas: 2, of, store }, async (cluster) => {
+        of.keep("store.txt", async () => (await storeOf(primary, database).dump?.()) ?? "");
         const load = await startLoad(cluster, of);
         for (let failovers = 0; failovers < of.trials; failovers += 1) {
           await sleep(between(1_000, 3_000, of.random));

@@ -68,6 +68,7 @@ export interface Judged {
  * ledger with what is wanted, the inbox with the sender's log, the journal with itself, and looks for what was left over.
  */
 export async function judge(cluster: Cluster, of: Judged): Promise<Findings> {
+  await cluster.reading();
   const server = cluster.any;
   const stuck = [...(await settle(server, of.settleMs ?? 90_000))];
   const environments = await environmentsOf(server);

@@ -1,5 +1,6 @@
 import { mkdir } from "node:fs/promises";
 import { join } from "node:path";
+import { setTimeout as sleep } from "node:timers/promises";
 import { Ledger, ledgerTemplate, type LedgerTemplate } from "./ledger.ts";
 import { TcpProxy } from "./proxy.ts";
 import { TestServer, testDirectory } from "./server.ts";
@@ -30,6 +31,8 @@ export class Replica {
   readonly #env: Readonly<Record<string, string>>;
   readonly #lives: TestServer[] = [];
   #server: TestServer | null = null;
+  /** Path of the `bin/glasshouse` that its next lives run; this one's own at first. */
+  program: string | undefined;
 
   constructor(of: {
     readonly name: string;
@@ -53,7 +56,11 @@ export class Replica {
 
   /** Starts it and waits until it is ready. Rejects when it ends before. */
   async start(env: Readonly<Record<string, string>> = {}): Promise<TestServer> {
-    const server = await TestServer.start({ data: this.data, env: { ...this.#env, ...env } });
+    const server = await TestServer.start({
+      data: this.data,
+      env: { ...this.#env, ...env },
+      ...(this.program === undefined ? {} : { program: this.program }),
+    });
     this.#lives.push(server);
     this.#server = server;
     void this.#forget(server);
@@ -171,6 +178,19 @@ export class Cluster {
     const [server] = this.living;
     if (server === undefined) throw new Error("no replica runs");
     return server;
+  }
+
+  /** Waits until every replica that runs reads from its store: after an outage they find out one by one that it is back. */
+  async reading(limitMs = 60_000): Promise<void> {
+    const deadline = performance.now() + limitMs;
+    for (const server of this.living)
+      for (;;) {
+        const answer = await server.send("GET", "/api/v1/environments?limit=1").catch(() => null);
+        if (answer?.status === 200) break;
+        if (performance.now() > deadline)
+          throw new Error(`a replica does not read its store: ${JSON.stringify(answer?.body)}`);
+        await sleep(100);
+      }
   }
 
   /** Registers a template of commands that keep the ledger. */
