@@ -22,6 +22,7 @@ async function write(store: SqliteStore): Promise<never> {
   for (let n = 1; ; n += 1) {
     const entry = { id: `a${n}`, time: "", actor: "", action: "", subject: "", commandId: null };
     await store.transact((tx) => tx.audits.append({ ...entry, detail: n }));
-    process.stdout.write(`${n}\n`);
+    // What is not said yet when the process is killed must be one transaction at most.
+    await new Promise((said) => process.stdout.write(`${n}\n`, said));
   }
 }
