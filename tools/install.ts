@@ -13,12 +13,13 @@ import { postgresPrograms } from "../test/support/postgres-programs.ts";
 import {
   builtConsul,
   builtOpenTofu,
+  builtVault,
   terraformConfigurationFile,
   toolsDirectory,
 } from "./tools-directory.ts";
 
 /**
- * `npm run tools [-- opentofu consul]`: installs what the tests use beside the product. What is there already is left
+ * `npm run tools [-- opentofu consul vault]`: installs what the tests use beside the product. What is there already is left
  * alone, so it may be run again at any time. Exit 1 names what could not be had; the rest is installed nevertheless.
  */
 interface Provider {
@@ -63,6 +64,7 @@ function main(asked: readonly string[]): number {
     ...providers.map((provider) => installProvider(provider)),
     installOpenTofu(asked.includes("opentofu")),
     installConsul(asked.includes("consul")),
+    installVault(asked.includes("vault")),
   ];
   writeTerraformConfiguration();
   print(`Terraform finds the providers with TF_CLI_CONFIG_FILE=${terraformConfigurationFile()}`);
@@ -127,6 +129,19 @@ function installConsul(asked: boolean): boolean {
   if (!asked) return report("Consul", "is not there: npm run tools -- consul builds it");
   const done = build(join(import.meta.dirname, "consul"), "github.com/hashicorp/consul", file);
   return report("Consul", done ? "built" : noGo, done);
+}
+
+/**
+ * For tests only: Vault is under the Business Source License, so whoever uses Glasshouse with it brings a Vault (or an OpenBao)
+ * of their own. Building it takes ten to twenty minutes, once.
+ */
+function installVault(asked: boolean): boolean {
+  const file = builtVault();
+  if (existsSync(file)) return report("Vault", "is there");
+  if (!asked) return report("Vault", "is not there: npm run tools -- vault builds it");
+  print("Vault is being built, for tests only; this takes a while");
+  const done = build(join(import.meta.dirname, "vault"), "github.com/hashicorp/vault", file);
+  return report("Vault", done ? "built" : noGo, done);
 }
 
 const noGo = "could not be built: it needs Go 1.21 or newer on PATH and a way to fetch Go modules";

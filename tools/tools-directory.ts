@@ -21,3 +21,8 @@ export function builtOpenTofu(): string {
 export function builtConsul(): string {
   return join(toolsDirectory(), "bin", "consul");
 }
+
+/** The Vault that `npm run tools -- vault` builds, for tests only. */
+export function builtVault(): string {
+  return join(toolsDirectory(), "bin", "vault");
+}
