@@ -101,6 +101,7 @@ function newEngine(parts: Composition): Engine {
     executors: new Map([["timer", timer]]),
     worker: { version: "0.0.0", labels: [] },
     requestDestroy: async () => undefined,
+    requestRotation: async () => undefined,
   });
 }
 

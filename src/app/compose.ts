@@ -12,6 +12,7 @@ import {
   createTerraformExecutor,
   type TerraformExecutor,
 } from "../adapters/executors/terraform/index.ts";
+import { embeddedKeeper } from "../adapters/secrets/embedded/index.ts";
 import { unpack } from "../adapters/sources/archive/index.ts";
 import { gitSource } from "../adapters/sources/git/index.ts";
 import { detectIsolation, type Isolation } from "../clients/process/isolation.ts";
@@ -66,7 +67,7 @@ export interface Composition {
   /** Removes what retention no longer keeps. */
   readonly prune: () => Promise<void>;
   /** What the engine needs beside what the server itself gives it. */
-  readonly engine: Omit<EngineDeps, "requestDestroy" | "worker">;
+  readonly engine: Omit<EngineDeps, "requestDestroy" | "requestRotation" | "worker">;
 }
 
 const commandGraceMs = 60_000;
@@ -129,6 +130,7 @@ export async function compose(
       accept: meterAccept((request) => accept(services, request), shared),
       engine: {
         ...shared,
+        keepers: [embeddedKeeper(sealer)],
         executors: new Map(executors.map((executor) => [executor.name, executor])),
         checkers: createCheckers(config, isolation),
         processes: localProcesses(),

@@ -1,6 +1,7 @@
 import type { FastifyInstance } from "fastify";
 import type { Config } from "../contract/config.ts";
 import { sortedLabels } from "../domain/label.ts";
+import type { EngineDeps } from "../engine/deps.ts";
 import { Engine } from "../engine/engine.ts";
 import type { Log } from "../ports/telemetry.ts";
 import type { Isolation } from "../clients/process/isolation.ts";
@@ -75,7 +76,12 @@ function rolesOf(
   const worker = { version: programVersion(), labels: sortedLabels(config.engine.labels) };
   return {
     engine: config.roles.includes("worker")
-      ? new Engine({ ...parts.engine, worker, requestDestroy: destroyOf(parts) })
+      ? new Engine({
+          ...parts.engine,
+          worker,
+          requestDestroy: destroyOf(parts),
+          requestRotation: rotationOf(parts),
+        })
       : null,
     waits: config.roles.includes("api") ? new WaitWatch({ ...parts, log }) : null,
     bus: config.roles.includes("api") ? new BusGate({ ...parts, log }) : null,
@@ -107,12 +113,7 @@ async function closeParts({ bus, store }: Composition, roles: Roles): Promise<vo
 }
 
 /** The engine asks for destroys as anybody does: by a command, whose id makes it take effect once. */
-function destroyOf({
-  accept,
-}: Composition): (request: {
-  readonly environmentId: string;
-  readonly key: string;
-}) => Promise<void> {
+function destroyOf({ accept }: Composition): EngineDeps["requestDestroy"] {
   return async ({ environmentId, key }) => {
     await accept({
       source: "glasshouse/lifetime",
@@ -122,6 +123,22 @@ function destroyOf({
       data: {},
       actor: "lifetime",
       // Its id is fixed: a refusal for now (something requires it) must not be remembered as the answer for ever.
+      keepRefusal: false,
+      mayWait: true,
+    });
+  };
+}
+
+/** As destroys are asked for. A refusal for now is not the answer for ever either. */
+function rotationOf({ accept }: Composition): EngineDeps["requestRotation"] {
+  return async ({ environmentId, secret, key }) => {
+    await accept({
+      source: "glasshouse/rotation",
+      id: key,
+      type: "environment.rotate",
+      subject: environmentId,
+      data: { secrets: [secret] },
+      actor: "rotation",
       keepRefusal: false,
       mayWait: true,
     });

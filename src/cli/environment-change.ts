@@ -113,6 +113,21 @@ export async function action(call: Call): Promise<number> {
   });
 }
 
+export async function rotate(call: Call): Promise<number> {
+  const [name = "", ...secrets] = call.args;
+  const api = await call.api();
+  const command = await api.ask(routeOf("rotateEnvironment"), {
+    params: { environment: name },
+    body: secrets.length === 0 ? {} : { secrets },
+  });
+  return finishCommand(call, api, {
+    command,
+    title: `rotate ${name}`,
+    name,
+    done: () => printByName(call, api, name),
+  });
+}
+
 export async function apply(call: Call): Promise<number> {
   const [id = ""] = call.args;
   const api = await call.api();

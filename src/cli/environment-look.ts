@@ -13,6 +13,7 @@ import { statusStyle } from "./environment-print.ts";
 import { followRun, reportEnd, runOfCommand, waitChoice } from "./follow.ts";
 import { printData, printList } from "./output.ts";
 import { readParameters } from "./parameters.ts";
+import { labelOf } from "./run-model.ts";
 import { alignedLines, type Column } from "./table.ts";
 import { moment, painter, safe, type Style } from "./text.ts";
 import { finishCommand, sendCommand } from "./finish-command.ts";
@@ -132,7 +133,7 @@ async function planData(call: Call, api: Api): Promise<object> {
 }
 
 function isWork({ phase }: PlanView["steps"][number]): boolean {
-  return phase === "apply" || phase === "destroy";
+  return phase === "apply" || phase === "destroy" || phase === "secret";
 }
 
 const marks: Readonly<Record<PlanView["steps"][number]["mark"], Style>> = {
@@ -146,8 +147,8 @@ function printPlan(call: Call, made: PlanView): void {
   const steps = made.steps.filter((one) => isWork(one));
   const lines = alignedLines(
     call,
-    steps.map(({ group, key, mark, reason }) => [
-      { text: group ?? key },
+    steps.map(({ phase, group, key, mark, reason }) => [
+      { text: labelOf({ phase, group, key }) },
       { text: mark, style: marks[mark] },
       { text: reason === mark ? "" : reason },
     ]),

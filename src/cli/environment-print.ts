@@ -49,6 +49,11 @@ export function printEnvironment(
   ]);
   printNamed(
     call,
+    "Secrets",
+    environment.secrets.map((secret) => [secret.name, secretFacts(secret)]),
+  );
+  printNamed(
+    call,
     "Outputs",
     Object.entries(environment.outputs).map(([name, value]) => [name, oneLine(value)]),
   );
@@ -61,6 +66,17 @@ export function printEnvironment(
     ]),
   );
   if (run !== null && needsSomebody(run)) call.terminal.err(`${waysOn(run)}\n`);
+}
+
+/** Which version since when; the value is shown nowhere. */
+function secretFacts({
+  version,
+  rotatedAt,
+  rotateAt,
+  keeper,
+}: EnvironmentView["secrets"][number]): string {
+  const next = rotateAt === null ? "" : `, the next one ${moment(rotateAt)}`;
+  return `version ${version} of ${moment(rotatedAt)}, kept in the ${keeper} store${next}`;
 }
 
 /** The run's reason, unless it stands beside the status already. */

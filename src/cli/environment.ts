@@ -17,6 +17,7 @@ export function addCommand(program: Command, context: Context): void {
   leaf(at, planLeaf, async (call) => (await import("./environment-look.ts")).plan(call));
   leaf(at, applyLeaf, async (call) => (await import("./environment-change.ts")).apply(call));
   leaf(at, actionLeaf, async (call) => (await import("./environment-change.ts")).action(call));
+  leaf(at, rotateLeaf, async (call) => (await import("./environment-change.ts")).rotate(call));
   leaf(at, driftLeaf, async (call) => (await import("./environment-look.ts")).drift(call));
   leaf(at, refreshLeaf, async (call) => (await import("./environment-look.ts")).refresh(call));
   leaf(at, validateLeaf, async (call) => (await import("./environment-look.ts")).validate(call));
@@ -126,6 +127,15 @@ const actionLeaf: Leaf = {
   usage: "action <name> <action>",
   summary: "run a named action of the template",
   examples: ["env action shop restart"],
+  options: waitOptions,
+};
+
+const rotateLeaf: Leaf = {
+  usage: "rotate <name> [secret...]",
+  summary: "make new versions of its secrets",
+  description:
+    "Make new versions of the secrets that its template declares, of all when none is named, and apply again what uses them.",
+  examples: ["env rotate shop db_password", "env rotate shop"],
   options: waitOptions,
 };
 

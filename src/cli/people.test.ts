@@ -83,6 +83,7 @@ const environment = {
   failure: null,
   templates: [{ id: "tpl_1", name: "lab", version: "1.0.0" }],
   parameters: {},
+  secrets: [],
   entrypoints: {},
   outputs: {},
   requires: [],

@@ -141,9 +141,12 @@ export class RunModel {
 }
 
 /** Checks, looks and actions are named as such; the group alone means that it is made or destroyed. */
-export function labelOf(step: Pick<StepView, "phase" | "group" | "key">): string {
+export function labelOf(
+  step: Pick<StepView, "group" | "key"> & { readonly phase: string },
+): string {
   if (step.phase === "check") return `check ${step.key.replace(/^check:/u, "")}`;
   if (step.phase === "action") return `action ${step.key.replace(/^.*\//u, "")}`;
+  if (step.phase === "secret") return `secret ${step.key.replace(/^.*\//u, "")}`;
   const group = step.group ?? step.key;
   return step.phase === "apply" || step.phase === "destroy" ? group : `${step.phase} ${group}`;
 }
@@ -152,7 +155,7 @@ export function labelOf(step: Pick<StepView, "phase" | "group" | "key">): string
 export function plainReason(text: string): string {
   return text
     .replace(/^(?:apply|destroy):[-a-z0-9]+\/([a-z][a-z0-9_]*)(?=$|[: ])/u, "group $1")
-    .replace(/^(plan|observe|action):[-a-z0-9]+\/([a-z][a-z0-9_]*)(?=$|[: ])/u, "$1 $2")
+    .replace(/^(plan|observe|action|secret):[-a-z0-9]+\/([a-z][a-z0-9_]*)(?=$|[: ])/u, "$1 $2")
     .replace(/^check:([a-z][a-z0-9_.]*)(?=$|[: ])/u, "check $1");
 }
 

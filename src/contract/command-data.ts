@@ -154,6 +154,19 @@ const destroy = z.strictObject(
   { error: "must be a map" },
 );
 
+const rotate = z.strictObject(
+  {
+    secrets: z
+      .array(key, { error: "must be a list of secrets" })
+      .min(1, { error: "must name a secret" })
+      .max(1_000, { error: "must have at most 1000 secrets" })
+      .optional()
+      .meta({ description: "Declared secrets that get a new version; all when left out" }),
+    parallelism,
+  },
+  { error: "must be a map" },
+);
+
 const validate = z.strictObject({ parallelism }, { error: "must be a map" });
 
 const action = z.strictObject(
@@ -206,6 +219,7 @@ export const commandData = {
   "environment.create": create,
   "environment.update": update,
   "environment.destroy": destroy,
+  "environment.rotate": rotate,
   "environment.validate": validate,
   "environment.refresh": validate,
   "environment.action": action,

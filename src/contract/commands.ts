@@ -22,6 +22,7 @@ const parsedCommand = z.discriminatedUnion("type", [
   z.object({ type: z.literal("environment.create"), data: commandData["environment.create"] }),
   z.object({ type: z.literal("environment.update"), data: commandData["environment.update"] }),
   z.object({ type: z.literal("environment.destroy"), data: commandData["environment.destroy"] }),
+  z.object({ type: z.literal("environment.rotate"), data: commandData["environment.rotate"] }),
   z.object({ type: z.literal("environment.validate"), data: commandData["environment.validate"] }),
   z.object({ type: z.literal("environment.refresh"), data: commandData["environment.refresh"] }),
   z.object({ type: z.literal("environment.action"), data: commandData["environment.action"] }),

@@ -39,6 +39,18 @@ export const environmentStatus = z.enum([
   "destroyed",
 ]);
 
+export const ownedSecretView = z
+  .object({
+    name: z.string(),
+    template: z.string(),
+    version: z.int().meta({ description: "Raised by one with every new value" }),
+    keeper: z.string().meta({ description: "What keeps the value", examples: ["embedded"] }),
+    createdAt: time,
+    rotatedAt: time.meta({ description: "When this version was made" }),
+    rotateAt: time.nullable().meta({ description: "When the next one is due by itself" }),
+  })
+  .meta({ id: "OwnedSecret", description: "A secret that the environment owns" });
+
 export const environmentView = z
   .object({
     id: environmentId,
@@ -50,6 +62,9 @@ export const environmentView = z
     failure: failureView.nullable(),
     templates: z.array(templateUse),
     parameters: values,
+    secrets: z.array(ownedSecretView).meta({
+      description: "Declared secrets that were made: which version, never the value",
+    }),
     entrypoints: z.record(z.string(), z.object({ url: z.string(), description: z.string() })),
     outputs: values,
     requires: z.array(environmentId).meta({ description: "Environments whose outputs it uses" }),
@@ -101,6 +116,10 @@ export const createEnvironmentBody = commandData["environment.create"].meta({
 });
 export const updateEnvironmentBody = commandData["environment.update"].meta({
   id: "UpdateEnvironment",
+});
+
+export const rotateEnvironmentBody = commandData["environment.rotate"].meta({
+  id: "RotateEnvironment",
 });
 
 const params = z.object({ environment: segment("Id or name of the environment") });
@@ -181,6 +200,17 @@ export const environmentRoutes = [
     summary: "Run a named action",
     headers: conditionalCommandHeaders,
     body: { schema: emptyBody, optional: true },
+    replies: { 202: acceptedReply },
+    errors: ["not-found", "conflict", "precondition-failed"],
+  },
+  {
+    ...about,
+    id: "rotateEnvironment",
+    method: "POST",
+    path: `${one}/rotate`,
+    summary: "Make new versions of its secrets, and apply again what uses them",
+    headers: conditionalCommandHeaders,
+    body: { schema: rotateEnvironmentBody, optional: true },
     replies: { 202: acceptedReply },
     errors: ["not-found", "conflict", "precondition-failed"],
   },

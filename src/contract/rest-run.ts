@@ -82,7 +82,7 @@ export const stepView = z
     run: runId,
     environment: environmentId,
     key: z.string().meta({ description: "Unique within the run" }),
-    phase: z.enum(["apply", "destroy", "observe", "plan", "check", "action", "barrier"]),
+    phase: z.enum(["apply", "destroy", "observe", "plan", "check", "action", "barrier", "secret"]),
     template: z.string(),
     group: z.string().nullable(),
     executor: z.string().nullable(),

@@ -1,6 +1,7 @@
 import { z } from "zod";
 import { maximumGroups } from "../domain/template.ts";
 import { actionSchema, checkSchema, groupSchema } from "./template-group.ts";
+import { secretSchema } from "./template-secret.ts";
 import { description, duration, key, keyed, label, tags, text } from "./template-parts.ts";
 
 const whole = (error: string): z.ZodInt => z.int({ error });
@@ -95,7 +96,9 @@ export const templateSchema = z
       description: description.optional(),
       tags: tags.optional(),
       parameters: keyed(parameterSchema, "must be a map of parameters").optional(),
-      secrets: later,
+      secrets: keyed(secretSchema, "must be a map of secrets")
+        .optional()
+        .meta({ description: "Values that are generated for each environment" }),
       certificates: later,
       requires: keyed(requirementSchema, "must be a map of requirements").optional(),
       groups: keyed(groupSchema, "must be a map of groups"),

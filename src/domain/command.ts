@@ -8,6 +8,7 @@ export const commandTypes = [
   "environment.create",
   "environment.update",
   "environment.destroy",
+  "environment.rotate",
   "environment.validate",
   "environment.refresh",
   "environment.action",

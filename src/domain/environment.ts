@@ -52,6 +52,8 @@ export interface DesiredTemplate {
   readonly version: string;
   /** Checked, defaults not filled in: only what was given. Secret ones are references. */
   readonly parameters: Values;
+  /** By declared secret, how often a new version was asked for; absent before the first time. */
+  readonly rotations?: Readonly<Record<string, number>>;
 }
 
 export type EnvironmentStatus =

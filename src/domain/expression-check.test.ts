@@ -63,8 +63,9 @@ describe("checking expressions at registration", () => {
     );
     assert.match(first("${{ groups.constructor.outputs.x }}") ?? "", /no group constructor/u);
     assert.match(first("${{ parameters.toString }}") ?? "", /no parameter toString/u);
+    assert.match(first("${{ secrets.db }}") ?? "", /no secret db: the template declares none/u);
     assert.match(
-      first("${{ secrets.db }}") ?? "",
+      first("${{ certificates.web }}") ?? "",
       /not available in this version: use a parameter with secret: true/u,
     );
   });

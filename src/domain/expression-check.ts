@@ -16,6 +16,8 @@ export interface Declarations {
   readonly groups: Readonly<Record<string, { readonly outputs: readonly string[] }>>;
   readonly requires: Readonly<Record<string, { readonly outputs: readonly string[] }>>;
   readonly entrypoints: Readonly<Record<string, unknown>>;
+  /** Those it generates; none when absent. */
+  readonly secrets?: Readonly<Record<string, unknown>>;
 }
 
 /** What expressions at one place may do. */
@@ -124,7 +126,7 @@ function missing(reference: Reference, { declarations, rules }: Surroundings): s
     return `${nouns[kind]} cannot be used in ${rules.where}: it may use ${rules.kinds.map((known) => plurals[known]).join(", ")}`;
   }
   if (kind === "environment") return null;
-  if (kind === "secret" || kind === "certificate") {
+  if (kind === "certificate") {
     return `${plurals[kind]} are not available in this version: use a parameter with secret: true`;
   }
   const known = {
@@ -132,6 +134,7 @@ function missing(reference: Reference, { declarations, rules }: Surroundings): s
     group: declarations.groups,
     requires: declarations.requires,
     entrypoint: declarations.entrypoints,
+    secret: declarations.secrets ?? {},
   }[kind];
   if (!Object.hasOwn(known, name)) return unknown(nouns[kind], name, known);
   if ((kind !== "group" && kind !== "requires") || output === undefined) return null;
@@ -163,14 +166,15 @@ function listed(names: readonly string[]): string {
 
 function secretMisuse(reference: Reference, { declarations, rules }: Surroundings): string | null {
   const { kind, name } = reference;
-  if (kind !== "parameter" || declarations.parameters[name]?.secret !== true) return null;
-  if (reference.path.length > 1)
-    return `the secret parameter ${name} has no members: hand it on whole`;
+  const isParameter = kind === "parameter" && declarations.parameters[name]?.secret === true;
+  if (!isParameter && kind !== "secret") return null;
+  const what = isParameter ? `the secret parameter ${name}` : `the secret ${name}`;
+  if (reference.path.length > 1) return `${what} has no members: hand it on whole`;
   if (!rules.secrets) {
-    return `the secret parameter ${name} cannot be used in ${rules.where}: hand it to a setting that accepts secrets`;
+    return `${what} cannot be used in ${rules.where}: hand it to a setting that accepts secrets`;
   }
   if (reference.passed) return null;
-  return `the secret parameter ${name} may only be handed on whole or stand inside a text: do not compare, join or measure it`;
+  return `${what} may only be handed on whole or stand inside a text: do not compare, join or measure it`;
 }
 
 function typeMistake(error: unknown, source: string): TextMistake {

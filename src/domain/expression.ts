@@ -24,6 +24,8 @@ export interface Scope {
   readonly groups: Readonly<Record<string, { readonly outputs: Values }>>;
   readonly requires: Readonly<Record<string, { readonly outputs: Values }>>;
   readonly entrypoints: Readonly<Record<string, { readonly url: string }>>;
+  /** Declared secrets that were made; none where they may not be used. */
+  readonly secrets?: Readonly<Record<string, SecretRef>>;
   /** The parameters' declarations: with them a `number` that happens to be whole still divides as a number. */
   readonly declared?: Readonly<Record<string, Pick<Parameter, "type" | "items">>>;
 }
@@ -121,6 +123,8 @@ function contextOf(
       root("environment").set(name, toCel(environmentOf(name, at.scope)));
     else if (kind === "group") addOutputs(root("groups"), reference, at.scope.groups);
     else if (kind === "requires") addOutputs(root("requires"), reference, at.scope.requires);
+    else if (kind === "secret" && at.scope.secrets?.[name] !== undefined)
+      root("secrets").set(name, toCel(at.scope.secrets[name]));
     else if (kind === "entrypoint" && Object.hasOwn(at.scope.entrypoints, name)) {
       root("entrypoints").set(name, toCel({ url: at.scope.entrypoints[name]?.url ?? "" }));
     } else throw fault(at.source, `${describe(reference)} is not there`);
@@ -192,6 +196,7 @@ function startOf(reference: Reference, scope: Scope): Value | undefined {
   const { kind, name } = reference;
   if (kind === "parameter")
     return Object.hasOwn(scope.parameters, name) ? scope.parameters[name] : undefined;
+  if (kind === "secret") return scope.secrets?.[name];
   if (kind !== "group" && kind !== "requires") return undefined;
   const sources = kind === "group" ? scope.groups : scope.requires;
   return Object.hasOwn(sources, name) ? sources[name]?.outputs : undefined;

@@ -23,6 +23,8 @@ function plan(
   return planApplyNow({
     template,
     records,
+    secrets: [],
+    rotations: {},
     scope: { parameters, environment, requires: {}, entrypoints: {} },
     fingerprints,
   });

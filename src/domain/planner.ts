@@ -5,6 +5,9 @@ import { shortestCycle, topologicalOrder } from "./graph.ts";
 import { runsOnMember } from "./label.ts";
 import type { PlannedStep } from "./plan.ts";
 import { groupKey, type GroupRecord } from "./record.ts";
+import type { OwnedSecret } from "./secret.ts";
+import { secretScope } from "./secret.ts";
+import { movingSecrets, planSecretRemovals, planSecrets, secretStepKey } from "./secret-plan.ts";
 import type { Group, TemplateBody } from "./template.ts";
 import { replaceSecrets, type Value, type Values } from "./value.ts";
 
@@ -12,8 +15,12 @@ import { replaceSecrets, type Value, type Values } from "./value.ts";
 export interface ApplyInput {
   readonly template: TemplateBody;
   readonly records: readonly GroupRecord[];
-  /** Parameters, environment, requirements; the outputs of groups are taken from the records. */
-  readonly scope: Omit<Scope, "groups">;
+  /** The declared secrets that the environment has. */
+  readonly secrets: readonly OwnedSecret[];
+  /** By declared secret: which new version is wanted. */
+  readonly rotations: Readonly<Record<string, number>>;
+  /** Parameters, environment, requirements; the outputs of groups are taken from the records, the secrets from their list. */
+  readonly scope: Omit<Scope, "groups" | "secrets">;
   readonly fingerprints: Fingerprints;
 }
 
@@ -32,7 +39,8 @@ const pauseEvery = 200;
  * others work at each `yield`; it yields nothing and returns the steps. Same input, same steps.
  *
  * - `unchanged`: the fingerprint of its evaluated settings equals the record's; nothing will be started.
- * - `deferred`: an input is an output of a group that this plan changes; it is planned when it is reached.
+ * - `deferred`: an input is an output of a group that this plan changes, or a secret that it makes; it is planned when it is
+ *   reached.
  * - `exact`: its inputs are known.
  * - `destroy`: it has a record and no place in the template any more, or its executor changed.
  */
@@ -44,16 +52,22 @@ export function* planApply(input: ApplyInput): Generator<undefined, readonly Pla
   const names = topologicalOrder(
     new Map(Object.entries(template.groups).map(([name, group]) => [name, group.upstreams])),
   );
-  const outputs = outputsByGroup(input.records, template.name);
+  const { making, steps: secretSteps } = planSecrets({ ...input, owned: input.secrets });
+  const known: Known = {
+    input,
+    scope: { ...input.scope, secrets: secretScope(input.secrets, template.name) },
+    outputs: outputsByGroup(input.records, template.name),
+    making,
+  };
   const changed = new Set<string>();
   const live = new Set<string>();
-  const steps: PlannedStep[] = [];
+  const steps: PlannedStep[] = [...secretSteps];
   for (const [index, name] of names.entries()) {
     if (index % pauseEvery === pauseEvery - 1) yield;
     const group = template.groups[name];
     if (group === undefined) continue;
     const record = records.get(groupKey(template.name, name)) ?? null;
-    const verdict = judge({ name, group, record, changed, input, outputs });
+    const verdict = judge({ ...known, name, group, record, changed });
     const replaced = record !== null && record.executor !== group.executor;
     if (replaced)
       steps.push(
@@ -70,11 +84,17 @@ export function* planApply(input: ApplyInput): Generator<undefined, readonly Pla
     const key = groupKey(template.name, name);
     const dependsOn = [
       ...upstreams.map((upstream) => `apply:${groupKey(template.name, upstream)}`),
+      ...movingSecrets(group, making).map((secret) => secretStepKey(template.name, secret)),
       ...(replaced ? [`destroy:${key}`] : []),
     ];
     steps.push(applyStep({ key, template: template.name, name, group, ...verdict, dependsOn }));
   }
-  return [...steps, ...removals(input, steps)];
+  const all = [...steps, ...removals(input, steps)];
+  const going = input.secrets.filter(
+    (secret) =>
+      secret.template !== template.name || !Object.hasOwn(template.secrets ?? {}, secret.name),
+  );
+  return [...all, ...planSecretRemovals(going, all, "it is no longer in the template")];
 }
 
 /** Runs the planner to its end at once. */
@@ -88,9 +108,17 @@ export function planApplyNow(input: ApplyInput): readonly PlannedStep[] {
 
 /**
  * Plans a destroy from the frozen records alone, dependents first. Records of different template versions may disagree
- * about who depends on whom; on a cycle the edge of the older record yields.
+ * about who depends on whom; on a cycle the edge of the older record yields. Secrets go last.
  */
-export function planDestroy(records: readonly GroupRecord[]): readonly PlannedStep[] {
+export function planDestroy(
+  records: readonly GroupRecord[],
+  secrets: readonly OwnedSecret[] = [],
+): readonly PlannedStep[] {
+  const groups = destroySteps(records);
+  return [...groups, ...planSecretRemovals(secrets, groups, "the environment is destroyed")];
+}
+
+function destroySteps(records: readonly GroupRecord[]): readonly PlannedStep[] {
   const byKey = new Map(records.map((record) => [groupKey(record.template, record.group), record]));
   const upstreams = withoutCycles(byKey);
   const dependents = reversed(upstreams);
@@ -133,13 +161,20 @@ export function outputsByGroup(
   return Object.fromEntries(own.map((record) => [record.group, { outputs: record.outputs }]));
 }
 
-interface Judged {
+/** What every group is judged by. */
+interface Known {
+  readonly input: ApplyInput;
+  readonly scope: Omit<Scope, "groups">;
+  readonly outputs: Record<string, { outputs: Values }>;
+  /** Secrets of which this plan makes a value. */
+  readonly making: ReadonlySet<string>;
+}
+
+interface Judged extends Known {
   readonly name: string;
   readonly group: Group;
   readonly record: GroupRecord | null;
   readonly changed: ReadonlySet<string>;
-  readonly input: ApplyInput;
-  readonly outputs: Record<string, { outputs: Values }>;
 }
 
 interface Verdict {
@@ -147,18 +182,10 @@ interface Verdict {
   readonly reason: string;
 }
 
-function judge({ name, group, record, changed, input, outputs }: Judged): Verdict {
-  const moving = group.inputs.filter((upstream) => changed.has(upstream));
-  if (moving.length > 0) {
-    const which = moving.slice(0, 3).join(", ");
-    return {
-      mark: "deferred",
-      reason:
-        record === null
-          ? `new group; needs outputs of ${which}`
-          : `uses outputs of ${which}, which this changes`,
-    };
-  }
+function judge(of: Judged): Verdict {
+  const { name, group, record, input, outputs } = of;
+  const moving = unknownInputs(of);
+  if (moving !== null) return { mark: "deferred", reason: moving };
   if (record === null) return { mark: "exact", reason: "new group" };
   if (record.executor !== group.executor)
     return { mark: "exact", reason: `its executor was ${record.executor}` };
@@ -166,12 +193,25 @@ function judge({ name, group, record, changed, input, outputs }: Judged): Verdic
     return { mark: "exact", reason: "its last apply did not end well" };
   if (record.drift === "drifted" || record.drift === "missing")
     return { mark: "exact", reason: "it has drifted" };
-  const settings = settingsOf(name, group, { ...input.scope, groups: outputs });
+  const settings = settingsOf(name, group, { ...of.scope, groups: outputs });
   const fingerprint = settingsFingerprint(group, settings, input.fingerprints);
   if (fingerprint === record.fingerprint) return { mark: "unchanged", reason: "unchanged" };
   if (canonicalJson(group.runsOn ?? []) !== canonicalJson(record.runsOn))
     return { mark: "exact", reason: "it runs on other workers now" };
   return { mark: "exact", reason: "its settings or files changed" };
+}
+
+/** Why its settings cannot be told yet; null when they can. */
+function unknownInputs({ group, record, changed, making }: Judged): string | null {
+  const outputs = group.inputs.filter((upstream) => changed.has(upstream)).slice(0, 3);
+  const secrets = movingSecrets(group, making).slice(0, 3);
+  if (outputs.length === 0 && secrets.length === 0) return null;
+  const uses = [
+    ...(outputs.length === 0 ? [] : [`outputs of ${outputs.join(", ")}`]),
+    ...(secrets.length === 0 ? [] : [`the secret ${secrets.join(", ")}`]),
+  ].join(" and ");
+  if (record === null) return `new group; needs ${uses}`;
+  return `uses ${uses}, which this ${outputs.length === 0 ? "makes anew" : "changes"}`;
 }
 
 /** A group's settings, filled in. What fails is said with the group, as a plan has many. */

@@ -8,11 +8,11 @@ export interface Step {
   readonly id: string;
   readonly runId: string;
   readonly environmentId: string;
-  /** Unique within the run: `<phase>:<template>/<group>` or `check:<key>`. */
+  /** Unique within the run: `<phase>:<template>/<group>`, `secret:<template>/<name>` or `check:<key>`. */
   readonly key: string;
   readonly phase: StepPhase;
   readonly template: string;
-  /** The group's own name; null for checks and actions. */
+  /** The group's own name; null for checks, actions and secrets. */
   readonly group: string | null;
   readonly executor: string | null;
   readonly status: StepStatus;
@@ -41,8 +41,16 @@ export interface Step {
   readonly finishedAt: string | null;
 }
 
-/** `barrier` does nothing: it joins many steps before many others. */
-export type StepPhase = "apply" | "destroy" | "observe" | "plan" | "check" | "action" | "barrier";
+/** `barrier` does nothing: it joins many steps before many others. `secret` makes a declared secret, or takes it away. */
+export type StepPhase =
+  | "apply"
+  | "destroy"
+  | "observe"
+  | "plan"
+  | "check"
+  | "action"
+  | "barrier"
+  | "secret";
 
 export type StepStatus =
   | "blocked"

@@ -1,5 +1,6 @@
 import type { Json } from "../lib/json.ts";
 import type { Check } from "./check.ts";
+import type { SecretDeclaration } from "./secret.ts";
 
 /** An immutable version of the description of an environment. Only a draft's content may still be replaced. */
 export interface Template {
@@ -57,6 +58,8 @@ export interface TemplateBody {
   readonly description: string;
   readonly tags: Tags;
   readonly parameters: Readonly<Record<string, Parameter>>;
+  /** Values that are made for each environment. Absent in templates of before there were any. */
+  readonly secrets?: Readonly<Record<string, SecretDeclaration>>;
   readonly requires: Readonly<Record<string, Requirement>>;
   readonly groups: Readonly<Record<string, Group>>;
   readonly outputs: Readonly<Record<string, Json>>;
@@ -105,6 +108,8 @@ export interface Group {
   readonly upstreams: readonly string[];
   /** Groups whose outputs its `with` uses: only a change of these makes its inputs unknown. Sorted. */
   readonly inputs: readonly string[];
+  /** Declared secrets that its `with` uses; absent when it uses none. Sorted. */
+  readonly secrets?: readonly string[];
   readonly outputs: readonly string[];
   readonly resources: Readonly<Record<string, ResourceTemplate>>;
   readonly retry: RetryPolicy;

@@ -2,6 +2,7 @@ import { environmentEventData, runEventData } from "../domain/event-data.ts";
 import { failureOf, type Failure } from "../domain/errors.ts";
 import type { GroupRecord } from "../domain/record.ts";
 import type { Blocker, Run } from "../domain/run.ts";
+import type { OwnedSecret } from "../domain/secret.ts";
 import type { Step } from "../domain/step.ts";
 import { comparable } from "../domain/value.ts";
 import { timestamp } from "../ports/clock.ts";
@@ -10,6 +11,7 @@ import type { EngineDeps } from "./deps.ts";
 import { delivered } from "./delivered.ts";
 import { endRun } from "./end-run.ts";
 import type { RunFacts } from "./run-cache.ts";
+import { ownedSecrets } from "./step-inputs.ts";
 
 /**
  * Moves a run on when none of its steps is open any more: to waiting, to its checks, or to its end. Called in the same
@@ -37,7 +39,10 @@ export async function advanceRun(
     });
   if (run.stage !== "steps" || !applies.includes(run.kind))
     return endRun(tx, deps, { run, status: "succeeded", failure: null });
-  const found = deliveredOrFailure(at.facts, await tx.records.list(run.environmentId));
+  const found = deliveredOrFailure(at.facts, {
+    records: await tx.records.list(run.environmentId),
+    secrets: await ownedSecrets(tx, at.facts),
+  });
   if ("failure" in found)
     return endRun(tx, deps, { run, status: "failed", failure: found.failure });
   await putDelivered(tx, run, { values: found.values, now: timestamp(deps.clock) });
@@ -50,10 +55,13 @@ const applies: readonly Run["kind"][] = ["create", "update", "validate"];
 /** What the groups delivered may not fit an output's or entrypoint's expression; that fails the run, not the transaction. */
 function deliveredOrFailure(
   facts: RunFacts,
-  records: readonly GroupRecord[],
+  {
+    records,
+    secrets,
+  }: { readonly records: readonly GroupRecord[]; readonly secrets: readonly OwnedSecret[] },
 ): { readonly values: ReturnType<typeof delivered> } | { readonly failure: Failure } {
   try {
-    return { values: delivered(facts, records) };
+    return { values: delivered(facts, records, secrets) };
   } catch (error) {
     return { failure: failureOf(error) };
   }

@@ -1,13 +1,18 @@
 import type { Environment } from "../domain/environment.ts";
 import { evaluate, type Scope } from "../domain/expression.ts";
 import type { GroupRecord } from "../domain/record.ts";
+import type { OwnedSecret } from "../domain/secret.ts";
 import { textOf, type Values } from "../domain/value.ts";
 import type { RunFacts } from "./run-cache.ts";
 import { scopeOf } from "./step-inputs.ts";
 
 /** The scope in which checks, outputs and entrypoints are evaluated: everything that was delivered, entrypoints too. */
-export function deliveredScope(facts: RunFacts, records: readonly GroupRecord[]): Scope {
-  const scope = scopeOf(facts, records);
+export function deliveredScope(
+  facts: RunFacts,
+  records: readonly GroupRecord[],
+  secrets: readonly OwnedSecret[] = [],
+): Scope {
+  const scope = scopeOf(facts, records, secrets);
   const entrypoints = Object.entries(facts.template.body.entrypoints).map(
     ([name, { url }]) => [name, { url: textOf(evaluate(url, scope)) }] as const,
   );
@@ -18,8 +23,9 @@ export function deliveredScope(facts: RunFacts, records: readonly GroupRecord[])
 export function delivered(
   facts: RunFacts,
   records: readonly GroupRecord[],
+  secrets: readonly OwnedSecret[],
 ): Pick<Environment, "entrypoints" | "outputs"> {
-  const scope = deliveredScope(facts, records);
+  const scope = deliveredScope(facts, records, secrets);
   const { body } = facts.template;
   const entrypoints = Object.entries(body.entrypoints).map(
     ([name, { description }]) =>

@@ -4,7 +4,7 @@ import type { Checker } from "../ports/check.ts";
 import type { Clock } from "../ports/clock.ts";
 import type { Executor } from "../ports/executor.ts";
 import type { Processes } from "../ports/processes.ts";
-import type { SecretSealer } from "../ports/secrets.ts";
+import type { SecretKeeper, SecretSealer } from "../ports/secrets.ts";
 import type { Store } from "../ports/store.ts";
 import type { Log, Metrics } from "../ports/telemetry.ts";
 
@@ -13,6 +13,8 @@ export interface EngineDeps {
   readonly store: Store;
   readonly clock: Clock;
   readonly sealer: SecretSealer;
+  /** Who keeps values of declared secrets; new ones go to the first. The embedded one is always there. */
+  readonly keepers: readonly [SecretKeeper, ...(readonly SecretKeeper[])];
   readonly blobs: BlobStore;
   readonly executors: ReadonlyMap<string, Executor>;
   readonly checkers: readonly Checker[];
@@ -25,6 +27,12 @@ export interface EngineDeps {
   /** Asks for the destroy of an environment whose time has come; the same key twice is one command. */
   readonly requestDestroy: (request: {
     readonly environmentId: string;
+    readonly key: string;
+  }) => Promise<void>;
+  /** Asks for a new version of a declared secret whose time is over; the same key twice is one command. */
+  readonly requestRotation: (request: {
+    readonly environmentId: string;
+    readonly secret: string;
     readonly key: string;
   }) => Promise<void>;
 }

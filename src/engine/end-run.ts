@@ -175,6 +175,8 @@ function realityAfter(
 async function forgetBelongings(tx: Tx, environmentId: string): Promise<void> {
   const secrets = await tx.secrets.ofEnvironment(environmentId);
   await tx.secrets.remove(secrets.map((secret) => secret.id));
+  for (const { template, name } of await tx.ownedSecrets.ofEnvironment(environmentId))
+    await tx.ownedSecrets.remove(environmentId, template, name);
   await tx.states.removeEnvironment(environmentId);
   await tx.checks.keepOnly(environmentId, []);
 }

@@ -6,6 +6,7 @@ import { interruptAborted, requestCancels } from "./cancel.ts";
 import type { EngineDeps } from "./deps.ts";
 import { Lifetime } from "./lifetime.ts";
 import { Membership } from "./membership.ts";
+import { Rotation } from "./rotation.ts";
 import { RunCache } from "./run-cache.ts";
 import { startRun } from "./start-run.ts";
 import { Tenure } from "./tenure.ts";
@@ -37,6 +38,7 @@ export class Engine {
   readonly #attempts: Attempts;
   readonly #tenure: Tenure;
   readonly #lifetime: Lifetime;
+  readonly #rotation: Rotation;
   /** Runs at the head of their queue that wait for something, and when they were looked at. */
   readonly #blocked = new Map<string, number>();
   /** Runs have begun, ended or changed since: what blocked others may be gone. */
@@ -59,6 +61,7 @@ export class Engine {
     this.#deps = deps;
     this.#attempts = new Attempts(deps, this.#cache, this.#membership);
     this.#lifetime = new Lifetime(deps);
+    this.#rotation = new Rotation(deps);
     this.#tenure = new Tenure({
       deps,
       membership: this.#membership,
@@ -119,6 +122,7 @@ export class Engine {
     const claimedAt = timestamp(this.#deps.clock);
     await this.#attempts.claim();
     await this.#lifetime.look();
+    await this.#rotation.look();
     await this.#setTimer(claimedAt);
   }
 
@@ -189,13 +193,13 @@ export class Engine {
   }
 
   /**
-   * The next time something is due by itself: a retry, a check's next look, a blocked run, an environment's end. Counted
+   * The next time something is due by itself: a retry, a check's next look, a blocked run, an environment's end, a secret's age. Counted
    * from the time of the claim: what became due since then was not claimed, and nothing else would wake the engine for it.
    */
   async #setTimer(claimedAt: string): Promise<void> {
     const { store, clock, settings } = this.#deps;
     const due = await store.read((tx) => tx.steps.nextDue(claimedAt));
-    const waits = [this.#lifetime.nextLookMs()];
+    const waits = [this.#lifetime.nextLookMs(), this.#rotation.nextLookMs()];
     if (due !== null) waits.push(Date.parse(due) - clock.now());
     if (this.#blocked.size > 0) waits.push(this.#queueMoved ? this.#patienceMs : settings.sweepMs);
     // The last step of a run that is being cancelled may end on another worker without anything waking this one.

@@ -12,6 +12,7 @@ import { fenceOf } from "./executor-context.ts";
 import type { Performed } from "./perform.ts";
 import { resourceEvents } from "./resources.ts";
 import type { RunFacts } from "./run-cache.ts";
+import { recordSecret } from "./secret-step.ts";
 import type { StepInputs } from "./step-inputs.ts";
 
 export interface Recording {
@@ -118,6 +119,10 @@ async function recordPerformed(
       return recordApplied(tx, deps, { ...of, performed });
     case "unchanged":
       return done(tx, of, { now, status: "skipped", reason: "unchanged" });
+    case "secretMade":
+    case "secretRemoved":
+      await recordSecret(tx, performed);
+      return done(tx, of, { now, status: "succeeded", changes: step.changes });
     case "destroyed":
       await forgetGroup(tx, of, now);
       return done(tx, of, { now, status: "succeeded" });

@@ -18,6 +18,7 @@ import type { EngineDeps } from "./deps.ts";
 import { stepContext, type SettlingContext, type StepContext } from "./executor-context.ts";
 import { groupResources } from "./resources.ts";
 import type { RunFacts } from "./run-cache.ts";
+import { performSecret, type PerformedSecret } from "./secret-step.ts";
 import { applyInputs, recordInputs, scopeOf, type StepInputs } from "./step-inputs.ts";
 
 /** What an attempt came to; what is written for it is decided in one place (outcome.ts). */
@@ -29,7 +30,7 @@ export type Performed =
       readonly result: ExecutorResult;
       readonly resources: readonly Resource[];
     }
-  | { readonly kind: "unchanged" }
+  | PerformedSecret
   | { readonly kind: "destroyed" }
   | { readonly kind: "observed"; readonly record: GroupRecord; readonly observation: Observation }
   | { readonly kind: "planned"; readonly changes: readonly Change[]; readonly blob: string | null }
@@ -80,6 +81,8 @@ export async function perform(deps: EngineDeps, of: Performance): Promise<Perfor
       return performPlan(deps, of);
     case "action":
       return performAction(deps, of);
+    case "secret":
+      return performSecret(deps, of);
     case "barrier":
       return { kind: "nothing" };
     case "check":

@@ -1,6 +1,7 @@
 import type { Environment } from "../domain/environment.ts";
 import type { PlanBasis, SavedPlan } from "../domain/plan.ts";
 import { groupKey, type GroupRecord } from "../domain/record.ts";
+import type { OwnedSecret } from "../domain/secret.ts";
 import { comparable } from "../domain/value.ts";
 import type { EngineDeps } from "./deps.ts";
 import type { RunFacts } from "./run-cache.ts";
@@ -8,13 +9,14 @@ import type { RunFacts } from "./run-cache.ts";
 interface Present {
   readonly facts: RunFacts;
   readonly records: readonly GroupRecord[];
+  readonly secrets: readonly OwnedSecret[];
   readonly environment: Pick<Environment, "generation">;
 }
 
-/** What a saved plan is bound to: generation, templates, parameters, and for every group its record and the serial of its state. */
+/** What a saved plan is bound to: generation, templates, parameters, and for every group its record and the serial of its state, for every secret its version. */
 export function planBasis(
   deps: Pick<EngineDeps, "sealer">,
-  { facts, records, environment }: Present,
+  { facts, records, secrets, environment }: Present,
 ): PlanBasis {
   const parameters = comparable(facts.parameters);
   const requires = comparable(facts.requires);
@@ -22,9 +24,13 @@ export function planBasis(
     generation: environment.generation,
     templateDigests: [facts.template.digest],
     parametersHmac: deps.sealer.fingerprint(`${parameters}\n${requires}`),
-    groups: Object.fromEntries(
-      records.map((record) => [groupKey(record.template, record.group), markOf(record)]),
-    ),
+    groups: Object.fromEntries([
+      ...records.map((record) => [groupKey(record.template, record.group), markOf(record)]),
+      ...secrets.map(({ template, name, version }) => [
+        `secret ${groupKey(template, name)}`,
+        String(version),
+      ]),
+    ]),
   };
 }
 
@@ -43,7 +49,7 @@ export function staleness(
   const moved = keys.filter((key) => now.groups[key] !== basis.groups[key]);
   return moved.length === 0
     ? null
-    : `since it was made these groups have moved: ${moved.slice(0, 10).join(", ")}`;
+    : `since it was made these have moved: ${moved.slice(0, 10).join(", ")}`;
 }
 
 function markOf(record: GroupRecord): string {

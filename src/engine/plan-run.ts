@@ -5,6 +5,8 @@ import { GlasshouseError } from "../domain/errors.ts";
 import type { Plan, PlannedStep, SavedPlan } from "../domain/plan.ts";
 import { planApply, planDestroy, settingsOf } from "../domain/planner.ts";
 import { groupKey, type GroupRecord } from "../domain/record.ts";
+import type { OwnedSecret } from "../domain/secret.ts";
+import { wantedRotations } from "../domain/secret-plan.ts";
 import type { Run } from "../domain/run.ts";
 import { canonicalJson, toJson } from "../lib/json.ts";
 import type { EngineDeps } from "./deps.ts";
@@ -19,6 +21,7 @@ export interface PlanningInput {
   readonly facts: RunFacts;
   readonly environment: Environment;
   readonly records: readonly GroupRecord[];
+  readonly secrets: readonly OwnedSecret[];
   /** The saved plan to apply, or null. */
   readonly saved: SavedPlan | null;
 }
@@ -45,13 +48,13 @@ export async function planRun(deps: EngineDeps, input: PlanningInput): Promise<P
 }
 
 async function runSteps(deps: EngineDeps, input: PlanningInput): Promise<readonly PlannedStep[]> {
-  const { run, facts, records } = input;
+  const { run, facts, records, secrets } = input;
   switch (run.kind) {
     case "create":
     case "update":
       return [...(await applySteps(deps, input)), ...checkSteps(facts.template.body)];
     case "destroy":
-      return planDestroy(records);
+      return planDestroy(records, secrets);
     case "validate":
       return checkSteps(facts.template.body);
     case "refresh":
@@ -72,6 +75,7 @@ async function applySteps(deps: EngineDeps, input: PlanningInput): Promise<reado
     plan: saved,
     facts: input.facts,
     records: input.records,
+    secrets: input.secrets,
     environment: input.environment,
   });
   if (moved !== null || saved.plan === null) {
@@ -86,7 +90,7 @@ async function applySteps(deps: EngineDeps, input: PlanningInput): Promise<reado
 /** Drives the pure planner, with a pause wherever it offers one. */
 async function plannedApply(
   deps: EngineDeps,
-  { facts, records }: PlanningInput,
+  { run, facts, records, secrets }: PlanningInput,
 ): Promise<readonly PlannedStep[]> {
   const { parameters, requires, environment, template } = facts;
   const scope = {
@@ -99,6 +103,8 @@ async function plannedApply(
   const planning = planApply({
     template: template.body,
     records,
+    secrets,
+    rotations: wantedRotations(run, template.name),
     scope,
     fingerprints: fingerprintsOf(deps, facts),
   });
@@ -122,10 +128,10 @@ async function digestOf(steps: readonly PlannedStep[]): Promise<string> {
 /** The steps with what those executors would do that can say it without looking at anything. */
 async function foreseen(
   deps: EngineDeps,
-  { facts, records }: PlanningInput,
+  { facts, records, secrets }: PlanningInput,
   planned: readonly PlannedStep[],
 ): Promise<readonly PlannedStep[]> {
-  const scope = scopeOf(facts, records);
+  const scope = scopeOf(facts, records, secrets);
   const known = new Map(records.map((record) => [groupKey(record.template, record.group), record]));
   const steps: PlannedStep[] = [];
   for (const [index, step] of planned.entries()) {

@@ -11,6 +11,7 @@ import type { Mask } from "../lib/mask.ts";
 import { timestamp } from "../ports/clock.ts";
 import type { Tx } from "../ports/store.ts";
 import type { EngineDeps } from "./deps.ts";
+import { keeperOf } from "./secret-step.ts";
 
 /** Plain values in place of references; each of them is masked in the step's log from then on. Errors: `unavailable` when one is gone. */
 export async function reveal(deps: EngineDeps, value: Value, mask: Mask): Promise<Json> {
@@ -21,7 +22,7 @@ export async function reveal(deps: EngineDeps, value: Value, mask: Mask): Promis
     );
     for (const row of rows) {
       if (row === null) continue;
-      const plain = deps.sealer.open(row.sealed, sealContext(row.environmentId, row.name));
+      const plain = await keeperOf(deps, row.keeper).open(row);
       mask.add(plain);
       wanted.set(row.id, plain);
     }
@@ -52,6 +53,7 @@ export async function sealIn(
     name: of.name,
     sealed,
     fingerprint,
+    keeper: "embedded",
     createdAt: timestamp(deps.clock),
   });
   return { $secret: id, fingerprint };

@@ -56,9 +56,11 @@ async function look(tx: Tx, cache: RunCache, runId: string): Promise<Looked | nu
   const facts: RunFacts = await cache.load(tx, run);
   const { blocker, uses } = await blockerOf(tx, run, { environment, facts });
   const records = await tx.records.list(environment.id);
+  // All of them: also those of another version of the template have to go some day.
+  const secrets = await tx.ownedSecrets.ofEnvironment(environment.id);
   const saved: SavedPlan | null =
     run.planId === null || run.kind === "plan" ? null : await tx.plans.get(run.planId);
-  return { run, facts, environment, records, saved, blocker, uses };
+  return { run, facts, environment, records, secrets, saved, blocker, uses };
 }
 
 interface Planned extends Looked {

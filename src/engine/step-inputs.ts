@@ -2,6 +2,7 @@ import { evaluate, type Scope } from "../domain/expression.ts";
 import { GlasshouseError } from "../domain/errors.ts";
 import { outputsByGroup, settingsFingerprint, type Fingerprints } from "../domain/planner.ts";
 import { groupKey, type GroupRecord } from "../domain/record.ts";
+import { secretScope, type OwnedSecret } from "../domain/secret.ts";
 import type { Step } from "../domain/step.ts";
 import type { Group } from "../domain/template.ts";
 import type { Value } from "../domain/value.ts";
@@ -38,7 +39,8 @@ export async function applyInputs(
   const ofResources = Object.keys(group.resources).length > 0 ? group.upstreams : [];
   const wanted = [...new Set([name, ...group.inputs, ...ofResources])];
   const records = await tx.records.some(facts.environment.id, step.template, wanted);
-  const scope: Scope = scopeOf(facts, records);
+  const secrets = group.secrets === undefined ? [] : await ownedSecrets(tx, facts);
+  const scope: Scope = scopeOf(facts, records, secrets);
   const settings = evaluate(group.with, scope);
   const fingerprint = settingsFingerprint(group, settings, fingerprintsOf(deps, facts));
   return {
@@ -62,13 +64,27 @@ export async function recordInputs(tx: ReadTx, step: Step): Promise<StepInputs> 
   return { group: null, record, settings: record.settings, fingerprint: null, scope: null };
 }
 
-export function scopeOf(facts: RunFacts, records: readonly GroupRecord[]): Scope {
+/** The declared secrets of the run's environment; costs nothing where the template declares none. */
+export async function ownedSecrets(
+  tx: ReadTx,
+  { template, environment }: Pick<RunFacts, "template" | "environment">,
+): Promise<readonly OwnedSecret[]> {
+  return template.body.secrets === undefined ? [] : tx.ownedSecrets.ofEnvironment(environment.id);
+}
+
+/** `secrets` only where expressions may use them. */
+export function scopeOf(
+  facts: RunFacts,
+  records: readonly GroupRecord[],
+  secrets: readonly OwnedSecret[] = [],
+): Scope {
   return {
     parameters: facts.parameters,
     environment: facts.environment,
     requires: facts.requires,
     groups: outputsByGroup(records, facts.template.name),
     entrypoints: {},
+    secrets: secretScope(secrets, facts.template.name),
     declared: facts.template.body.parameters,
   };
 }

@@ -5,6 +5,7 @@ import type { Failure } from "../domain/errors.ts";
 import type { AppendedEvent, JournalEvent, NewEvent } from "../domain/event.ts";
 import type { SavedPlan } from "../domain/plan.ts";
 import type { GroupRecord } from "../domain/record.ts";
+import type { OwnedSecret } from "../domain/secret.ts";
 import type { ObservedResource, Resource } from "../domain/resource.ts";
 import type { Template, TemplateStatus } from "../domain/template.ts";
 import type { Json } from "../lib/json.ts";
@@ -157,11 +158,25 @@ export interface SecretRepository {
 export interface SealedSecret {
   readonly id: string;
   readonly environmentId: string;
-  /** `parameter/<name>` or `output/<template>/<group>/<name>`. */
+  /** `parameter/<name>`, `output/<template>/<group>/<name>` or `secret/<template>/<name>`. */
   readonly name: string;
+  /** The value, or for a keeper other than `embedded` what that needs to find it. */
   readonly sealed: Uint8Array;
   readonly fingerprint: string;
+  /** The name of the `SecretKeeper` that opens it. */
+  readonly keeper: string;
   readonly createdAt: string;
+}
+
+/** The newest version of each declared secret. Writes by workers come after `steps.fence` in the same transaction. */
+export interface OwnedSecretRepository {
+  get(environmentId: string, template: string, name: string): Promise<OwnedSecret | null>;
+  /** By template and name. */
+  ofEnvironment(environmentId: string): Promise<readonly OwnedSecret[]>;
+  put(secret: OwnedSecret): Promise<void>;
+  remove(environmentId: string, template: string, name: string): Promise<void>;
+  /** Those whose next version is due by itself, the longest due first. */
+  due(now: string, limit: number): Promise<readonly OwnedSecret[]>;
 }
 
 /** Executors' sealed states: rows that name blobs. Writes come after `steps.fence` in the same transaction. */

@@ -1,3 +1,6 @@
+import type { OwnedSecret, SecretDeclaration } from "../domain/secret.ts";
+import type { SealedSecret } from "./repositories.ts";
+
 /**
  * Seals values under the data key. The store keeps sealed bytes only; opening happens just in time, in the process that
  * needs the plain value. Synchronous: these are a few microseconds of cryptography, no I/O after start.
@@ -19,4 +22,35 @@ export interface ByteSealer {
   openBytes(sealed: Uint8Array, context: string): Uint8Array;
   /** HMAC-SHA-256 under the data key, hex; never equal to the `fingerprint` of the same text. */
   fingerprintBytes(bytes: Uint8Array): string;
+}
+
+/** Which declared secret of which environment. */
+export type SecretPlace = Pick<OwnedSecret, "environmentId" | "template" | "name">;
+
+/** A version of a declared secret that is to be made. */
+export interface SecretOrder extends SecretPlace {
+  readonly declaration: Pick<SecretDeclaration, "length" | "charset">;
+  /** From 1; one more than the newest that is known. */
+  readonly version: number;
+  readonly signal: AbortSignal;
+}
+
+/** What is stored of a version that was made: never the value in plain. */
+export type MadeSecret = Pick<SealedSecret, "sealed" | "fingerprint">;
+
+/**
+ * Where the values of declared secrets live. What `make` gives is recorded in the transaction that ends its step; until then
+ * nobody has seen the value. Errors: `unavailable` and other transient ones while the keeper cannot be reached.
+ */
+export interface SecretKeeper {
+  readonly name: string;
+  /**
+   * Makes the version, or finds it made: asked again for a place and version, also after a kill, it never leaves a second
+   * value in use.
+   */
+  make(order: SecretOrder): Promise<MadeSecret>;
+  /** The value, just in time. */
+  open(secret: SealedSecret): Promise<string>;
+  /** Takes every version away. What is gone already is no error. */
+  remove(place: SecretPlace, signal: AbortSignal): Promise<void>;
 }

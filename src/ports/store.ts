@@ -4,6 +4,7 @@ import type {
   CommandRepository,
   EnvironmentRepository,
   EventRepository,
+  OwnedSecretRepository,
   PlanRepository,
   RecordRepository,
   ResourceRepository,
@@ -85,6 +86,7 @@ export interface Tx {
   readonly resources: ResourceRepository;
   readonly checks: CheckRepository;
   readonly secrets: SecretRepository;
+  readonly ownedSecrets: OwnedSecretRepository;
   readonly states: StateRepository;
   readonly plans: PlanRepository;
   readonly events: EventRepository;

@@ -1,7 +1,8 @@
-import type { Desired, Environment } from "../domain/environment.ts";
+import type { Desired, DesiredTemplate, Environment } from "../domain/environment.ts";
 import { GlasshouseError } from "../domain/errors.ts";
 import type { Template } from "../domain/template.ts";
 import { comparable, type Values } from "../domain/value.ts";
+import { canonicalJson } from "../lib/json.ts";
 import type { ReadTx, Tx } from "../ports/store.ts";
 import type { Services } from "./deps.ts";
 import { Moved, type CommandRequest } from "./effect.ts";
@@ -17,6 +18,8 @@ export interface Wish {
   readonly templates?: readonly string[] | undefined;
   readonly parameters?: Values | undefined;
   readonly reset?: readonly string[] | undefined;
+  /** By declared secret, in place of what was wished before. */
+  readonly rotations?: DesiredTemplate["rotations"];
 }
 
 /** The template an environment has, and the one it is to have. */
@@ -87,6 +90,7 @@ export async function changeDesired(
     ...(wish.reset === undefined ? {} : { reset: wish.reset }),
     now,
   });
+  const rotations = wish.rotations ?? environment.desired.templates[0]?.rotations;
   const desired: Desired = {
     templates: [
       {
@@ -94,6 +98,7 @@ export async function changeDesired(
         name: target.name,
         version: target.version,
         parameters: kept.values,
+        ...(rotations === undefined ? {} : { rotations }),
       },
     ],
   };
@@ -113,7 +118,10 @@ export async function changeDesired(
 
 function textOf(desired: Desired): string {
   return desired.templates
-    .map(({ templateId, parameters }) => `${templateId}\n${comparable(parameters)}`)
+    .map(
+      ({ templateId, parameters, rotations }) =>
+        `${templateId}\n${comparable(parameters)}\n${canonicalJson({ ...rotations })}`,
+    )
     .join("\n");
 }
 

@@ -5,7 +5,7 @@ import type { Tx } from "../ports/store.ts";
 import { askingOfApply } from "./asking.ts";
 import { withParameters } from "./command-body.ts";
 import type { Services } from "./deps.ts";
-import { changeDesired, loadVersions, type Versions } from "./desired-change.ts";
+import { changeDesired, loadVersions, type Versions, type Wish } from "./desired-change.ts";
 import type { Asked, Effect, Effected } from "./effect.ts";
 import { refuseWhileDestroying, subjectEnvironment } from "./environment-find.ts";
 import { plannedDestruction } from "./lifetime.ts";
@@ -13,7 +13,7 @@ import { putSecrets } from "./parameters.ts";
 import { enqueue, joinable, queuedRun } from "./queue.ts";
 import { refuseUnserved } from "./worker.ts";
 
-type Data = Asked<"environment.update">["data"];
+type Data = Asked<"environment.update">["data"] & Pick<Wish, "rotations">;
 
 /**
  * Changes what is wanted at once, and queues a run that makes it so; a queued run that has not started takes it along.
@@ -34,7 +34,7 @@ export async function prepareUpdate(
 }
 
 interface Updating {
-  readonly asked: Asked<"environment.update">;
+  readonly asked: Pick<Asked<"environment.update">, "request"> & { readonly data: Data };
   readonly versions: Versions;
   readonly environment: Environment;
   readonly runId: string;
@@ -60,7 +60,8 @@ async function updateDetails(tx: Tx, of: Updating): Promise<Effected> {
   };
 }
 
-async function updateWithRun(tx: Tx, deps: Services, of: Updating): Promise<Effected> {
+/** What is wanted changes, and a run that makes it so is queued. */
+export async function updateWithRun(tx: Tx, deps: Services, of: Updating): Promise<Effected> {
   const { asked, versions, environment, now } = of;
   const { data } = asked;
   const details = detailsOf(of);

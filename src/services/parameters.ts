@@ -49,7 +49,7 @@ export async function keepParameters(
     const id = same?.id ?? deps.clock.id("secret");
     if (same === null) {
       const sealed = deps.sealer.seal(value, sealContext(at.environmentId, at.name));
-      secrets.push({ ...at, id, sealed, fingerprint, createdAt: of.now });
+      secrets.push({ ...at, id, sealed, fingerprint, keeper: "embedded", createdAt: of.now });
     }
     kept.push([name, { $secret: id, fingerprint }]);
   }

@@ -7,6 +7,7 @@ import { prepareApply } from "./environment-apply.ts";
 import { prepareCreate } from "./environment-create.ts";
 import { prepareDestroy } from "./environment-destroy.ts";
 import { preparePlan } from "./environment-plan.ts";
+import { prepareRotate } from "./environment-rotate.ts";
 import { prepareUpdate } from "./environment-update.ts";
 import { prepareApprove, prepareCancel } from "./run-cancel.ts";
 import { prepareRetry } from "./run-retry.ts";
@@ -35,6 +36,8 @@ export async function prepare(
       return prepareUpdate(deps, { request, data: parsed.data, commandId });
     case "environment.destroy":
       return prepareDestroy(deps, { request, data: parsed.data, commandId });
+    case "environment.rotate":
+      return prepareRotate(deps, { request, data: parsed.data, commandId });
     case "environment.validate":
       return prepareValidate(deps, { request, data: parsed.data, commandId });
     case "environment.refresh":

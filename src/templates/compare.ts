@@ -1,5 +1,6 @@
 import { canonicalJson } from "../lib/json.ts";
 import type { Json } from "../lib/json.ts";
+import type { SecretDeclaration } from "../domain/secret.ts";
 import type { Parameter, TemplateBody } from "../domain/template.ts";
 
 export interface Compatibility {
@@ -23,6 +24,7 @@ export function compareTemplates(before: TemplateBody, after: TemplateBody): Com
   compareOutputs(found, before, after);
   compareRequirements(found, before, after);
   compareGroups(found, before, after);
+  compareSecrets(found, before.secrets ?? {}, after.secrets ?? {});
   for (const name of missingFrom(after.actions, before.actions))
     found.breaking.push(`the action ${name} is gone`);
   for (const name of missingFrom(after.entrypoints, before.entrypoints))
@@ -182,6 +184,21 @@ function compareGroups(found: Findings, before: TemplateBody, after: TemplateBod
         `the group ${name} runs on ${labels === "" ? "any worker" : `workers that offer ${labels}`} now: an update applies it again there`,
       );
     }
+  }
+}
+
+type Secrets = Readonly<Record<string, SecretDeclaration>>;
+
+/** Nothing breaks: what uses a secret is in the template itself. */
+function compareSecrets(found: Findings, before: Secrets, after: Secrets): void {
+  for (const name of namesOf(before, after)) {
+    const [earlier, later] = [own(before, name), own(after, name)];
+    if (later === undefined)
+      found.notes.push(`the secret ${name} is gone: an update takes its value away`);
+    else if (earlier === undefined)
+      found.notes.push(`the secret ${name} is new: an update generates it`);
+    else if (earlier.length !== later.length || earlier.charset !== later.charset)
+      found.notes.push(`the secret ${name} is made otherwise: from its next version on`);
   }
 }
 

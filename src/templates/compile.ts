@@ -12,6 +12,7 @@ import { readDocument } from "./document.ts";
 import { compileGroup } from "./groups.ts";
 import type { CompiledGroup } from "./groups.ts";
 import { compileParameter } from "./parameters.ts";
+import { compileSecret } from "./secrets.ts";
 import { Problems } from "./problem.ts";
 import type { Problem, Spot } from "./problem.ts";
 import { parseTemplate } from "./schema-issues.ts";
@@ -110,6 +111,7 @@ function contextOf(made: {
     hasFile: input.hasFile,
     executors: new Map(input.executors.map((executor) => [executor.name, executor])),
     usedParameters: new Set(),
+    usedSecrets: new Set(),
   };
 }
 
@@ -127,6 +129,7 @@ function declarationsOf(template: TemplateFile): Declarations {
     groups: mapValues(template.groups, outputsOf),
     requires: mapValues(template.requires ?? {}, outputsOf),
     entrypoints: template.entrypoints ?? {},
+    secrets: template.secrets ?? {},
   };
 }
 
@@ -156,6 +159,11 @@ function compileBody(context: Context): TemplateBody {
     parameters: mapValues(template.parameters ?? {}, (file, name) =>
       compileParameter(problems, file, ["parameters", name]),
     ),
+    ...(template.secrets === undefined
+      ? {}
+      : {
+          secrets: mapValues(template.secrets, (file, name) => compileSecret(context, name, file)),
+        }),
     requires: mapValues(template.requires ?? {}, (file, name) =>
       compileRequirement(context, name, file),
     ),
@@ -179,7 +187,7 @@ function compileBody(context: Context): TemplateBody {
 
 /** Few and useful: what is allowed but will be missed or is likely a slip. */
 function warn(context: Context): void {
-  const { template, warnings, usedParameters } = context;
+  const { template, warnings, usedParameters, usedSecrets } = context;
   // Commands get every parameter on their standard input, so there nothing can be said.
   const mayReadAll = Object.values(template.groups).some((group) => group.executor === "command");
   if (template.description === undefined) {
@@ -194,6 +202,13 @@ function warn(context: Context): void {
       warnings.add(spot, `the parameter ${name} is not used: use it, or remove it`);
     if (parameter.description === undefined)
       warnings.add(spot, `the parameter ${name} has no description: say what it is for`);
+  }
+  for (const name of Object.keys(template.secrets ?? {})) {
+    if (!usedSecrets.has(name))
+      warnings.add(
+        { path: ["secrets", name], key: true },
+        `the secret ${name} is not used: use it, or remove it`,
+      );
   }
 }
 

@@ -33,6 +33,8 @@ export interface Context {
   readonly executors: ReadonlyMap<string, ExecutorShape>;
   /** Parameters that some expression reads. */
   readonly usedParameters: Set<string>;
+  /** Declared secrets that some expression hands on. */
+  readonly usedSecrets: Set<string>;
 }
 
 export const scalarTypes: readonly ExpressionType[] = ["string", "integer", "number", "boolean"];
@@ -50,6 +52,7 @@ export function checkText(
   }
   for (const reference of references) {
     if (reference.kind === "parameter") context.usedParameters.add(reference.name);
+    if (reference.kind === "secret") context.usedSecrets.add(reference.name);
   }
   return { references, type };
 }

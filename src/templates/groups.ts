@@ -42,12 +42,16 @@ export function compileGroup(context: Context, name: string, file: GroupFile): C
   const used = inputs
     .filter((one) => one.kind === "group" && one.name !== name)
     .map((one) => one.name);
+  const secrets = sorted(
+    new Set(inputs.filter((one) => one.kind === "secret").map((one) => one.name)),
+  );
   const group: Group = {
     ...plainParts(context, file, path),
     with: settings,
     dependsOn: [...new Set(file.dependsOn)],
     upstreams: sorted(edges.keys()),
     inputs: sorted(new Set(used)),
+    ...(secrets.length === 0 ? {} : { secrets }),
     resources: resources.resources,
   };
   return { group, edges };
@@ -57,7 +61,7 @@ function plainParts(
   context: Context,
   file: GroupFile,
   path: Path,
-): Omit<Group, "with" | "dependsOn" | "upstreams" | "inputs" | "resources"> {
+): Omit<Group, "with" | "dependsOn" | "upstreams" | "inputs" | "secrets" | "resources"> {
   const fallback =
     file.executor === "command" ? groupDefaults.commandTimeoutMs : groupDefaults.timeoutMs;
   const timeoutMs = durationOr(file.timeout, fallback);

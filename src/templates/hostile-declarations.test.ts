@@ -4,10 +4,10 @@ import { cases, group, head, problemsOf } from "./hostile-harness.fixture.ts";
 
 cases("what comes later is refused by name", [
   [
-    "secrets",
-    `${head}¦secrets: { a: {} }\n${group}`,
-    /secrets is not available in this version/u,
-    /secret: true/u,
+    "a secret from elsewhere",
+    `${head}secrets: { a: { ¦from: "vault:kv/a#b" } }\n${group}`,
+    /from elsewhere is not available in this version/u,
+    /let the value be generated/u,
   ],
   [
     "certificates",
@@ -52,8 +52,8 @@ cases("what comes later is refused by name", [
     /template's folder/u,
   ],
   [
-    "generated secrets in expressions",
-    `${head}${group}outputs: { a: "\${{ ¦secrets.db }}" }\n`,
+    "certificates in expressions",
+    `${head}${group}outputs: { a: "\${{ ¦certificates.web.key }}" }\n`,
     /not available in this version/u,
     /secret: true/u,
   ],

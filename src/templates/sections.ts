@@ -29,13 +29,11 @@ export function checkHead(context: Context): void {
   refuseExpression(context, template.description, ["description"]);
   for (const [tag, value] of Object.entries(template.tags ?? {}))
     refuseExpression(context, value, ["tags", tag]);
-  for (const section of ["secrets", "certificates", "permissions"] as const) {
+  for (const section of ["certificates", "permissions"] as const) {
     if (template[section] === undefined) continue;
-    const hint =
-      section === "secrets" ? "remove it and use parameters with secret: true" : "remove it";
     problems.add(
       { path: [section], key: true },
-      `${section} is not available in this version: ${hint}`,
+      `${section} is not available in this version: remove it`,
     );
   }
 }

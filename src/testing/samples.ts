@@ -1,5 +1,6 @@
 import { groupDefaults, type Group, type TemplateBody } from "../domain/template.ts";
 import type { GroupRecord } from "../domain/record.ts";
+import type { OwnedSecret } from "../domain/secret.ts";
 
 /** A group with the defaults that the template check would have filled in. */
 export function sampleGroup(of: Partial<Group> = {}): Group {
@@ -61,6 +62,22 @@ export function sampleRecord(of: Partial<GroupRecord> & Pick<GroupRecord, "group
     timeoutMs: 600_000,
     runsOn: [],
     appliedAt: "2026-01-01T00:00:00.000Z",
+    ...of,
+  };
+}
+
+export function sampleSecret(of: Partial<OwnedSecret> & Pick<OwnedSecret, "name">): OwnedSecret {
+  return {
+    environmentId: "env_sample",
+    template: "sample",
+    version: 1,
+    rotation: 0,
+    secretId: "sec_sample",
+    fingerprint: "f",
+    keeper: "embedded",
+    createdAt: "2026-01-01T00:00:00.000Z",
+    rotatedAt: "2026-01-01T00:00:00.000Z",
+    rotateAt: null,
     ...of,
   };
 }

@@ -5,6 +5,7 @@ import type { GroupRecord } from "../domain/record.ts";
 import type { ObservedResource, Resource } from "../domain/resource.ts";
 import { timestamp } from "../ports/clock.ts";
 import type { StateVersion } from "../ports/repositories.ts";
+import { sampleSecret } from "./samples.ts";
 import type { FakeClock } from "./fake-clock.ts";
 import type { ContractCase } from "./store-contract-case.ts";
 
@@ -98,6 +99,7 @@ export const groupCases: readonly ContractCase[] = [
         name: "parameter/key",
         sealed: new Uint8Array([byte, 0, 255]),
         fingerprint,
+        keeper: "embedded",
         createdAt: timestamp(clock),
       });
       const all = [seal("f", 1), seal("g", 2), seal("f", 3)];
@@ -109,6 +111,31 @@ export const groupCases: readonly ContractCase[] = [
       assert.equal(await store.read((tx) => tx.secrets.same("env_1", "other", "f")), null);
       await store.transact((tx) => tx.secrets.remove([all[0]?.id ?? "", all[2]?.id ?? ""]));
       assert.deepEqual(await store.read((tx) => tx.secrets.ofEnvironment("env_1")), [all[1]]);
+    },
+  },
+  {
+    title: "keeps the newest version of each declared secret and finds those that are due",
+    async run({ store }) {
+      const of = { environmentId: "env_1", template: "shop" };
+      const first = sampleSecret({ ...of, name: "b", rotateAt: "2026-03-01T00:00:00.000Z" });
+      const second = sampleSecret({ ...of, name: "a", rotateAt: "2026-02-01T00:00:00.000Z" });
+      const other = sampleSecret({ environmentId: "env_2", name: "a" });
+      await store.transact(async (tx) => {
+        for (const one of [first, second, other]) await tx.ownedSecrets.put(one);
+      });
+      const due = (now: string) => store.read((tx) => tx.ownedSecrets.due(now, 5));
+      assert.deepEqual(await due("2026-03-02T00:00:00.000Z"), [second, first]);
+      assert.deepEqual(await due("2026-02-02T00:00:00.000Z"), [second]);
+      const newer = { ...second, version: 2, rotation: 1, secretId: "sec_2", rotateAt: null };
+      await store.transact((tx) => tx.ownedSecrets.put(newer));
+      const list = await store.read((tx) => tx.ownedSecrets.ofEnvironment("env_1"));
+      assert.deepEqual(list, [newer, first]);
+      await store.transact((tx) => tx.ownedSecrets.remove("env_1", "shop", "b"));
+      assert.equal(await store.read((tx) => tx.ownedSecrets.get("env_1", "shop", "b")), null);
+      assert.deepEqual(
+        await store.read((tx) => tx.ownedSecrets.get("env_2", "sample", "a")),
+        other,
+      );
     },
   },
   {

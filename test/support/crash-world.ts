@@ -35,6 +35,7 @@ function repositoriesOf(tx: Tx): Tx {
     resources: tx.resources,
     checks: tx.checks,
     secrets: tx.secrets,
+    ownedSecrets: tx.ownedSecrets,
     states: tx.states,
     plans: tx.plans,
     events: tx.events,

@@ -3,7 +3,11 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { FileBlobs } from "../../src/adapters/blobs/files/index.ts";
 import { SystemClock } from "../../src/adapters/clock/system/index.ts";
-import { defaultKeyFile, openEmbeddedSecrets } from "../../src/adapters/secrets/embedded/index.ts";
+import {
+  defaultKeyFile,
+  embeddedKeeper,
+  openEmbeddedSecrets,
+} from "../../src/adapters/secrets/embedded/index.ts";
 import { localProcesses } from "../../src/clients/process/processes.ts";
 import { createLog } from "../../src/adapters/telemetry/pino/index.ts";
 import type { Desired, Environment } from "../../src/domain/environment.ts";
@@ -103,6 +107,7 @@ async function openDeps(directory: string, options: WorldOptions): Promise<Engin
     store: options.bend?.(store) ?? store,
     clock,
     sealer,
+    keepers: [embeddedKeeper(sealer)],
     blobs: await FileBlobs.open(join(directory, "blobs"), sealer),
     executors: new Map(options.executors.map((executor) => [executor.name, executor])),
     checkers: [],
@@ -119,6 +124,7 @@ async function openDeps(directory: string, options: WorldOptions): Promise<Engin
       ...options.settings,
     },
     requestDestroy: async () => undefined,
+    requestRotation: async () => undefined,
     ...options.deps,
   };
 }

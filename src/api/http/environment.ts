@@ -1,6 +1,7 @@
 import { GlasshouseError } from "../../domain/errors.ts";
 import { maskSecrets } from "../../domain/value.ts";
 import type { Environment } from "../../domain/environment.ts";
+import type { OwnedSecret } from "../../domain/secret.ts";
 import type { CheckState } from "../../domain/check.ts";
 import { isJsonObject, type JsonObject } from "../../lib/json.ts";
 import type { CheckView, DriftView, EnvironmentView } from "../../contract/rest.ts";
@@ -27,6 +28,7 @@ type Writes =
   | "createEnvironment"
   | "updateEnvironment"
   | "destroyEnvironment"
+  | "rotateEnvironment"
   | "runEnvironmentAction";
 
 export function environmentHandlers(api: Api): Pick<Handlers, Reads | Writes> {
@@ -89,13 +91,15 @@ function writeHandlers(api: Api): Pick<Handlers, Writes> {
       const data = { ...(cascade ? { cascade } : {}), ...(now ? { now } : {}) };
       return askOf(api, call, { type: "environment.destroy", data });
     },
+    rotateEnvironment: async (call) =>
+      askOf(api, call, { type: "environment.rotate", data: rawBody(call) }),
     runEnvironmentAction: async (call) =>
       askOf(api, call, { type: "environment.action", data: { action: call.params.action } }),
   };
 }
 
 /** As it was sent: services check it once more, and the same body must give the same command. */
-function rawBody({ request }: Call<"updateEnvironment">): JsonObject {
+function rawBody({ request }: Call<"updateEnvironment"> | Call<"rotateEnvironment">): JsonObject {
   const { body } = request;
   return isJsonObject(body) ? body : {};
 }
@@ -103,7 +107,11 @@ function rawBody({ request }: Call<"updateEnvironment">): JsonObject {
 /** A command for the environment of the path; `If-Match` becomes the sequence that it must still have. */
 async function askOf(
   api: Api,
-  call: Call<"updateEnvironment"> | Call<"destroyEnvironment"> | Call<"runEnvironmentAction">,
+  call:
+    | Call<"updateEnvironment">
+    | Call<"destroyEnvironment">
+    | Call<"rotateEnvironment">
+    | Call<"runEnvironmentAction">,
   asking: { readonly type: string; readonly data: JsonObject },
 ): ReturnType<typeof ask> {
   const subject = call.params.environment;
@@ -129,7 +137,11 @@ async function sequenceToMatch(
   );
 }
 
-export function environmentOf({ environment, parameters }: EnvironmentRead): EnvironmentView {
+export function environmentOf({
+  environment,
+  parameters,
+  secrets,
+}: EnvironmentRead): EnvironmentView {
   return {
     id: environment.id,
     name: environment.name,
@@ -140,6 +152,7 @@ export function environmentOf({ environment, parameters }: EnvironmentRead): Env
     failure: environment.failure,
     templates: usesOf(environment),
     parameters: masked(parameters),
+    secrets: secrets.map((secret) => ownedSecretOf(secret)),
     entrypoints: environment.entrypoints,
     outputs: masked(environment.outputs),
     requires: environment.requires,
@@ -154,6 +167,12 @@ export function environmentOf({ environment, parameters }: EnvironmentRead): Env
     plannedDestructionAt: environment.plannedDestructionAt,
     destroyedAt: environment.destroyedAt,
   };
+}
+
+/** Where it is, and never what. */
+function ownedSecretOf(secret: OwnedSecret): EnvironmentView["secrets"][number] {
+  const { name, template, version, keeper, createdAt, rotatedAt, rotateAt } = secret;
+  return { name, template, version, keeper, createdAt, rotatedAt, rotateAt };
 }
 
 function usesOf({ desired }: Pick<Environment, "desired">): EnvironmentView["templates"] {

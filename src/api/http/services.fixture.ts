@@ -1,5 +1,6 @@
 import { randomUUID } from "node:crypto";
 import { canonicalJson, toJson } from "../../lib/json.ts";
+import { sampleSecret } from "../../testing/samples.ts";
 import type { RedriveRequest } from "../../ports/bus.ts";
 import type { Command, CommandType } from "../../domain/command.ts";
 import { commandTypes, laterCommandTypes } from "../../domain/command.ts";
@@ -95,7 +96,9 @@ export class FakeServices implements ApiServices {
     if (this.failure !== null) throw this.failure;
     if (idOrName !== environment.id && idOrName !== environment.name)
       return unknown("environment", idOrName);
-    return { environment, parameters: { nodes: 3, token: { $secret: "sec_1", fingerprint: "f" } } };
+    const token = { $secret: "sec_1", fingerprint: "f" };
+    const secrets = [sampleSecret({ name: "password", template: "web" })];
+    return { environment, parameters: { nodes: 3, token }, secrets };
   }
 
   async listEnvironments() {

@@ -1,9 +1,9 @@
 import assert from "node:assert/strict";
 import { randomBytes } from "node:crypto";
-import { readdir, readFile, stat } from "node:fs/promises";
-import { join } from "node:path";
+import { readFile, stat } from "node:fs/promises";
 import { gunzipSync } from "node:zlib";
 import { after, before, describe, test } from "node:test";
+import { assertClean, filesBelow, processTexts } from "../../support/canary.ts";
 import { Site } from "../../support/site.ts";
 import { engines } from "../terraform/engines.ts";
 
@@ -14,12 +14,6 @@ const canaries = Array.from(
 );
 /** What the commands make of a secret by themselves: it proves that they had the right one. */
 const proof = (secret: string): string => `${secret.length}:${secret.slice(-3)}`;
-
-/** Forms in which a value could stand somewhere. */
-function forms(secret: string): readonly Buffer[] {
-  const base64 = Buffer.from(secret).toString("base64").replace(/=*$/u, "").slice(0, -2);
-  return [secret, base64, Buffer.from(secret).toString("hex")].map((text) => Buffer.from(text));
-}
 
 describe("secrets", () => {
   let site: Site;
@@ -205,37 +199,3 @@ output "made" {
     );
   });
 });
-
-function assertClean(what: string, bytes: Buffer, secrets: readonly string[]): void {
-  for (const secret of secrets)
-    for (const form of forms(secret))
-      assert.ok(
-        !bytes.includes(form),
-        `${what} holds ${secret.slice(0, 7)} as ${form.toString().slice(0, 12)}…`,
-      );
-}
-
-async function filesBelow(directory: string): Promise<readonly string[]> {
-  const entries = await readdir(directory, { recursive: true, withFileTypes: true });
-  return entries
-    .filter((entry) => entry.isFile())
-    .map((entry) => join(entry.parentPath, entry.name));
-}
-
-/** Arguments and environments of all processes that this user can see, without the test's own. */
-async function processTexts(): Promise<
-  readonly { readonly what: string; readonly bytes: Buffer }[]
-> {
-  const pids = (await readdir("/proc")).filter(
-    (name) => /^\d+$/u.test(name) && name !== `${process.pid}`,
-  );
-  const texts = [];
-  for (const pid of pids) {
-    for (const file of ["cmdline", "environ"]) {
-      const bytes = await readFile(`/proc/${pid}/${file}`).catch(() => null);
-      if (bytes !== null) texts.push({ what: `/proc/${pid}/${file}`, bytes });
-    }
-  }
-  assert.ok(texts.length > 4);
-  return texts;
-}

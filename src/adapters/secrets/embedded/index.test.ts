@@ -4,8 +4,9 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, describe, test } from "node:test";
 import { GlasshouseError } from "../../../domain/errors.ts";
+import { testKeeper } from "../../../testing/keeper-contract.ts";
 import { testSealers } from "../../../testing/secrets-contract.ts";
-import { defaultKeyFile, openEmbeddedSecrets } from "./index.ts";
+import { defaultKeyFile, embeddedKeeper, openEmbeddedSecrets } from "./index.ts";
 
 const root = await mkdtemp(join(tmpdir(), "glasshouse-secrets-"));
 after(() => rm(root, { recursive: true, force: true }));
@@ -75,4 +76,8 @@ describe("embedded secrets", () => {
     const [one, ...more] = await Promise.all(Array.from({ length: 5 }, () => open("race")));
     for (const sealer of more) assert.equal(sealer.fingerprint("x"), one?.fingerprint("x"));
   });
+});
+
+describe("the embedded keeper", () => {
+  testKeeper(async () => embeddedKeeper(await open("keeper")));
 });

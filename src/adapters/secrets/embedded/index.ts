@@ -7,6 +7,7 @@ import {
   type SharedWrappedKey,
 } from "./key-files.ts";
 
+export { embeddedKeeper } from "./keeper.ts";
 export { defaultKeyFile, type EmbeddedSecretsOptions } from "./key-files.ts";
 
 /**

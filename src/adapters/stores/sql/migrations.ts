@@ -5,6 +5,7 @@ import { workersTable } from "./migrations/0002-workers.ts";
 import { manyReplicas } from "./migrations/0003-many-replicas.ts";
 import { bus } from "./migrations/0004-bus.ts";
 import { labels } from "./migrations/0005-labels.ts";
+import { ownedSecrets } from "./migrations/0006-owned-secrets.ts";
 
 export interface Migration {
   readonly version: number;
@@ -24,6 +25,7 @@ export const migrations: readonly Migration[] = [
   { version: 3, name: "many replicas", statements: manyReplicas },
   { version: 4, name: "message bus", statements: bus },
   { version: 5, name: "labels of steps and groups", statements: labels },
+  { version: 6, name: "declared secrets", statements: ownedSecrets },
 ];
 
 /** Where it is kept which changes a database has seen. The last column says of which programs it wants to be used since. */

@@ -7,6 +7,7 @@ import type { SavedPlan } from "../../../domain/plan.ts";
 import type { GroupRecord } from "../../../domain/record.ts";
 import type { ObservedResource, Resource } from "../../../domain/resource.ts";
 import type { Run } from "../../../domain/run.ts";
+import type { OwnedSecret } from "../../../domain/secret.ts";
 import type { Attempt, Step } from "../../../domain/step.ts";
 import type { Template } from "../../../domain/template.ts";
 import type { Worker } from "../../../domain/worker.ts";
@@ -75,6 +76,7 @@ export interface Tables {
     Row<ObservedResource, "attributes"> & { readonly observedAt: string };
   readonly checkState: CheckState;
   readonly secret: Numbered & SealedSecret;
+  readonly ownedSecret: OwnedSecret;
   readonly stateVersion: StateVersion;
   readonly plan: Numbered & Row<SavedPlan, "desired" | "basis" | "plan">;
   readonly event: Row<Omit<JournalEvent, "position">, "data"> & {

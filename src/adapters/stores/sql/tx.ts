@@ -4,6 +4,7 @@ import type {
   CommandRepository,
   EnvironmentRepository,
   EventRepository,
+  OwnedSecretRepository,
   PlanRepository,
   RecordRepository,
   ResourceRepository,
@@ -21,6 +22,7 @@ import { commands } from "./command.ts";
 import { environments } from "./environment.ts";
 import { events } from "./event.ts";
 import { logs } from "./log.ts";
+import { ownedSecrets } from "./owned-secret.ts";
 import { plans } from "./plan.ts";
 import { records } from "./record.ts";
 import { relays } from "./relay.ts";
@@ -45,6 +47,7 @@ export class SqlTx implements Tx {
   #resources: ResourceRepository | undefined;
   #checks: CheckRepository | undefined;
   #secrets: SecretRepository | undefined;
+  #ownedSecrets: OwnedSecretRepository | undefined;
   #states: StateRepository | undefined;
   #plans: PlanRepository | undefined;
   #events: EventRepository | undefined;
@@ -95,6 +98,10 @@ export class SqlTx implements Tx {
 
   get secrets(): SecretRepository {
     return (this.#secrets ??= secrets(this.#session));
+  }
+
+  get ownedSecrets(): OwnedSecretRepository {
+    return (this.#ownedSecrets ??= ownedSecrets(this.#session));
   }
 
   get states(): StateRepository {

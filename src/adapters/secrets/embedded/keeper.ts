@@ -1,0 +1,30 @@
+import { randomBytes } from "node:crypto";
+import { ownedSecretName, secretCharsets } from "../../../domain/secret.ts";
+import { sealContext } from "../../../domain/value.ts";
+import { randomText } from "../../../lib/random-text.ts";
+import type { SecretKeeper, SecretSealer } from "../../../ports/secrets.ts";
+
+/**
+ * Values are made here and kept sealed in the store: they exist nowhere else, so one whose transaction was not committed has
+ * never been seen, and making it again is the first time.
+ */
+export function embeddedKeeper(sealer: SecretSealer): SecretKeeper {
+  return {
+    name: "embedded",
+    async make({ environmentId, template, name, declaration }) {
+      const plain = randomText(
+        declaration.length,
+        secretCharsets[declaration.charset],
+        randomBytes,
+      );
+      const context = sealContext(environmentId, ownedSecretName({ template, name }));
+      return { sealed: sealer.seal(plain, context), fingerprint: sealer.fingerprint(plain) };
+    },
+    async open({ sealed, environmentId, name }) {
+      return sealer.open(sealed, sealContext(environmentId, name));
+    },
+    async remove() {
+      // The rows go in the transaction that records it.
+    },
+  };
+}

@@ -1,0 +1,70 @@
+import type { SecretRef } from "./value.ts";
+
+/** A value that a template declares: made once for each environment, owned by it until it is destroyed. */
+export interface SecretDeclaration {
+  readonly description: string;
+  readonly length: number;
+  readonly charset: SecretCharset;
+  /** A new version is made when the newest is so old. */
+  readonly rotateMs?: number;
+}
+
+export const secretCharsets = {
+  alphanumeric: "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789",
+  lowercase: "abcdefghijklmnopqrstuvwxyz0123456789",
+  digits: "0123456789",
+  hex: "0123456789abcdef",
+  base64url: "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_",
+  // All of ASCII that is visible, without quotes, backslash and backtick: those end strings in most languages.
+  printable:
+    "!#$%&()*+,-./0123456789:;<=>?@ABCDEFGHIJKLMNOPQRSTUVWXYZ[]^_abcdefghijklmnopqrstuvwxyz{|}~",
+} as const;
+
+export type SecretCharset = keyof typeof secretCharsets;
+
+export const secretDefaults = { length: 32, charset: "alphanumeric" } as const;
+
+/** How much there is to guess, in bits. */
+export function secretBits({
+  length,
+  charset,
+}: Pick<SecretDeclaration, "length" | "charset">): number {
+  return Math.floor(length * Math.log2(secretCharsets[charset].length));
+}
+
+/** Where the newest version of a declared secret is. One an environment, template and name; never the value. */
+export interface OwnedSecret {
+  readonly environmentId: string;
+  readonly template: string;
+  readonly name: string;
+  /** Raised by one with every value that is made; from 1. */
+  readonly version: number;
+  /** Which wish for a new value this version fulfils; 0 for the first. */
+  readonly rotation: number;
+  /** The sealed value, as references name it. */
+  readonly secretId: string;
+  readonly fingerprint: string;
+  /** What keeps the value. */
+  readonly keeper: string;
+  readonly createdAt: string;
+  /** When this version was made. */
+  readonly rotatedAt: string;
+  /** When the next one is due by itself, or null. */
+  readonly rotateAt: string | null;
+}
+
+/** The name under which values of a declared secret are sealed. */
+export function ownedSecretName(of: Pick<OwnedSecret, "template" | "name">): string {
+  return `secret/${of.template}/${of.name}`;
+}
+
+/** What expressions see of an environment's secrets. */
+export function secretScope(
+  owned: readonly OwnedSecret[],
+  template: string,
+): Readonly<Record<string, SecretRef>> {
+  const own = owned.filter((secret) => secret.template === template);
+  return Object.fromEntries(
+    own.map(({ name, secretId, fingerprint }) => [name, { $secret: secretId, fingerprint }]),
+  );
+}

@@ -1,0 +1,70 @@
+import assert from "node:assert/strict";
+import { randomUUID } from "node:crypto";
+import { test } from "node:test";
+import { ownedSecretName } from "../domain/secret.ts";
+import type { SealedSecret } from "../ports/repositories.ts";
+import type { MadeSecret, SecretKeeper, SecretOrder } from "../ports/secrets.ts";
+
+/** What every keeper of declared secrets must do. `open` gives the same store each time, as servers that follow one another do. */
+export function testKeeper(open: () => Promise<SecretKeeper>): void {
+  test("makes what was asked for, sealed, and opens it again after a restart", async () => {
+    const keeper = await open();
+    const of = order({ declaration: { length: 20, charset: "hex" } });
+    const made = await keeper.make(of);
+    const later = await open();
+    const plain = await later.open(stored(later, of, made));
+    assert.match(plain, /^[0-9a-f]{20}$/u);
+    assert.equal(Buffer.from(made.sealed).includes(plain), false);
+    assert.equal(made.fingerprint.includes(plain), false);
+  });
+
+  test("gives every place and every version a value of its own", async () => {
+    const keeper = await open();
+    const of = order();
+    const orders = [of, { ...of, version: 2 }, { ...of, name: "other" }, order()];
+    const values = [];
+    for (const one of orders)
+      values.push(await keeper.open(stored(keeper, one, await keeper.make(one))));
+    assert.equal(new Set(values).size, orders.length);
+  });
+
+  test("a version of before can be opened while there is a newer one", async () => {
+    const keeper = await open();
+    const of = order();
+    const first = stored(keeper, of, await keeper.make(of));
+    const before = await keeper.open(first);
+    await keeper.make({ ...of, version: 2 });
+    assert.equal(await keeper.open(first), before);
+  });
+
+  test("takes away what is there, and is content with what is not", async () => {
+    const keeper = await open();
+    const of = order();
+    await keeper.make(of);
+    await keeper.remove(of, of.signal);
+    await keeper.remove(of, of.signal);
+  });
+}
+
+function order(more: Partial<SecretOrder> = {}): SecretOrder {
+  return {
+    environmentId: `env_${randomUUID()}`,
+    template: "shop",
+    name: "password",
+    version: 1,
+    declaration: { length: 32, charset: "alphanumeric" },
+    signal: AbortSignal.timeout(30_000),
+    ...more,
+  };
+}
+
+function stored(keeper: SecretKeeper, of: SecretOrder, made: MadeSecret): SealedSecret {
+  return {
+    ...made,
+    id: "sec_1",
+    environmentId: of.environmentId,
+    name: ownedSecretName(of),
+    keeper: keeper.name,
+    createdAt: "2026-01-01T00:00:00.000Z",
+  };
+}
