@@ -61,6 +61,14 @@ export class BenchClient {
     return (await within(back, "the echo")) - sentAtMs;
   }
 
+  /** So many messages to the raw loop at once, and back. */
+  async echoes(count: number): Promise<void> {
+    const ids = Array.from({ length: count }, () => randomUUID());
+    const back = ids.map((id) => awaited(this.#echoes, id));
+    for (const id of ids) await this.#publish("raw", { name: id, correlationId: id });
+    await within(Promise.all(back), "the echoes");
+  }
+
   /** Puts so many commands into a queue and returns when the broker has them all. */
   async fill(
     queue: "commands" | "raw",

@@ -54,6 +54,15 @@ async function main([data = "", store = "", bus = ""]: readonly string[]): Promi
       await engine.start();
       return 0;
     },
+    /** Every run has ended and all of it is told. */
+    idle: async () => {
+      const running = async (): Promise<boolean> =>
+        parts.store.read(
+          async (tx) => (await tx.runs.countQueued()) + (await tx.runs.inFlight()).length > 0,
+        );
+      while ((await running()) || (await behind(parts)) > 0) await sleep(20);
+      return 0;
+    },
     rest: async () => {
       await stopWork();
       return 0;

@@ -8,8 +8,8 @@ import { median, type Row } from "./measure.ts";
 const rounds = 5;
 const commandsARound = 1_200;
 const echoes = 60;
-const warmUps = 10;
-/** Commands before the first round: both sides are compiled by then. */
+const warmUps = 5;
+/** Commands before anything is measured: both sides are compiled by then. */
 const warmUpCommands = 300;
 
 /** The way in and out over RabbitMQ, against loops of the same client that do only what durability asks for. */
@@ -72,6 +72,9 @@ async function measure(
 /** One command at a time, with rests between, in turns with the echo. */
 async function firstStep({ client, ours }: Sides): Promise<readonly Row[]> {
   await ours.ask("work");
+  await client.fill("commands", { count: warmUpCommands, prefix: "warm" });
+  await client.echoes(warmUpCommands);
+  await ours.ask("idle");
   const [begun, told, echoed]: [number[], number[], number[]] = [[], [], []];
   for (let at = 0; at < echoes + warmUps; at += 1) {
     const started = await client.order(`first-${at}`, ours.hears("begun"));

@@ -8,7 +8,7 @@ import { attempt, type ActiveAttempt } from "./attempt.ts";
 import type { EngineDeps } from "./deps.ts";
 import { fenceOf } from "./executor-context.ts";
 import type { Membership } from "./membership.ts";
-import type { RunCache } from "./run-cache.ts";
+import type { RunCache, RunFacts } from "./run-cache.ts";
 import type { Claimed } from "./work.ts";
 
 /** The steps this process works on: claims them up to its places, runs them, and claims the next in the transaction that ends one. */
@@ -39,28 +39,29 @@ export class Attempts {
 
   /** Claims what is ready and begins it. */
   async claim(): Promise<void> {
-    await this.within(async () => undefined);
+    await this.within(async () => null);
   }
 
   /**
    * One transaction that does `fn` and then claims as many steps as there are places, with their intent and events; begins
-   * them once it is committed. This is why a hop from one step to the next costs one commit.
+   * them once it is committed. This is why a hop from one step to the next costs one commit, and so does a run with its
+   * first steps. `fn` gives the facts of the run that it has started, if any, and so does this.
    */
-  async within(fn: (tx: Tx) => Promise<void>): Promise<void> {
+  async within(fn: (tx: Tx) => Promise<RunFacts | null>): Promise<RunFacts | null> {
     let reserved = 0;
     try {
-      const claimed = await this.#deps.store.transact(async (tx) => {
+      const { started, claimed } = await this.#deps.store.transact(async (tx) => {
         this.#reserved -= reserved;
         reserved = 0;
-        await fn(tx);
+        const facts = await fn(tx);
         const limit = this.#stopping
           ? 0
           : this.#deps.settings.places - this.#active.size - this.#reserved;
-        if (limit <= 0) return [];
-        const claims = await this.#claimIn(tx, limit);
+        if (limit <= 0) return { started: facts, claimed: [] };
+        const claims = await this.#claimIn(tx, limit, facts);
         reserved = claims.length;
         this.#reserved += reserved;
-        return claims;
+        return { started: facts, claimed: claims };
       });
       try {
         if (claimed.length > 0) await this.#deps.settings.failpoint("step.claimed");
@@ -68,6 +69,7 @@ export class Attempts {
         // What is claimed has this owner and no other: it is begun whatever happens.
         for (const claim of claimed) this.#begin(claim);
       }
+      return started;
     } finally {
       this.#reserved -= reserved;
     }
@@ -125,7 +127,7 @@ export class Attempts {
     return all;
   }
 
-  async #claimIn(tx: Tx, limit: number): Promise<readonly Claimed[]> {
+  async #claimIn(tx: Tx, limit: number, started: RunFacts | null): Promise<readonly Claimed[]> {
     const now = timestamp(this.#deps.clock);
     const claims = await tx.steps.claim({
       worker: this.#membership.id,
@@ -138,7 +140,10 @@ export class Attempts {
     for (const claim of claims)
       claimed.push({
         ...claim,
-        facts: await this.#cache.within(tx, claim.step.runId, claim.runAttempt),
+        facts:
+          started?.run.id === claim.step.runId
+            ? started
+            : await this.#cache.within(tx, claim.step.runId, claim.runAttempt),
       });
     if (claimed.length > 0) {
       const events = claimed
@@ -233,7 +238,10 @@ export class Attempts {
   /** The step has ended: its place is free for what its own transaction claims. */
   async #finish(active: ActiveAttempt, fn: (tx: Tx) => Promise<void>): Promise<void> {
     this.#active.delete(active);
-    await this.within(fn);
+    await this.within(async (tx) => {
+      await fn(tx);
+      return null;
+    });
   }
 
   #pause(delayMs: number): Promise<void> {

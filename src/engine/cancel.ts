@@ -7,15 +7,17 @@ import { RunCache } from "./run-cache.ts";
 
 /**
  * Acts on requested cancels: what has not begun is cancelled, what runs gets one SIGINT (or, asked twice, is killed), what is
- * unknown is still settled. Says how many runs are being cancelled. Safe to repeat.
+ * unknown is still settled. Safe to repeat.
  */
-export async function requestCancels(deps: EngineDeps, attempts: Attempts): Promise<number> {
-  const cancelling = await deps.store.read((tx) => tx.runs.cancelling());
+export async function requestCancels(
+  deps: EngineDeps,
+  attempts: Attempts,
+  cancelling: readonly Run[],
+): Promise<void> {
   for (const run of cancelling) {
     attempts.interrupt(run.id, { kill: run.killRequested });
     await cancelUnstarted(deps, run);
   }
-  return cancelling.length;
 }
 
 /**
@@ -47,6 +49,8 @@ async function cancelUnstarted(deps: EngineDeps, run: Run): Promise<void> {
       await tx.runs.update(run.id, { status: "running", reason: null, blocker: null });
     if (moved.length === 0 && fresh.status === "running" && (await tx.steps.anyOpen(run.id)))
       return;
-    await advanceRun(tx, deps, { runId: run.id, facts: await new RunCache().load(tx, fresh) });
+    const environment = await tx.environments.get(fresh.environmentId);
+    const facts = await new RunCache().load(tx, { run: fresh, environment });
+    await advanceRun(tx, deps, { runId: run.id, facts });
   });
 }

@@ -1,6 +1,7 @@
 import { GlasshouseError } from "../domain/errors.ts";
 import type { Run } from "../domain/run.ts";
 import { timestamp } from "../ports/clock.ts";
+import type { ReadTx } from "../ports/store.ts";
 import { Attempts } from "./attempts.ts";
 import { interruptAborted, requestCancels } from "./cancel.ts";
 import type { EngineDeps } from "./deps.ts";
@@ -8,7 +9,7 @@ import { Lifetime } from "./lifetime.ts";
 import { Membership } from "./membership.ts";
 import { Rotation } from "./rotation.ts";
 import { RunCache } from "./run-cache.ts";
-import { startRun } from "./start-run.ts";
+import { look, startRun, type Looked } from "./start-run.ts";
 import { Tenure } from "./tenure.ts";
 
 /** Runs taken from their queues at once: they share commits. */
@@ -25,6 +26,12 @@ const patience = 10;
  * and each of those transactions has already claimed what it released.
  */
 const passEveryMs = 10;
+
+/** A run that may start, with what it is planned from; null: it may not after all. Or what went wrong with it alone. */
+interface Start {
+  readonly run: Run;
+  readonly look: { readonly found?: Looked | null; readonly error?: unknown };
+}
 
 /**
  * Drives runs to their end. It owns no truth: everything is in the store, and an engine that starts again goes on from
@@ -114,9 +121,7 @@ export class Engine {
     // Both questions cost more than a hop, and only what touches the queue changes their answers.
     if (this.#state === "new" || this.#unlooked || this.#blocked.size > 0) {
       this.#unlooked = false;
-      // A run that is being cancelled is asked again in every pass: a step may have begun since.
-      if ((await requestCancels(this.#deps, this.#attempts)) > 0) this.#unlooked = true;
-      await this.#startRuns();
+      await this.#lookAtQueues();
     }
     await interruptAborted(this.#deps, this.#attempts);
     const claimedAt = timestamp(this.#deps.clock);
@@ -162,33 +167,91 @@ export class Engine {
     }
   }
 
-  async #startRuns(): Promise<void> {
-    const { store, clock, settings } = this.#deps;
+  /** One read shows what is asked to be cancelled, what may start, and the first of those with all that they are planned from. */
+  async #lookAtQueues(): Promise<void> {
+    const { store, clock } = this.#deps;
     const now = clock.monotonic();
     // Those that are known to be blocked take no place from those behind them.
     const limit = startableLimit + this.#blocked.size;
-    const startable = await store.read((tx) => tx.runs.startable(limit));
+    const seen = await store.read(async (tx) => {
+      const cancelling = await tx.runs.cancelling();
+      const startable = await tx.runs.startable(limit);
+      const open = this.#open(startable, now);
+      const first = await this.#lookAt(tx, open.slice(0, startsAtOnce));
+      return { cancelling, startable, open, first };
+    });
+    if (seen.cancelling.length > 0) {
+      // A run that is being cancelled is asked again in every pass: a step may have begun since.
+      this.#unlooked = true;
+      await requestCancels(this.#deps, this.#attempts, seen.cancelling);
+    }
+    await this.#startRuns(seen);
+    const tookMs = clock.monotonic() - now;
+    const { sweepMs } = this.#deps.settings;
+    this.#patienceMs = Math.min(sweepMs, Math.max(leastPatienceMs, patience * tookMs));
+  }
+
+  /** Those that are not known to be blocked, or were looked at long enough ago. */
+  #open(startable: readonly Run[], now: number): readonly Run[] {
+    const restMs = this.#queueMoved ? this.#patienceMs : this.#deps.settings.sweepMs;
+    return startable.filter(
+      ({ id }) => (this.#blocked.get(id) ?? Number.NEGATIVE_INFINITY) + restMs <= now,
+    );
+  }
+
+  async #lookAt(tx: ReadTx, runs: readonly Run[]): Promise<readonly Start[]> {
+    const starts: Start[] = [];
+    for (const run of runs) {
+      const looking = look(tx, this.#cache, run);
+      starts.push({
+        run,
+        look: await looking.then(
+          (found) => ({ found }),
+          (error: unknown) => ({ error }),
+        ),
+      });
+    }
+    return starts;
+  }
+
+  async #startRuns(seen: {
+    readonly startable: readonly Run[];
+    readonly open: readonly Run[];
+    readonly first: readonly Start[];
+  }): Promise<void> {
+    const { startable, open } = seen;
     const known = new Set(startable.map((run) => run.id));
     for (const id of this.#blocked.keys()) if (!known.has(id)) this.#blocked.delete(id);
-    const restMs = this.#queueMoved ? this.#patienceMs : settings.sweepMs;
-    const open = startable.filter(
-      (run) => (this.#blocked.get(run.id) ?? Number.NEGATIVE_INFINITY) + restMs <= now,
-    );
     // Whatever moves from here on is seen by a later pass.
     if (open.length === startable.length) this.#queueMoved = false;
-    for (let from = 0; from < open.length; from += startsAtOnce) {
-      await Promise.all(open.slice(from, from + startsAtOnce).map((run) => this.#startOne(run)));
+    let batch = seen.first;
+    for (let next = startsAtOnce; batch.length > 0; next += startsAtOnce) {
+      await Promise.all(batch.map((start) => this.#startOne(start)));
+      const later = open.slice(next, next + startsAtOnce);
+      batch = later.length === 0 ? [] : await this.#lookAgain(later);
     }
-    const tookMs = clock.monotonic() - now;
-    this.#patienceMs = Math.min(settings.sweepMs, Math.max(leastPatienceMs, patience * tookMs));
     if (startable.length === startableLimit) {
       this.#unlooked = true;
       if (open.length > 0) this.#again = true;
     }
   }
 
-  async #startOne(run: Run): Promise<void> {
-    if (await startRun(this.#deps, this.#cache, run)) this.#blocked.delete(run.id);
+  /** As they are now: those before them have been started since they were seen. */
+  async #lookAgain(runs: readonly Run[]): Promise<readonly Start[]> {
+    return this.#deps.store.read(async (tx) => {
+      const fresh: Run[] = [];
+      for (const { id } of runs) {
+        const run = await tx.runs.get(id);
+        if (run !== null) fresh.push(run);
+      }
+      return this.#lookAt(tx, fresh);
+    });
+  }
+
+  async #startOne({ run, look: { found, error } }: Start): Promise<void> {
+    if (found === undefined) throw error;
+    const started = found !== null && (await startRun(this.#deps, this.#attempts, found));
+    if (started) this.#blocked.delete(run.id);
     else this.#blocked.set(run.id, this.#deps.clock.monotonic());
   }
 

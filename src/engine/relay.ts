@@ -23,6 +23,8 @@ export interface RelaySettings {
   readonly batch: number;
   /** Batches that are sent and not yet confirmed. */
   readonly ahead: number;
+  /** What comes so soon after the first event goes out with it: a command's work is not held up by telling of it. */
+  readonly gatherMs: number;
 }
 
 export const relayDefaults: RelaySettings = {
@@ -30,6 +32,7 @@ export const relayDefaults: RelaySettings = {
   renewMs: 2_000,
   batch: 250,
   ahead: 4,
+  gatherMs: 2,
 };
 
 const name = "bus";
@@ -87,7 +90,10 @@ export class Relay {
         this.#grant ??= await this.#take();
         if (this.#grant !== null) await this.#drain(this.#grant);
         failures = 0;
-        if (!this.#isMoved || this.#grant === null) await this.#rest(this.#settings.renewMs);
+        if (!this.#isMoved || this.#grant === null) {
+          await this.#rest(this.#settings.renewMs);
+          if (this.#isMoved && this.#grant !== null) await this.#gather();
+        }
       } catch (error) {
         failures += 1;
         const words =
@@ -205,6 +211,13 @@ export class Relay {
     } catch (error) {
       this.#deps.log.debug("The relay's lease is let run out", { error });
     }
+  }
+
+  /** Short, and nothing ends it before. */
+  async #gather(): Promise<void> {
+    await new Promise<void>((resolve) => {
+      this.#deps.clock.after(this.#settings.gatherMs, resolve);
+    });
   }
 
   async #rest(delayMs: number): Promise<void> {

@@ -3,6 +3,7 @@ import {
   requiredEnvironments,
   type EnvironmentFacts,
 } from "../domain/desired.ts";
+import type { Environment } from "../domain/environment.ts";
 import { GlasshouseError } from "../domain/errors.ts";
 import type { Scope } from "../domain/expression.ts";
 import type { Run } from "../domain/run.ts";
@@ -38,7 +39,9 @@ export class RunCache {
   async within(tx: ReadTx, runId: string, attempt: number): Promise<RunFacts> {
     const known = this.#runs.get(runId);
     if (known?.run.attempt === attempt) return known;
-    return this.load(tx, present(await tx.runs.get(runId), `run ${runId}`));
+    const run = present(await tx.runs.get(runId), `run ${runId}`);
+    const environment = await tx.environments.get(run.environmentId);
+    return this.load(tx, { run, environment });
   }
 
   keep(facts: RunFacts): void {
@@ -46,11 +49,12 @@ export class RunCache {
   }
 
   /** Reads a run's facts afresh. */
-  async load(tx: ReadTx, run: Run): Promise<RunFacts> {
-    const environment = present(
-      await tx.environments.get(run.environmentId),
-      `environment ${run.environmentId}`,
-    );
+  async load(
+    tx: ReadTx,
+    of: { readonly run: Run; readonly environment: Environment | null },
+  ): Promise<RunFacts> {
+    const { run } = of;
+    const environment = present(of.environment, `environment ${run.environmentId}`);
     const desired = present(run.desired.templates[0] ?? null, `template of run ${run.id}`);
     const template = await this.template(tx, desired.templateId);
     const parameters = effectiveParameters(template.body.parameters, desired.parameters);

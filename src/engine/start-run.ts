@@ -6,8 +6,9 @@ import { environmentEventData, runEventData } from "../domain/event-data.ts";
 import type { SavedPlan } from "../domain/plan.ts";
 import { exclusiveKinds, type Blocker, type Run } from "../domain/run.ts";
 import { timestamp } from "../ports/clock.ts";
-import type { Tx } from "../ports/store.ts";
+import type { ReadTx, Tx } from "../ports/store.ts";
 import { advanceRun } from "./advance.ts";
+import type { Attempts } from "./attempts.ts";
 import { blockerOf } from "./blockers.ts";
 import type { EngineDeps } from "./deps.ts";
 import { endRun } from "./end-run.ts";
@@ -16,35 +17,43 @@ import type { RunCache, RunFacts } from "./run-cache.ts";
 import { stepRows } from "./step-rows.ts";
 
 /**
- * Takes a queued run from the head of its queue: looks whether what it requires is there, plans it, and starts it in one
- * transaction that checks that nothing has moved meanwhile. Safe to repeat; false when it still waits or is gone.
+ * Starts a queued run from the head of its queue when what it requires is there: plans it, and starts it and claims its first
+ * steps in one transaction that checks that nothing has moved meanwhile. Safe to repeat; false when it still waits or is gone.
  */
-export async function startRun(deps: EngineDeps, cache: RunCache, queued: Run): Promise<boolean> {
-  const input = await deps.store.read((tx) => look(tx, cache, queued.id));
-  if (input === null) return false;
-  if (input.blocker !== null) return blocked(deps, input.run, input.blocker);
+export async function startRun(
+  deps: EngineDeps,
+  attempts: Pick<Attempts, "within">,
+  looked: Looked,
+): Promise<boolean> {
+  if (looked.blocker !== null) return blocked(deps, looked.run, looked.blocker);
   let planned: PlannedRun;
   try {
-    planned = await planRun(deps, input);
+    planned = await planRun(deps, looked);
   } catch (error) {
-    return refused(deps, input.run, error);
+    return refused(deps, looked.run, error);
   }
   await deps.settings.failpoint("run.planned");
-  const started = await deps.store.transact((tx) => begin(tx, deps, { ...input, planned }));
-  if (started) await deps.settings.failpoint("run.started");
-  return started;
+  const started = await attempts.within(async (tx) =>
+    (await begin(tx, deps, { ...looked, planned })) ? looked.facts : null,
+  );
+  if (started === null) return false;
+  await deps.settings.failpoint("run.started");
+  return true;
 }
 
-interface Looked extends PlanningInput {
+/** A queued run with what it is planned from and what stands in its way. */
+export interface Looked extends PlanningInput {
   readonly blocker: (Blocker & { readonly reason: string }) | null;
   /** Environments whose outputs it uses: it holds a shared use of them. */
   readonly uses: readonly string[];
 }
 
-/** The newest desired state is what a create, update or destroy takes; a saved plan and a plan bring their own. */
-async function look(tx: Tx, cache: RunCache, runId: string): Promise<Looked | null> {
-  const queued = await tx.runs.get(runId);
-  if (queued === null || queued.status !== "queued") return null;
+/**
+ * The newest desired state is what a create, update or destroy takes; a saved plan and a plan bring their own. Null when the
+ * run is not at the head of its queue any more.
+ */
+export async function look(tx: ReadTx, cache: RunCache, queued: Run): Promise<Looked | null> {
+  if (queued.status !== "queued") return null;
   const environment = await tx.environments.get(queued.environmentId);
   if (environment === null) return null;
   const exclusive = exclusiveKinds.includes(queued.kind);
@@ -53,7 +62,7 @@ async function look(tx: Tx, cache: RunCache, runId: string): Promise<Looked | nu
     queued.kind === "plan"
       ? queued
       : { ...queued, desired: environment.desired, generation: environment.generation };
-  const facts: RunFacts = await cache.load(tx, run);
+  const facts: RunFacts = await cache.load(tx, { run, environment });
   const { blocker, uses } = await blockerOf(tx, run, { environment, facts });
   const records = await tx.records.list(environment.id);
   // All of them: also those of another version of the template have to go some day.
@@ -79,7 +88,7 @@ async function begin(tx: Tx, deps: EngineDeps, of: Planned): Promise<boolean> {
   const { blocker } = await blockerOf(tx, run, { environment: fresh, facts: of.facts });
   if (blocker !== null) return false;
   const rows = stepRows(deps, run, of.planned.steps);
-  await tx.runs.update(run.id, {
+  const beginning = {
     status: "running",
     stage: "steps",
     startedAt: now,
@@ -87,7 +96,8 @@ async function begin(tx: Tx, deps: EngineDeps, of: Planned): Promise<boolean> {
     blocker: null,
     desired: run.desired,
     generation: run.generation,
-  });
+  } as const;
+  await tx.runs.update(run.id, beginning);
   if (of.uses.length > 0) await tx.runs.use(run.id, of.uses);
   const change = statusWhenStarted(run.kind);
   const patch: Partial<Environment> = {
@@ -100,9 +110,8 @@ async function begin(tx: Tx, deps: EngineDeps, of: Planned): Promise<boolean> {
   if (exclusive)
     await tx.environments.update(environment.id, {
       ...patch,
-      ...(run.kind === "create" || run.kind === "update"
-        ? { requires: of.uses, outdated: false }
-        : {}),
+      ...(run.kind === "create" || run.kind === "update" ? { outdated: false } : {}),
+      ...(requiresOthers(of, fresh) ? { requires: of.uses } : {}),
     });
   if (of.planned.describes !== null && run.planId !== null) {
     await tx.plans.update(run.planId, {
@@ -111,12 +120,12 @@ async function begin(tx: Tx, deps: EngineDeps, of: Planned): Promise<boolean> {
     });
   }
   await tx.steps.insert(rows.steps, rows.dependsOn);
-  await tx.runs.addProgress(run.id, {
+  const progress = await tx.runs.addProgress(run.id, {
     total: rows.steps.length,
     done: rows.skipped,
     skipped: rows.skipped,
   });
-  const startedRun = (await tx.runs.get(run.id)) ?? run;
+  const startedRun: Run = { ...freshRun, ...beginning, progress: progress ?? run.progress };
   const subject = `environments/${environment.name}`;
   const about = { environmentId: environment.id, subject, runId: run.id };
   await tx.events.append(
@@ -129,8 +138,15 @@ async function begin(tx: Tx, deps: EngineDeps, of: Planned): Promise<boolean> {
     now,
   );
   // A run whose every group is unchanged has nothing to claim, so it goes on to its checks or its end at once.
-  await advanceRun(tx, deps, { facts: of.facts, runId: run.id });
+  if (!rows.steps.some(({ status }) => status === "ready"))
+    await advanceRun(tx, deps, { facts: of.facts, runId: run.id });
   return true;
+}
+
+/** Whether a create or update uses other environments than the row says. */
+function requiresOthers({ run, uses }: Looked, { requires }: Environment): boolean {
+  if (run.kind !== "create" && run.kind !== "update") return false;
+  return uses.length !== requires.length || uses.some((id) => !requires.includes(id));
 }
 
 /** Says in the run what it waits for; writes only when that has changed. */

@@ -48,6 +48,7 @@ export class Writer {
   /** What the last commit took. */
   #commitMs = 0;
   #yieldedAt = 0;
+  #hasTurned = true;
 
   #watched: { readonly session: SqliteSession; seen: number; readonly end: () => void } | null =
     null;
@@ -92,6 +93,7 @@ export class Writer {
     // The first callers of this turn join the first commit.
     await Promise.resolve();
     let last = 1;
+    if (this.#hasTurned) this.#yieldedAt = performance.now();
     while (this.#waiting.length > 0) {
       // Callers woken by the last commit get the chance to come again before the next one, and the event loop its turn.
       if (last > 1 || performance.now() - this.#yieldedAt > this.#deps.limits.openMs) {
@@ -99,10 +101,20 @@ export class Writer {
         this.#yieldedAt = performance.now();
       }
       last = await this.#batch();
+      this.#watchTurns();
       // Those who were woken run before this decides whether anybody waits.
       for (let n = 0; n < 4 && this.#waiting.length === 0; n += 1) await Promise.resolve();
     }
     this.#working = null;
+  }
+
+  /** Who comes when the event loop has turned since the last commit, need not wait until it has its turn. */
+  #watchTurns(): void {
+    if (!this.#hasTurned) return;
+    this.#hasTurned = false;
+    setImmediate(() => {
+      this.#hasTurned = true;
+    });
   }
 
   /** One commit. Says how many transactions it kept. */
