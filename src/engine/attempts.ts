@@ -25,6 +25,7 @@ export class Attempts {
   /** Places promised to claims whose transactions have not resolved yet. */
   #reserved = 0;
   #stopping = false;
+  #emptied = 0;
 
   constructor(deps: EngineDeps, cache: RunCache, membership: Membership) {
     this.#deps = deps;
@@ -35,6 +36,11 @@ export class Attempts {
     metrics.observe("glasshouse_steps_running", () =>
       [...this.#used()].map(([executor, value]) => ({ value, labels: { executor } })),
     );
+  }
+
+  /** How often a claim has taken all that was ready. */
+  get emptied(): number {
+    return this.#emptied;
   }
 
   /** Claims what is ready and begins it. */
@@ -50,19 +56,20 @@ export class Attempts {
   async within(fn: (tx: Tx) => Promise<RunFacts | null>): Promise<RunFacts | null> {
     let reserved = 0;
     try {
-      const { started, claimed } = await this.#deps.store.transact(async (tx) => {
+      const { started, claimed, isAll } = await this.#deps.store.transact(async (tx) => {
         this.#reserved -= reserved;
         reserved = 0;
         const facts = await fn(tx);
         const limit = this.#stopping
           ? 0
           : this.#deps.settings.places - this.#active.size - this.#reserved;
-        if (limit <= 0) return { started: facts, claimed: [] };
+        if (limit <= 0) return { started: facts, claimed: [], isAll: false };
         const claims = await this.#claimIn(tx, limit, facts);
         reserved = claims.length;
         this.#reserved += reserved;
-        return { started: facts, claimed: claims };
+        return { started: facts, claimed: claims, isAll: claims.length < limit };
       });
+      if (isAll) this.#emptied += 1;
       try {
         if (claimed.length > 0) await this.#deps.settings.failpoint("step.claimed");
       } finally {

@@ -118,14 +118,16 @@ export class Engine {
     if (this.#state === "stopping") return;
     await this.#membership.join();
     if (!this.#membership.holds()) return this.#timer(this.#deps.settings.sweepMs);
+    const claimedAt = timestamp(this.#deps.clock);
+    const { emptied } = this.#attempts;
     // Both questions cost more than a hop, and only what touches the queue changes their answers.
     if (this.#state === "new" || this.#unlooked || this.#blocked.size > 0) {
       this.#unlooked = false;
       await this.#lookAtQueues();
     }
     await interruptAborted(this.#deps, this.#attempts);
-    const claimedAt = timestamp(this.#deps.clock);
-    await this.#attempts.claim();
+    // What began a run may have claimed all there was.
+    if (this.#attempts.emptied === emptied) await this.#attempts.claim();
     await this.#lifetime.look();
     await this.#rotation.look();
     await this.#setTimer(claimedAt);

@@ -87,10 +87,12 @@ interface Incoming {
 /** What is prepared may be overtaken by other commands; more often than this it is not bad luck. */
 const mostPreparations = 8;
 
+/** Loaded by the first command: checking templates and making plans is most of the program's code. Asking again costs. */
+let preparing: Promise<typeof import("./prepare.ts")> | null = null;
+
 async function takeIn(deps: Services, asked: Incoming): Promise<Command> {
   for (let preparations = 1; ; preparations += 1) {
-    // Loaded by the first command: checking templates and making plans is most of the program's code.
-    const { prepare } = await import("./prepare.ts");
+    const { prepare } = await (preparing ??= import("./prepare.ts"));
     const effect = await prepare(deps, asked);
     try {
       return await deps.store.transact((tx) => commit(tx, deps, { ...asked, effect }));

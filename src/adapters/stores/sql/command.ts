@@ -4,8 +4,8 @@ import { GlasshouseError } from "../../../domain/errors.ts";
 import type { CommandRepository } from "../../../ports/repositories.ts";
 import { fromJson, toJson, toJsonIfGiven } from "./json.ts";
 import { pageOf, readCursor } from "./paging.ts";
-import { insertion, statement } from "./session.ts";
-import type { Session } from "./session.ts";
+import { insertion, padded, placeholders, statement } from "./session.ts";
+import type { Session, Statement } from "./session.ts";
 import type { Tables } from "./tables.ts";
 
 type CommandRow = Selectable<Tables["command"]>;
@@ -19,6 +19,14 @@ const settleRun = statement<CommandRow>(
   `update "command" set "status" = ?, "failure" = ?, "finishedAt" = ?
    where "runId" = ? and "status" = 'accepted' returning *`,
 );
+
+type OriginRow = Pick<CommandRow, "id" | "reply" | "traceparent" | "correlationId">;
+
+function originsOf(count: number): Statement<OriginRow> {
+  return statement<OriginRow>(
+    `select "id", "reply", "traceparent", "correlationId" from "command" where "id" in (${placeholders(count)})`,
+  );
+}
 
 export function commands(session: Session): CommandRepository {
   return {
@@ -52,11 +60,7 @@ export function commands(session: Session): CommandRepository {
     },
     async origins(ids) {
       if (ids.length === 0) return [];
-      const rows = await session.db
-        .selectFrom("command")
-        .select(["id", "reply", "traceparent", "correlationId"])
-        .where("id", "in", [...ids])
-        .execute();
+      const rows = await session.all(originsOf(ids.length), ...padded(ids));
       return rows.map((row) => ({ ...row, reply: fromJson(row.reply) }));
     },
     async list(page) {

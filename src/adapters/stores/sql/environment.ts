@@ -5,7 +5,7 @@ import { isId } from "../../../domain/id.ts";
 import type { EnvironmentRepository } from "../../../ports/repositories.ts";
 import { fromJson, toJson, toJsonIfGiven } from "./json.ts";
 import { pageOf, readCursor } from "./paging.ts";
-import { insertion, patchRow, statement } from "./session.ts";
+import { atMost, insertion, patchRow, statement } from "./session.ts";
 import type { Session } from "./session.ts";
 import type { Tables } from "./tables.ts";
 
@@ -20,7 +20,7 @@ const selectLatest = statement<Selectable<Tables["environment"]>>(
 );
 const selectDue = statement<Selectable<Tables["environment"]>>(
   `select * from "environment" where "status" <> 'destroyed' and "plannedDestructionAt" is not null
-     and "plannedDestructionAt" <= ? order by "plannedDestructionAt" limit ?`,
+     and "plannedDestructionAt" <= ? order by "plannedDestructionAt"`,
 );
 const selectNextDue = statement<{ readonly plannedDestructionAt: string }>(
   `select "plannedDestructionAt" from "environment" where "status" <> 'destroyed' and "plannedDestructionAt" is not null
@@ -52,7 +52,7 @@ export function environments(session: Session): EnvironmentRepository {
       });
     },
     async due(now, limit) {
-      const rows = await session.all(selectDue, now, limit);
+      const rows = await atMost(session, { kept: selectDue, limit }, now);
       return rows.map((row) => environmentOf(row));
     },
     async nextDue(now) {

@@ -3,7 +3,7 @@ import { GlasshouseError } from "../../../domain/errors.ts";
 import type { AppendedEvent, JournalEvent, NewEvent } from "../../../domain/event.ts";
 import type { EventRepository } from "../../../ports/repositories.ts";
 import { fromJson, toJson } from "./json.ts";
-import { statement } from "./session.ts";
+import { atMost, statement } from "./session.ts";
 import type { Session } from "./session.ts";
 import type { Tables } from "./tables.ts";
 
@@ -34,10 +34,19 @@ const columns = [
   "time",
 ] as const;
 
+const columnList = columns.map((column) => `"${column}"`).join(", ");
+const selectAfter = statement<Selectable<Tables["event"]>>(
+  `select ${columnList} from "event" where "position" > ? order by "position"`,
+);
+
 export function events(session: Session): EventRepository {
   return {
     append: (added, time) => append(session, added, time),
     async after(position, { environmentId, runId, limit }) {
+      if (environmentId === undefined && runId === undefined) {
+        const rows = await atMost(session, { kept: selectAfter, limit }, position);
+        return rows.map((row) => eventOf(row));
+      }
       let query = session.db
         .selectFrom("event")
         .select(columns)

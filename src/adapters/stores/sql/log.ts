@@ -1,12 +1,12 @@
 import type { LogLine, LogRepository } from "../../../ports/work.ts";
-import { statement } from "./session.ts";
+import { atMost, statement } from "./session.ts";
 import type { Session } from "./session.ts";
 
 const insertLine = statement(
   `insert into "log" ("stepId", "number", "token", "time", "text") values (?, ?, ?, ?, ?) on conflict do nothing`,
 );
 const linesAfter = statement<LogLine>(
-  `select "number", "token", "time", "text" from "log" where "stepId" = ? and "number" > ? order by "number" limit ?`,
+  `select "number", "token", "time", "text" from "log" where "stepId" = ? and "number" > ? order by "number"`,
 );
 const lastLine = statement<{ readonly number: number }>(
   `select "number" from "log" where "stepId" = ? order by "number" desc limit 1`,
@@ -21,7 +21,7 @@ export function logs(session: Session): LogRepository {
       }
     },
     async after(stepId, number, limit) {
-      const rows = await session.all(linesAfter, stepId, number, limit);
+      const rows = await atMost(session, { kept: linesAfter, limit }, stepId, number);
       return rows.map((row) => ({ ...row }));
     },
     async last(stepId) {

@@ -4,7 +4,7 @@ import type { Run } from "../../../domain/run.ts";
 import type { RunRepository } from "../../../ports/work.ts";
 import { fromJson, toJson, toJsonIfGiven } from "./json.ts";
 import { pageOf, readCursor } from "./paging.ts";
-import { insertion, patchRow, statement } from "./session.ts";
+import { atMost, insertion, patchRow, statement } from "./session.ts";
 import type { Session } from "./session.ts";
 import { offerSteps } from "./step-offer.ts";
 import type { Tables } from "./tables.ts";
@@ -39,7 +39,7 @@ const selectStartable = statement<Selectable<Tables["run"]>>(
      exists (select 1 from "environment" where "environment"."id" = "run"."environmentId" and "environment"."activeRun" is null)
      and "number" = (select min("older"."number") from "run" as "older"
        where "older"."environmentId" = "run"."environmentId" and "older"."status" = 'queued' and "older"."kind" in (${exclusive}))))
-   order by "number" limit ?`,
+   order by "number"`,
 );
 
 export function runs(session: Session): RunRepository {
@@ -75,7 +75,7 @@ export function runs(session: Session): RunRepository {
       return (await session.one(countQueued))?.count ?? 0;
     },
     async startable(limit) {
-      const rows = await session.all(selectStartable, limit);
+      const rows = await atMost(session, { kept: selectStartable, limit });
       return rows.map((row) => runOf(row));
     },
     async inFlight() {

@@ -22,6 +22,40 @@ export function statement<R = unknown>(sql: string): Statement<R> {
   return { sql };
 }
 
+/**
+ * At most so many rows of a kept statement, which ends where its limit belongs. The limit stands in the text, as the next
+ * power of two, so that there are few texts: SQLite (3.53) plans a statement with a parameter there anew each time it runs.
+ */
+export async function atMost<R>(
+  session: Session,
+  of: { readonly kept: Statement<R>; readonly limit: number },
+  ...parameters: readonly Cell[]
+): Promise<readonly R[]> {
+  const { kept, limit } = of;
+  const rows = await session.all(
+    statement<R>(`${kept.sql} limit ${roundedUp(limit)}`),
+    ...parameters,
+  );
+  return rows.length > limit ? rows.slice(0, limit) : rows;
+}
+
+/** So many placeholders for a list of names, rounded up likewise; `padded` fills them. */
+export function placeholders(count: number): string {
+  return Array.from({ length: roundedUp(count) }, () => "?").join(", ");
+}
+
+/** The list with its last name again until it has as many as there are placeholders. */
+export function padded(names: readonly string[]): readonly string[] {
+  return Array.from(
+    { length: roundedUp(names.length) },
+    (_, at) => names[at] ?? names.at(-1) ?? "",
+  );
+}
+
+function roundedUp(count: number): number {
+  return 2 ** Math.ceil(Math.log2(Math.max(1, count)));
+}
+
 /** Changes the named columns of the row with this id. Members that are undefined stay as they are. */
 export async function patchRow(
   session: Session,

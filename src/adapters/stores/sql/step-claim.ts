@@ -23,7 +23,7 @@ interface Offered extends Candidate {
 const fewOffered = 32;
 const someOffered = statement<Offered>(
   `select "id", "runId", "environmentId", "lane", "status" from "step"
-   where "offered" = 1 order by "lane", "runId", "number" limit ?`,
+   where "offered" = 1 order by "lane", "runId", "number" limit ${fewOffered + 1}`,
 );
 const nextLane = statement<{ readonly lane: string }>(
   `select "lane" from "step" where "offered" = 1 and "lane" > ? order by "lane" limit 1`,
@@ -91,7 +91,7 @@ export async function claimSteps(
 
 /** Up to one more than a few. Both questions go out together: hardly ever has a step's time just come. */
 async function offeredSteps(session: Session, now: string): Promise<readonly Offered[]> {
-  const some = (): Promise<readonly Offered[]> => session.all(someOffered, fewOffered + 1);
+  const some = (): Promise<readonly Offered[]> => session.all(someOffered);
   const [due, offered] = await Promise.all([dueSteps(session, now), some()]);
   if (due.length === 0) return offered;
   await offerDueSteps(session, due);

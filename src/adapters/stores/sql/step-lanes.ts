@@ -1,10 +1,10 @@
-import { statement } from "./session.ts";
+import { atMost, statement } from "./session.ts";
 import type { Session } from "./session.ts";
 import { lanesWithWork } from "./step-claim.ts";
 import { partsOfLane } from "./step-rows.ts";
 
 const runsInLane = statement<{ readonly runId: string }>(
-  `select distinct "runId" from "step" where "offered" = 1 and "lane" = ? order by "runId" limit ?`,
+  `select distinct "runId" from "step" where "offered" = 1 and "lane" = ? order by "runId"`,
 );
 
 export async function askedLabels(session: Session): Promise<readonly (readonly string[])[]> {
@@ -24,7 +24,8 @@ export async function runsAsking(
   const found = new Set<string>();
   for (const lane of await lanesWithWork(session)) {
     if (partsOfLane(lane).runsOn.join("+") !== runsOn.join("+")) continue;
-    for (const { runId } of await session.all(runsInLane, lane, limit)) found.add(runId);
+    const rows = await atMost(session, { kept: runsInLane, limit }, lane);
+    for (const { runId } of rows) found.add(runId);
   }
   return [...found].sort().slice(0, limit);
 }

@@ -3,7 +3,7 @@ import type { Page, PageRequest } from "../../../ports/page.ts";
 import type { StepRepository } from "../../../ports/work.ts";
 import { toJson } from "./json.ts";
 import { pageOf, readCursor } from "./paging.ts";
-import { statement } from "./session.ts";
+import { atMost, statement } from "./session.ts";
 import type { Session } from "./session.ts";
 import { abandonSteps, ownedSteps } from "./step-abandon.ts";
 import { claimSteps } from "./step-claim.ts";
@@ -36,7 +36,7 @@ const countByStatus = statement<{ readonly status: StepStatus; readonly count: n
 );
 const troubledAs = statement<StepRow>(
   `select * from "step" where "runId" = ? and "status" = ? and ${indexedStatus}
-   order by "finishedAt", "number" limit ?`,
+   order by "finishedAt", "number"`,
 );
 const nextDue = statement<{ readonly availableAt: string }>(
   `select "availableAt" from "step"
@@ -152,7 +152,12 @@ async function attempts(session: Session, stepId: string): Promise<readonly Atte
 async function troubled(session: Session, runId: string, limit: number): Promise<readonly Step[]> {
   const found: Step[] = [];
   for (const status of ["waiting", "failed"] as const) {
-    const rows = await session.all(troubledAs, runId, status, limit - found.length);
+    const rows = await atMost(
+      session,
+      { kept: troubledAs, limit: limit - found.length },
+      runId,
+      status,
+    );
     found.push(...rows.map((row) => stepOf(row)));
   }
   return found;
