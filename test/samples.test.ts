@@ -17,8 +17,8 @@ describe("the samples", () => {
     (path) => path.split("/")[0] ?? "",
   );
 
-  test("are discovery, hello, web-shop and wide", () => {
-    assert.deepEqual(names.toSorted(), ["discovery", "hello", "web-shop", "wide"]);
+  test("are discovery, hello, secret, web-shop and wide", () => {
+    assert.deepEqual(names.toSorted(), ["discovery", "hello", "secret", "web-shop", "wide"]);
   });
 
   for (const name of names) {

@@ -13,6 +13,7 @@ import {
   type TerraformExecutor,
 } from "../adapters/executors/terraform/index.ts";
 import { embeddedKeeper } from "../adapters/secrets/embedded/index.ts";
+import { vaultKeeper } from "../adapters/secrets/vault/index.ts";
 import { unpack } from "../adapters/sources/archive/index.ts";
 import { gitSource } from "../adapters/sources/git/index.ts";
 import { detectIsolation, type Isolation } from "../clients/process/isolation.ts";
@@ -26,6 +27,7 @@ import type { BlobStore } from "../ports/blob.ts";
 import type { Checker } from "../ports/check.ts";
 import { timestamp, type Clock } from "../ports/clock.ts";
 import type { Executor } from "../ports/executor.ts";
+import type { SecretSealer } from "../ports/secrets.ts";
 import type { LastingStore, Retention } from "../ports/store.ts";
 import type { Log, Metrics } from "../ports/telemetry.ts";
 import type { Services } from "../services/deps.ts";
@@ -37,6 +39,7 @@ import { busCredentials, busSettings } from "./bus-settings.ts";
 import { resolveGrants } from "./config-grants.ts";
 import { isLoopback, listenAddress } from "./config-listen.ts";
 import { consulClient } from "./consul.ts";
+import { vaultParts, type VaultParts } from "./vault.ts";
 import { meterAccept, type Accept } from "./metered-accept.ts";
 import { meterStore, observeStore } from "./metered-store.ts";
 import { programVersion } from "./program-version.ts";
@@ -58,6 +61,8 @@ export interface Composition {
   readonly bus: Bus;
   /** Null when none is configured. */
   readonly consul: ConsulClient | null;
+  /** Null: declared secrets are kept in the store. */
+  readonly vault: VaultParts | null;
   /** The way in for commands. */
   readonly accept: Accept;
   readonly metrics: Metrics;
@@ -101,6 +106,7 @@ export async function compose(
     observeStore(store, { metrics, clock });
     const shared = { store: metered, clock, sealer, blobs, log, metrics };
     const consul = await consulClient(config, { env: process.env, remotes, clock });
+    const vault = await vaultParts(config, { env: process.env, remotes, clock, log });
     const executors: readonly Executor[] = [
       terraform,
       command,
@@ -126,11 +132,12 @@ export async function compose(
       data: config.data,
       bus,
       consul,
+      vault,
       services,
       accept: meterAccept((request) => accept(services, request), shared),
       engine: {
         ...shared,
-        keepers: [embeddedKeeper(sealer)],
+        keepers: keepersOf(config, { vault, sealer }),
         executors: new Map(executors.map((executor) => [executor.name, executor])),
         checkers: createCheckers(config, isolation),
         processes: localProcesses(),
@@ -142,6 +149,16 @@ export async function compose(
     await store.close();
     throw error;
   }
+}
+
+/** New values go to Vault where there is one; those that are in the store stay there until they are rotated. */
+function keepersOf(
+  { vault: { kv } }: Pick<Config, "vault">,
+  { vault, sealer }: { readonly vault: VaultParts | null; readonly sealer: SecretSealer },
+): EngineDeps["keepers"] {
+  const embedded = embeddedKeeper(sealer);
+  if (vault === null) return [embedded];
+  return [vaultKeeper({ session: vault.session, sealer, ...kv }), embedded];
 }
 
 function limitsOf(config: Config): Services["limits"] {

@@ -8,6 +8,7 @@ import { consulFindings } from "./doctor-consul.ts";
 import type { LoadedConfig } from "./config.ts";
 import { busFindings } from "./doctor-bus.ts";
 import type { Finding } from "./doctor-finding.ts";
+import { vaultFindings } from "./doctor-vault.ts";
 import { isShared, storeFindings } from "./doctor-store.ts";
 
 export type { Finding } from "./doctor-finding.ts";
@@ -31,7 +32,7 @@ export async function examine(examined: Examined): Promise<readonly Finding[]> {
     git(),
     data(examined),
     key(examined),
-    secrets(),
+    vaultFindings(examined.loaded.config, examined.env),
     storeFindings(examined.loaded.config),
     busFindings(examined.loaded.config, examined.env),
     consulFindings(examined.loaded.config, examined.env),
@@ -192,11 +193,6 @@ async function key({ loaded }: Examined): Promise<readonly Finding[]> {
         "Whoever copies the data directory has both. Keep the key elsewhere: move it and set security.key. And keep a copy: without it the data cannot be opened.",
       )
     : good("key", path);
-}
-
-/** Where the values of declared secrets are. */
-async function secrets(): Promise<readonly Finding[]> {
-  return good("secrets", "kept in the embedded sealed store, under the key");
 }
 
 async function server({ server: address }: Examined): Promise<readonly Finding[]> {

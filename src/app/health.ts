@@ -1,5 +1,6 @@
 import { statfs } from "node:fs/promises";
 import { lookAtConsul } from "../clients/consul/status.ts";
+import { lookAtVault } from "../clients/vault/status.ts";
 import type { RemoteStatus } from "../clients/resilience/remote.ts";
 import type { Config } from "../contract/config.ts";
 import type { HealthView } from "../contract/rest.ts";
@@ -7,11 +8,12 @@ import { failureOf } from "../domain/errors.ts";
 import { offersText } from "../domain/label.ts";
 import { livingOffers } from "../services/worker.ts";
 import type { Composition } from "./compose.ts";
+import { vaultAdvice } from "./vault.ts";
 
 type Dependency = HealthView["dependencies"][number];
 type Parts = Pick<
   Composition,
-  "store" | "data" | "terraform" | "isolation" | "bus" | "remotes" | "consul"
+  "store" | "data" | "terraform" | "isolation" | "bus" | "remotes" | "consul" | "vault"
 >;
 
 /** Below this the server still works, but somebody should make room. */
@@ -36,7 +38,7 @@ export async function health(
   const [store, ...others] = await Promise.all([
     inTime("store", () => storeHealth(parts)),
     inTime("disk", () => roomHealth(parts)),
-    inTime("secrets", async () => secretsHealth()),
+    inTime("secrets", () => secretsHealth(parts)),
     ...looks,
     ...(parts.bus.kind === "embedded" ? [] : [inTime("bus", () => busHealth(parts))]),
     ...(parts.consul === null ? [] : [inTime("consul", () => consulHealth(parts))]),
@@ -95,10 +97,27 @@ async function workersHealth({ store }: Parts): Promise<Dependency> {
   };
 }
 
-/** Named as what it is: without Vault the values are in the store, under the key file. */
-function secretsHealth(): Dependency {
-  const detail = "values are kept in the embedded sealed store";
-  return { name: "secrets", status: "up", detail, latencyMs: null, advice: null, breaker: null };
+/** Without Vault named as what it is: values are in the store, under the key file. Vault away is no reason for the server to be down. */
+async function secretsHealth({ vault, remotes }: Parts): Promise<Dependency> {
+  const name = "secrets";
+  if (vault === null) {
+    const detail = "declared ones are kept in the embedded sealed store";
+    return { name, status: "up", detail, latencyMs: null, advice: null, breaker: null };
+  }
+  const startedAtMs = performance.now();
+  const seen = await lookAtVault(vault, AbortSignal.timeout(lookMs)).then(
+    ({ version }) => ({ isUp: true, detail: `declared ones are kept in Vault ${version}` }),
+    (error: unknown) => ({ isUp: false, detail: failureOf(error).message }),
+  );
+  const remote = remotes.statuses().find((one) => one.name === "vault");
+  return {
+    name,
+    status: seen.isUp ? "up" : "unreachable",
+    detail: seen.detail,
+    latencyMs: seen.isUp ? performance.now() - startedAtMs : null,
+    advice: seen.isUp ? null : vaultAdvice,
+    breaker: remote === undefined ? null : breakerOf(remote),
+  };
 }
 
 async function roomHealth({ data }: Parts): Promise<Dependency> {

@@ -107,8 +107,9 @@ async function stopRoles(http: FastifyInstance, roles: Roles): Promise<void> {
 }
 
 /** What steps said at their end goes out before the store closes. */
-async function closeParts({ bus, store }: Composition, roles: Roles): Promise<void> {
+async function closeParts({ bus, store, vault }: Composition, roles: Roles): Promise<void> {
   await (roles.bus ?? bus).close();
+  await vault?.session.close();
   await store.close();
 }
 

@@ -1,5 +1,6 @@
 import { z } from "zod";
 import { durationPattern, parseDuration } from "../lib/duration.ts";
+import { vaultSchema } from "./config-vault.ts";
 import { workerLabels } from "./template-parts.ts";
 
 /**
@@ -179,12 +180,7 @@ export const configSchema = z.strictObject({
         .prefault({}),
     })
     .prefault({}),
-  vault: z
-    .strictObject({
-      address: text("Vault's address", { later: true }).optional(),
-      token: text("Vault's token, by reference", { later: true, secret: true }).optional(),
-    })
-    .prefault({}),
+  vault: vaultSchema.prefault({}),
   executors: z
     .strictObject({
       terraform: z

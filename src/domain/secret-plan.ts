@@ -1,6 +1,6 @@
 import type { PlannedStep } from "./plan.ts";
 import type { Run } from "./run.ts";
-import type { OwnedSecret } from "./secret.ts";
+import { isMade, type OwnedSecret } from "./secret.ts";
 import { groupDefaults, type Group, type TemplateBody } from "./template.ts";
 
 /** Which new versions are wanted of a template's secrets: a number each that rises with every wish. */
@@ -27,7 +27,7 @@ export function planSecrets(of: {
   const { template, rotations } = of;
   const owned = new Map(
     of.owned
-      .filter((secret) => secret.template === template.name)
+      .filter((secret) => secret.template === template.name && isMade(secret))
       .map((secret) => [secret.name, secret]),
   );
   const steps: PlannedStep[] = [];

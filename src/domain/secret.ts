@@ -37,9 +37,9 @@ export interface OwnedSecret {
   readonly environmentId: string;
   readonly template: string;
   readonly name: string;
-  /** Raised by one with every value that is made; from 1. */
+  /** Raised by one with every value that is made; from 1. 0: one is being made, and something may be at the keeper. */
   readonly version: number;
-  /** Which wish for a new value this version fulfils; 0 for the first. */
+  /** Which wish for a new value this version fulfils; 0 for the first, -1 while there is none. */
   readonly rotation: number;
   /** The sealed value, as references name it. */
   readonly secretId: string;
@@ -58,12 +58,17 @@ export function ownedSecretName(of: Pick<OwnedSecret, "template" | "name">): str
   return `secret/${of.template}/${of.name}`;
 }
 
+/** Whether there is a value. */
+export function isMade({ version }: Pick<OwnedSecret, "version">): boolean {
+  return version > 0;
+}
+
 /** What expressions see of an environment's secrets. */
 export function secretScope(
   owned: readonly OwnedSecret[],
   template: string,
 ): Readonly<Record<string, SecretRef>> {
-  const own = owned.filter((secret) => secret.template === template);
+  const own = owned.filter((secret) => secret.template === template && isMade(secret));
   return Object.fromEntries(
     own.map(({ name, secretId, fingerprint }) => [name, { $secret: secretId, fingerprint }]),
   );

@@ -11,7 +11,7 @@ import type { Mask } from "../lib/mask.ts";
 import { timestamp } from "../ports/clock.ts";
 import type { Tx } from "../ports/store.ts";
 import type { EngineDeps } from "./deps.ts";
-import { keeperOf } from "./secret-step.ts";
+import { keeperOf } from "./keeper.ts";
 
 /** Plain values in place of references; each of them is masked in the step's log from then on. Errors: `unavailable` when one is gone. */
 export async function reveal(deps: EngineDeps, value: Value, mask: Mask): Promise<Json> {

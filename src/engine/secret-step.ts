@@ -6,8 +6,10 @@ import { isJsonObject } from "../lib/json.ts";
 import { timestamp } from "../ports/clock.ts";
 import type { SealedSecret } from "../ports/repositories.ts";
 import type { SecretKeeper } from "../ports/secrets.ts";
-import type { Tx } from "../ports/store.ts";
+import type { ReadTx, Tx } from "../ports/store.ts";
 import type { EngineDeps } from "./deps.ts";
+import { fenceOf } from "./executor-context.ts";
+import { keeperOf } from "./keeper.ts";
 import type { RunFacts } from "./run-cache.ts";
 
 /** What a step of a declared secret came to. */
@@ -30,32 +32,47 @@ export async function performSecret(deps: EngineDeps, of: SecretStep): Promise<P
   const { step } = of;
   const { secret: name, remove } = inputOf(step);
   const place = { environmentId: step.environmentId, template: step.template, name };
-  const owned = await deps.store.read((tx) =>
-    tx.ownedSecrets.get(place.environmentId, place.template, place.name),
-  );
-  if (!remove) return makeSecret(deps, { ...of, place, owned });
+  const known = await deps.store.read((tx) => knownOf(tx, place));
+  const { owned, versions } = known;
+  if (!remove) return makeSecret(deps, { ...of, ...known, place });
   if (owned === null) return { kind: "unchanged" };
-  await keeperOf(deps, owned.keeper).remove(place, of.signal);
+  // Versions of before may be with another keeper.
+  for (const keeper of new Set([owned.keeper, ...versions.map((one) => one.keeper)]))
+    await keeperOf(deps, keeper).remove(place, of.signal);
   return { kind: "secretRemoved", owned };
+}
+
+type Place = Pick<OwnedSecret, "environmentId" | "template" | "name">;
+
+interface Known {
+  readonly owned: OwnedSecret | null;
+  /** Oldest first. */
+  readonly versions: readonly SealedSecret[];
+}
+
+async function knownOf(tx: ReadTx, place: Place): Promise<Known> {
+  const owned = await tx.ownedSecrets.get(place.environmentId, place.template, place.name);
+  if (owned === null) return { owned, versions: [] };
+  const all = await tx.secrets.ofEnvironment(place.environmentId);
+  return { owned, versions: all.filter((one) => one.name === ownedSecretName(place)) };
 }
 
 async function makeSecret(
   deps: EngineDeps,
-  of: SecretStep & {
-    readonly place: Pick<OwnedSecret, "environmentId" | "template" | "name">;
-    readonly owned: OwnedSecret | null;
-  },
+  of: SecretStep & Known & { readonly place: Place },
 ): Promise<PerformedSecret> {
-  const { facts, place, owned } = of;
+  const { facts, place, owned, versions } = of;
   const declaration = facts.template.body.secrets?.[place.name];
   if (declaration === undefined)
     throw new GlasshouseError("internal", `The template declares no secret ${place.name}.`);
   const rotation = wantedRotations(facts.run, facts.template.name)[place.name] ?? 0;
   if (owned !== null && owned.rotation >= rotation) return { kind: "unchanged" };
   const [keeper] = deps.keepers;
-  const version = (owned?.version ?? 0) + 1;
-  const made = await keeper.make({ ...place, declaration, version, signal: of.signal });
   const now = timestamp(deps.clock);
+  if (keeper.isOutside && owned === null) await intend(deps, of, { now, keeper });
+  const version = (owned?.version ?? 0) + 1;
+  const previous = versions.findLast((one) => one.keeper === keeper.name) ?? null;
+  const made = await keeper.make({ ...place, declaration, version, previous, signal: of.signal });
   const secretId = deps.clock.id("secret");
   const { rotateMs } = declaration;
   return {
@@ -82,6 +99,28 @@ async function makeSecret(
   };
 }
 
+/** From now on a destroy looks there, also when it is never known whether anything was written. */
+async function intend(
+  deps: EngineDeps,
+  { step, place }: SecretStep & { readonly place: Place },
+  { now, keeper }: { readonly now: string; readonly keeper: SecretKeeper },
+): Promise<void> {
+  await deps.store.transact(async (tx) => {
+    await tx.steps.fence(fenceOf(step));
+    await tx.ownedSecrets.put({
+      ...place,
+      version: 0,
+      rotation: -1,
+      secretId: "",
+      fingerprint: "",
+      keeper: keeper.name,
+      createdAt: now,
+      rotatedAt: now,
+      rotateAt: null,
+    });
+  });
+}
+
 /** Writes what came of it. Versions of before stay until the secret goes: records of groups may still name them. */
 export async function recordSecret(
   tx: Tx,
@@ -96,16 +135,6 @@ export async function recordSecret(
   const versions = await tx.secrets.ofEnvironment(owned.environmentId);
   await tx.secrets.remove(versions.filter((one) => one.name === name).map(({ id }) => id));
   return tx.ownedSecrets.remove(owned.environmentId, owned.template, owned.name);
-}
-
-/** Errors: `not-available` for one that this server does not have. */
-export function keeperOf(deps: Pick<EngineDeps, "keepers">, name: string): SecretKeeper {
-  const keeper = deps.keepers.find((one) => one.name === name);
-  if (keeper !== undefined) return keeper;
-  throw new GlasshouseError(
-    "not-available",
-    `A secret is kept in ${name}, which this server has no connection to: configure ${name} again.`,
-  );
 }
 
 function inputOf({ id, input }: Step): { readonly secret: string; readonly remove: boolean } {

@@ -32,6 +32,8 @@ export interface SecretOrder extends SecretPlace {
   readonly declaration: Pick<SecretDeclaration, "length" | "charset">;
   /** From 1; one more than the newest that is known. */
   readonly version: number;
+  /** The newest version that this keeper has made for the place, or null. */
+  readonly previous: SealedSecret | null;
   readonly signal: AbortSignal;
 }
 
@@ -44,6 +46,8 @@ export type MadeSecret = Pick<SealedSecret, "sealed" | "fingerprint">;
  */
 export interface SecretKeeper {
   readonly name: string;
+  /** It acts before what it did is recorded: that something may be there is recorded first. */
+  readonly isOutside: boolean;
   /**
    * Makes the version, or finds it made: asked again for a place and version, also after a kill, it never leaves a second
    * value in use.

@@ -2,7 +2,7 @@ import { effectiveParameters } from "../domain/desired.ts";
 import type { CheckState } from "../domain/check.ts";
 import type { Environment, EnvironmentStatus } from "../domain/environment.ts";
 import type { ObservedResource, Resource } from "../domain/resource.ts";
-import type { OwnedSecret } from "../domain/secret.ts";
+import { isMade, type OwnedSecret } from "../domain/secret.ts";
 import type { Parameter } from "../domain/template.ts";
 import type { Values } from "../domain/value.ts";
 import type { Page, PageRequest } from "../ports/page.ts";
@@ -56,7 +56,8 @@ async function withParameters(
   const declared = known.get(id) ?? (await tx.templates.get(id))?.body.parameters ?? {};
   known.set(id, declared);
   const given = environment.desired.templates[0]?.parameters ?? {};
-  const secrets = await tx.ownedSecrets.ofEnvironment(environment.id);
+  const owned = await tx.ownedSecrets.ofEnvironment(environment.id);
+  const secrets = owned.filter((secret) => isMade(secret));
   return { environment, parameters: effectiveParameters(declared, given), secrets };
 }
 

@@ -19,7 +19,7 @@ export interface RemoteOptions extends PolicyOptions {
   readonly isDown?: (error: unknown) => boolean;
 }
 
-export type RemoteKind = "git" | "store" | "bus" | "consul";
+export type RemoteKind = "git" | "store" | "bus" | "consul" | "vault";
 
 export interface RemoteDeps {
   readonly metrics: Metrics;

@@ -11,6 +11,7 @@ import type { SecretKeeper, SecretSealer } from "../../../ports/secrets.ts";
 export function embeddedKeeper(sealer: SecretSealer): SecretKeeper {
   return {
     name: "embedded",
+    isOutside: false,
     async make({ environmentId, template, name, declaration }) {
       const plain = randomText(
         declaration.length,

@@ -1,0 +1,132 @@
+import { randomBytes } from "node:crypto";
+import { z } from "zod";
+import {
+  destroyKey,
+  markKey,
+  readVersion,
+  writeVersion,
+  type KvPlace,
+} from "../../../clients/vault/kv.ts";
+import type { VaultSession } from "../../../clients/vault/session.ts";
+import { GlasshouseError } from "../../../domain/errors.ts";
+import { ownedSecretName, secretCharsets } from "../../../domain/secret.ts";
+import { sealContext } from "../../../domain/value.ts";
+import { randomText } from "../../../lib/random-text.ts";
+import type { SealedSecret } from "../../../ports/repositories.ts";
+import type {
+  MadeSecret,
+  SecretKeeper,
+  SecretOrder,
+  SecretPlace,
+  SecretSealer,
+} from "../../../ports/secrets.ts";
+
+export interface VaultKeeperOptions {
+  readonly session: VaultSession;
+  readonly sealer: SecretSealer;
+  /** Mount of a KV engine, version 2. */
+  readonly mount: string;
+  /** Folder in it. */
+  readonly prefix: string;
+}
+
+/** What the store keeps of a version, sealed as well: where it is. */
+const locatorSchema = z.object({ mount: z.string(), path: z.string(), version: z.int() });
+type Locator = z.output<typeof locatorSchema>;
+
+const opensMs = 30_000;
+
+/**
+ * Keeps values in Vault's KV engine, version 2, a key for each secret of an environment. A version is written once by
+ * compare-and-set and carries what it was made for, so a write whose answer was lost is found again and never repeated.
+ */
+export function vaultKeeper(options: VaultKeeperOptions): SecretKeeper {
+  return {
+    name: "vault",
+    isOutside: true,
+    make: (order) => waiting(() => make(options, order)),
+    open: (secret) => waiting(() => open(options, secret)),
+    remove: (place, signal) =>
+      waiting(() => destroyKey(options.session, keyOf(options, place), { signal })),
+  };
+}
+
+async function make(options: VaultKeeperOptions, order: SecretOrder): Promise<MadeSecret> {
+  const { session, sealer } = options;
+  const { signal, declaration } = order;
+  const key = keyOf(options, order);
+  const cas = order.previous === null ? 0 : locatorOf(sealer, order.previous).version;
+  const madeFor = `${order.environmentId}/${order.template}/${order.name}/${order.version}`;
+  const value = randomText(declaration.length, secretCharsets[declaration.charset], randomBytes);
+  const written = await writeVersion(session, key, {
+    cas,
+    data: { value, made_for: madeFor },
+    signal,
+  });
+  const version = written ?? (await earlier(session, key, { version: cas + 1, madeFor, signal }));
+  const marks = { owner: "glasshouse", environment: order.environmentId, secret: order.name };
+  if (cas === 0) await markKey(session, key, { marks, signal });
+  const locator: Locator = { ...key, version };
+  const context = sealContext(order.environmentId, ownedSecretName(order));
+  return {
+    sealed: sealer.seal(JSON.stringify(locator), context),
+    fingerprint: sealer.fingerprint(`vault:${key.mount}/${key.path}#${version}`),
+  };
+}
+
+/** The version that an earlier try has written without hearing of it. Errors: `conflict` when it is somebody else's. */
+async function earlier(
+  session: VaultSession,
+  key: KvPlace,
+  of: { readonly version: number; readonly madeFor: string; readonly signal: AbortSignal },
+): Promise<number> {
+  const found = await readVersion(session, key, of);
+  if (found?.data["made_for"] === of.madeFor) return found.version;
+  throw new GlasshouseError(
+    "conflict",
+    `The key ${key.mount}/${key.path} in Vault was changed by somebody else, so nothing was written: look at it (vault kv metadata get), take away what does not belong there, and try again.`,
+  );
+}
+
+async function open(
+  { session, sealer }: VaultKeeperOptions,
+  secret: SealedSecret,
+): Promise<string> {
+  const locator = locatorOf(sealer, secret);
+  const signal = AbortSignal.timeout(opensMs);
+  const found = await readVersion(session, locator, { version: locator.version, signal });
+  const value = found?.data["value"];
+  if (typeof value === "string") return value;
+  throw new GlasshouseError(
+    "unavailable",
+    `Version ${locator.version} of ${locator.mount}/${locator.path} is not in Vault: bring it back (vault kv undelete), or rotate the secret.`,
+  );
+}
+
+function keyOf({ mount, prefix }: VaultKeeperOptions, of: SecretPlace): KvPlace {
+  return { mount, path: `${prefix}/${of.environmentId}/${of.template}/${of.name}` };
+}
+
+function locatorOf(
+  sealer: SecretSealer,
+  { sealed, environmentId, name }: Pick<SealedSecret, "sealed" | "environmentId" | "name">,
+): Locator {
+  return locatorSchema.parse(JSON.parse(sealer.open(sealed, sealContext(environmentId, name))));
+}
+
+/**
+ * What Vault denies waits as what cannot be reached does: it is the operator who mends a policy, and then the work goes on by
+ * itself. Nothing was done.
+ */
+async function waiting<T>(act: () => Promise<T>): Promise<T> {
+  try {
+    return await act();
+  } catch (error) {
+    if (!(error instanceof GlasshouseError) || error.code !== "forbidden") throw error;
+    throw new GlasshouseError(
+      "unavailable",
+      `${error.message} Work waits until the policy of this server's token allows it.`,
+      { cause: error },
+    );
+  }
+}

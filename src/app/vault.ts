@@ -1,0 +1,94 @@
+import { readFile } from "node:fs/promises";
+import { HttpConnection } from "../clients/http/connection.ts";
+import type { Remotes } from "../clients/resilience/remotes.ts";
+import { VaultClient, vaultPolicy } from "../clients/vault/client.ts";
+import type { VaultLogin } from "../clients/vault/login.ts";
+import { VaultSession } from "../clients/vault/session.ts";
+import type { Config } from "../contract/config.ts";
+import { GlasshouseError } from "../domain/errors.ts";
+import type { Clock } from "../ports/clock.ts";
+import type { Log } from "../ports/telemetry.ts";
+import { resolveReference } from "./config-grants.ts";
+
+type Variables = Readonly<Record<string, string | undefined>>;
+
+/** A Vault that is configured. */
+export interface VaultParts {
+  readonly client: VaultClient;
+  readonly session: VaultSession;
+}
+
+export const vaultAdvice =
+  "Work that needs Vault pauses and goes on by itself. Look at Vault (is it sealed?), and at vault.address and how the server logs in.";
+/** As many as steps may be worked on, and some. */
+const connections = 64;
+
+/** A client for the Vault that is configured, or null. Sends nothing. Errors: `invalid-configuration`. */
+export async function vaultParts(
+  { vault }: Pick<Config, "vault">,
+  of: {
+    readonly env: Variables;
+    readonly remotes: Remotes;
+    readonly clock: Pick<Clock, "monotonic" | "after">;
+    readonly log: Log;
+  },
+): Promise<VaultParts | null> {
+  const { address, namespace = null, tls } = vault;
+  if (address === undefined) return null;
+  const ca =
+    tls.ca === undefined ? null : await resolveReference("vault.tls.ca", `file:${tls.ca}`, of.env);
+  const login = loginOf(vault, of.env);
+  const calls = { ...vaultPolicy, kind: "vault", name: "vault", advice: vaultAdvice } as const;
+  const client = new VaultClient({
+    connection: new HttpConnection({
+      url: address,
+      name: "Vault",
+      connections,
+      ...(ca === null ? {} : { tls: { ca } }),
+    }),
+    calls: of.remotes.remote(calls),
+    namespace,
+  });
+  const { clock, log } = of;
+  return { client, session: new VaultSession({ client, login, clock, log }) };
+}
+
+function loginOf(vault: Config["vault"], env: Variables): VaultLogin {
+  const { token, approle, kubernetes } = vault;
+  const { roleId, secretId } = approle;
+  const named = [
+    ...(token === undefined ? [] : ["vault.token"]),
+    ...(roleId === undefined && secretId === undefined ? [] : ["vault.approle"]),
+    ...(kubernetes.role === undefined ? [] : ["vault.kubernetes.role"]),
+  ];
+  if (named.length !== 1)
+    throw new GlasshouseError(
+      "invalid-configuration",
+      `With vault.address one way to log in is needed, vault.token, vault.approle or vault.kubernetes.role: ${named.length === 0 ? "there is none" : `there are ${named.join(" and ")}`}.`,
+    );
+  if (token !== undefined)
+    return { kind: "token", token: () => resolveReference("vault.token", token, env) };
+  if (kubernetes.role !== undefined) {
+    const { mount, role, tokenFile } = kubernetes;
+    return { kind: "kubernetes", mount, role, jwt: () => serviceAccountToken(tokenFile) };
+  }
+  if (roleId === undefined || secretId === undefined)
+    throw new GlasshouseError("invalid-configuration", "vault.approle needs roleId and secretId.");
+  const { mount, wrapped } = approle;
+  return {
+    kind: "approle",
+    mount,
+    wrapped,
+    roleId: () => resolveReference("vault.approle.roleId", roleId, env),
+    secretId: () => resolveReference("vault.approle.secretId", secretId, env),
+  };
+}
+
+async function serviceAccountToken(file: string): Promise<string> {
+  try {
+    return (await readFile(file, "utf8")).trim();
+  } catch (cause) {
+    const reason = cause instanceof Error ? cause.message : String(cause);
+    throw new GlasshouseError("unavailable", `The service account's token: ${reason}.`, { cause });
+  }
+}

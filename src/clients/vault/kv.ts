@@ -1,0 +1,105 @@
+import { z } from "zod";
+import { GlasshouseError } from "../../domain/errors.ts";
+import type { VaultSession } from "./session.ts";
+
+/** A key of a KV engine, version 2. */
+export interface KvPlace {
+  readonly mount: string;
+  readonly path: string;
+}
+
+export interface KvOptions {
+  readonly signal?: AbortSignal | undefined;
+}
+
+export interface KvVersion {
+  readonly version: number;
+  readonly data: Readonly<Record<string, unknown>>;
+}
+
+const writtenSchema = z.object({ data: z.object({ version: z.int() }) });
+const readSchema = z.object({
+  data: z.object({
+    data: z.record(z.string(), z.unknown()).nullable(),
+    metadata: z.object({ version: z.int() }),
+  }),
+});
+
+/**
+ * Writes a version, only when the newest one is `cas` (0: there is none). Not repeated by itself: after `unavailable` or
+ * `timeout` it may have been carried out. Null when another version is the newest. Errors: those of the session.
+ */
+export async function writeVersion(
+  session: VaultSession,
+  place: KvPlace,
+  of: KvOptions & { readonly cas: number; readonly data: Readonly<Record<string, string>> },
+): Promise<number | null> {
+  try {
+    const answer = await session.call({
+      method: "POST",
+      path: `${place.mount}/data/${pathOf(place.path)}`,
+      body: { options: { cas: of.cas }, data: of.data },
+      repeatable: false,
+      signal: of.signal,
+    });
+    return writtenSchema.parse(JSON.parse(answer.body.toString("utf8"))).data.version;
+  } catch (error) {
+    const known = error instanceof GlasshouseError ? error : null;
+    if (known?.code === "invalid-request" && known.message.includes("check-and-set")) return null;
+    throw error;
+  }
+}
+
+/** A version, the newest when it is 0; null when it was never there or is deleted. Errors: those of the session. */
+export async function readVersion(
+  session: VaultSession,
+  place: KvPlace,
+  of: KvOptions & { readonly version: number },
+): Promise<KvVersion | null> {
+  const query = of.version === 0 ? "" : `?version=${of.version}`;
+  const answer = await session.call({
+    method: "GET",
+    path: `${place.mount}/data/${pathOf(place.path)}${query}`,
+    repeatable: true,
+    expected: [404],
+    signal: of.signal,
+  });
+  if (answer.status === 404) return null;
+  const { data } = readSchema.parse(JSON.parse(answer.body.toString("utf8")));
+  return data.data === null ? null : { version: data.metadata.version, data: data.data };
+}
+
+/** Says who a key belongs to, in its metadata. Safe to repeat. Errors: those of the session. */
+export async function markKey(
+  session: VaultSession,
+  place: KvPlace,
+  of: KvOptions & { readonly marks: Readonly<Record<string, string>> },
+): Promise<void> {
+  await session.call({
+    method: "POST",
+    path: `${place.mount}/metadata/${pathOf(place.path)}`,
+    body: { custom_metadata: of.marks },
+    repeatable: true,
+    signal: of.signal,
+  });
+}
+
+/** Takes all versions and the metadata away. What is not there is no error. Safe to repeat. Errors: those of the session. */
+export async function destroyKey(
+  session: VaultSession,
+  place: KvPlace,
+  { signal }: KvOptions,
+): Promise<void> {
+  await session.call({
+    method: "DELETE",
+    path: `${place.mount}/metadata/${pathOf(place.path)}`,
+    repeatable: true,
+    expected: [404],
+    signal,
+  });
+}
+
+/** Slashes stay: they are part of the path. */
+function pathOf(path: string): string {
+  return encodeURIComponent(path).replaceAll("%2F", "/");
+}

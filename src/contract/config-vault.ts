@@ -1,0 +1,73 @@
+import { z } from "zod";
+
+const text = (
+  description: string,
+  marks: { readonly path?: true; readonly secret?: true } = {},
+): z.ZodString =>
+  z
+    .string({ error: "must be text" })
+    .min(1, { error: "must not be empty" })
+    .meta({ description, ...marks });
+
+const mount = (description: string): z.ZodString =>
+  z
+    .string({ error: "must be text" })
+    .regex(/^[A-Za-z0-9_.-]+(?:\/[A-Za-z0-9_.-]+)*$/u, {
+      error: "must be a path without a slash at its ends, such as secret or team/kv",
+    })
+    .meta({ description });
+
+/** The section `vault` of the configuration: where it is, how to log in, and what it keeps. OpenBao's API is the same. */
+export const vaultSchema = z.strictObject({
+  address: z
+    .string({ error: "must be text" })
+    .regex(/^https?:\/\/[^\s@]+$/u, {
+      error: "must be http://host:port or https://host:port, without a user",
+    })
+    .meta({
+      description:
+        "Address of Vault or OpenBao, http:// or https://host:port; without one, declared secrets are kept in the embedded sealed store",
+    })
+    .optional(),
+  namespace: text("Namespace, where Vault has them").optional(),
+  token: text("A token: `env:NAME` or `file:path`; a file is read again at every login", {
+    secret: true,
+  }).optional(),
+  approle: z
+    .strictObject({
+      mount: mount("Where the auth method AppRole is").default("approle"),
+      roleId: text("The role's id: itself, `env:NAME` or `file:path`", { secret: true }).optional(),
+      secretId: text("A secret-id of the role: `env:NAME` or `file:path`", {
+        secret: true,
+      }).optional(),
+      wrapped: z
+        .boolean({ error: "must be true or false" })
+        .meta({ description: "`secretId` is a wrapping token, which is unwrapped once" })
+        .default(false),
+    })
+    .prefault({}),
+  kubernetes: z
+    .strictObject({
+      mount: mount("Where the auth method Kubernetes is").default("kubernetes"),
+      role: text("Role to log in with the pod's service account").optional(),
+      tokenFile: text("File of the service account's token", { path: true }).default(
+        "/var/run/secrets/kubernetes.io/serviceaccount/token",
+      ),
+    })
+    .prefault({}),
+  kv: z
+    .strictObject({
+      mount: mount("Where the KV engine, version 2, is that keeps declared secrets").default(
+        "secret",
+      ),
+      prefix: mount("Folder in it").default("glasshouse"),
+    })
+    .prefault({}),
+  tls: z
+    .strictObject({
+      ca: text("File of the authorities that Vault's certificate may be from", {
+        path: true,
+      }).optional(),
+    })
+    .prefault({}),
+});
