@@ -82,7 +82,7 @@ async function openDatabase(config: Config, around: Around): Promise<Lasting> {
 
 function closingWith(store: LastingStore, closed: () => void): LastingStore {
   return {
-    transact: (fn) => store.transact(fn),
+    transact: (fn, how) => store.transact(fn, how),
     read: (fn) => store.read(fn),
     watch: (topic, fn) => store.watch(topic, fn),
     lease: (worker) => store.lease(worker),

@@ -1,7 +1,7 @@
 import { GlasshouseError } from "../domain/errors.ts";
 import type { NewEvent } from "../domain/event.ts";
 import type { Clock } from "../ports/clock.ts";
-import type { ReadTx, Store, Tx } from "../ports/store.ts";
+import type { ReadTx, Store, TransactOptions, Tx } from "../ports/store.ts";
 import type { Metrics } from "../ports/telemetry.ts";
 import { meterEvent } from "./event-metrics.ts";
 
@@ -16,7 +16,7 @@ interface Deps {
  */
 export function meterStore(store: Store, deps: Deps): Store {
   return {
-    transact: (fn) => transact(store, deps, fn),
+    transact: (fn, how) => transact(store, deps, { fn, how }),
     read: (fn) => measured(deps, "read", (again) => store.read(once(fn, again))),
     watch: (topic, fn) => store.watch(topic, fn),
     health: () => store.health(),
@@ -25,7 +25,11 @@ export function meterStore(store: Store, deps: Deps): Store {
   };
 }
 
-async function transact<T>(store: Store, deps: Deps, fn: (tx: Tx) => Promise<T>): Promise<T> {
+async function transact<T>(
+  store: Store,
+  deps: Deps,
+  { fn, how }: { readonly fn: (tx: Tx) => Promise<T>; readonly how: TransactOptions | undefined },
+): Promise<T> {
   let appended: NewEvent[] = [];
   const result = await measured(deps, "write", (again) =>
     store.transact(
@@ -33,6 +37,7 @@ async function transact<T>(store: Store, deps: Deps, fn: (tx: Tx) => Promise<T>)
         appended = [];
         return fn(listening(tx, appended));
       }, again),
+      how,
     ),
   );
   for (const event of appended) meterEvent(deps.metrics, event);

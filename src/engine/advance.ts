@@ -20,9 +20,14 @@ import { ownedSecrets } from "./step-inputs.ts";
 export async function advanceRun(
   tx: Tx,
   deps: EngineDeps,
-  at: { readonly runId: string; readonly facts: RunFacts },
+  at: {
+    readonly runId: string;
+    readonly facts: RunFacts;
+    /** Whether a step is open still, where that was told just now. */
+    readonly isOpen?: boolean | null;
+  },
 ): Promise<void> {
-  if (await tx.steps.anyOpen(at.runId)) return;
+  if (at.isOpen ?? (await tx.steps.anyOpen(at.runId))) return;
   const run = await tx.runs.get(at.runId);
   if (run === null || run.status !== "running") return;
   if (run.cancelRequestedAt !== null)

@@ -2,8 +2,8 @@ import { GlasshouseError } from "../domain/errors.ts";
 import { stepEventData } from "../domain/event-data.ts";
 import { backoff } from "../lib/backoff.ts";
 import { timestamp } from "../ports/clock.ts";
-import type { Tx } from "../ports/store.ts";
-import type { OwnedStep } from "../ports/work.ts";
+import type { TransactOptions, Tx } from "../ports/store.ts";
+import type { Claim, OwnedStep } from "../ports/work.ts";
 import { attempt, type ActiveAttempt } from "./attempt.ts";
 import type { EngineDeps } from "./deps.ts";
 import { fenceOf } from "./executor-context.ts";
@@ -22,6 +22,10 @@ export class Attempts {
   readonly #open = new Set<ActiveAttempt>();
   /** Ends the waits of those. */
   readonly #held = new Set<() => void>();
+  /** Transactions that have begun and have not come to claiming. */
+  #before = 0;
+  /** Runs that are being started: their facts are known to the claim before they are committed. */
+  readonly #started = new Map<string, RunFacts>();
   /** Places promised to claims whose transactions have not resolved yet. */
   #reserved = 0;
   #stopping = false;
@@ -53,22 +57,29 @@ export class Attempts {
    * them once it is committed. This is why a hop from one step to the next costs one commit, and so does a run with its
    * first steps. `fn` gives the facts of the run that it has started, if any, and so does this.
    */
-  async within(fn: (tx: Tx) => Promise<RunFacts | null>): Promise<RunFacts | null> {
+  async within(
+    fn: (tx: Tx) => Promise<RunFacts | null>,
+    how: TransactOptions = {},
+  ): Promise<RunFacts | null> {
     let reserved = 0;
+    let begun: RunFacts | null = null;
     try {
       const { started, claimed, isAll } = await this.#deps.store.transact(async (tx) => {
         this.#reserved -= reserved;
         reserved = 0;
-        const facts = await fn(tx);
-        const limit = this.#stopping
-          ? 0
-          : this.#deps.settings.places - this.#active.size - this.#reserved;
+        const { facts, isLast } = await this.#beforeClaim(() => fn(tx));
+        begun = facts;
+        const isOthers = how.brief === true && !isLast;
+        const limit =
+          this.#stopping || isOthers
+            ? 0
+            : this.#deps.settings.places - this.#active.size - this.#reserved;
         if (limit <= 0) return { started: facts, claimed: [], isAll: false };
-        const claims = await this.#claimIn(tx, limit, facts);
+        const claims = await this.#claimIn(tx, limit);
         reserved = claims.length;
         this.#reserved += reserved;
         return { started: facts, claimed: claims, isAll: claims.length < limit };
-      });
+      }, how);
       if (isAll) this.#emptied += 1;
       try {
         if (claimed.length > 0) await this.#deps.settings.failpoint("step.claimed");
@@ -79,6 +90,24 @@ export class Attempts {
       return started;
     } finally {
       this.#reserved -= reserved;
+      if (begun !== null) this.#started.delete(runOf(begun));
+    }
+  }
+
+  /**
+   * What comes before the claim. Where the store runs several of these side by side the last one claims for all: it sees
+   * what they all have released.
+   */
+  async #beforeClaim(
+    fn: () => Promise<RunFacts | null>,
+  ): Promise<{ readonly facts: RunFacts | null; readonly isLast: boolean }> {
+    this.#before += 1;
+    try {
+      const facts = await fn();
+      if (facts !== null) this.#started.set(facts.run.id, facts);
+      return { facts, isLast: this.#before === 1 };
+    } finally {
+      this.#before -= 1;
     }
   }
 
@@ -134,7 +163,7 @@ export class Attempts {
     return all;
   }
 
-  async #claimIn(tx: Tx, limit: number, started: RunFacts | null): Promise<readonly Claimed[]> {
+  async #claimIn(tx: Tx, limit: number): Promise<readonly Claimed[]> {
     const now = timestamp(this.#deps.clock);
     const claims = await tx.steps.claim({
       worker: this.#membership.id,
@@ -148,9 +177,8 @@ export class Attempts {
       claimed.push({
         ...claim,
         facts:
-          started?.run.id === claim.step.runId
-            ? started
-            : await this.#cache.within(tx, claim.step.runId, claim.runAttempt),
+          this.#startedAs(claim) ??
+          (await this.#cache.within(tx, claim.step.runId, claim.runAttempt)),
       });
     if (claimed.length > 0) {
       const events = claimed
@@ -166,6 +194,11 @@ export class Attempts {
       if (events.length > 0) await tx.events.append(events, now);
     }
     return claimed;
+  }
+
+  #startedAs({ step, runAttempt }: Claim): RunFacts | null {
+    const facts = this.#started.get(step.runId);
+    return facts?.run.attempt === runAttempt ? facts : null;
   }
 
   /** Steps that are worked on here, by executor. */
@@ -245,10 +278,11 @@ export class Attempts {
   /** The step has ended: its place is free for what its own transaction claims. */
   async #finish(active: ActiveAttempt, fn: (tx: Tx) => Promise<void>): Promise<void> {
     this.#active.delete(active);
-    await this.within(async (tx) => {
+    const write = async (tx: Tx): Promise<null> => {
       await fn(tx);
       return null;
-    });
+    };
+    await this.within(write, { brief: true });
   }
 
   #pause(delayMs: number): Promise<void> {
@@ -262,6 +296,10 @@ export class Attempts {
       this.#held.add(wake);
     });
   }
+}
+
+function runOf({ run }: RunFacts): string {
+  return run.id;
 }
 
 /** The first look of a check is news; its repeats are not. */

@@ -105,7 +105,9 @@ export async function stepContext(deps: EngineDeps, parts: ContextParts): Promis
     progress: parts.progress,
     note: (note) => notes.add(note),
     childStarted: async (child) => {
-      await deps.store.transact((tx) => tx.steps.setChild(fence, identityToStore(child)));
+      await deps.store.transact((tx) => tx.steps.setChild(fence, identityToStore(child)), {
+        brief: true,
+      });
       await deps.settings.failpoint("step.childStored");
       parts.childStarted(child);
     },

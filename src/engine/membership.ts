@@ -96,11 +96,11 @@ export class Membership {
   /** The store as this worker may use it: transactions of a worker whose lease does not hold are refused. */
   guard(store: Store): Store {
     return {
-      transact: (fn) =>
+      transact: (fn, how) =>
         store.transact((tx) => {
           this.check();
           return fn(tx);
-        }),
+        }, how),
       read: (fn) => store.read(fn),
       watch: (topic, fn) => store.watch(topic, fn),
       lease: (worker) => store.lease(worker),

@@ -22,8 +22,14 @@ export interface Recording {
   readonly outcome: Outcome;
 }
 
-/** Writes an attempt's outcome and its events. Every way has a verb that checks the fence; if it does not hold, nothing is kept. */
-export async function recordOutcome(tx: Tx, deps: EngineDeps, of: Recording): Promise<void> {
+/** Whether a step of the run is open still, where that is known: null is not. */
+type Open = boolean | null;
+
+/**
+ * Writes an attempt's outcome and its events. Every way has a verb that checks the fence; if it does not hold, nothing is
+ * kept. Says whether a step of the run is open still; null when that must be asked.
+ */
+export async function recordOutcome(tx: Tx, deps: EngineDeps, of: Recording): Promise<Open> {
   const { step, outcome } = of;
   const fence = fenceOf(step);
   const now = timestamp(deps.clock);
@@ -32,17 +38,19 @@ export async function recordOutcome(tx: Tx, deps: EngineDeps, of: Recording): Pr
       return recordPerformed(tx, deps, { ...of, performed: outcome.performed });
     case "failed": {
       await keepPartial(tx, of, now);
-      await tx.steps.end(fence, {
+      const { progress, isOpen } = await tx.steps.end(fence, {
         status: "failed",
         reason: null,
         failure: outcome.failure,
         changes: [],
         now,
+        progress: { failed: 1 },
       });
-      const progress = await tx.runs.addProgress(step.runId, { failed: 1 });
-      if (step.onFailure === "abort") await abortRest(tx, step, now);
+      const aborts = step.onFailure === "abort";
+      if (aborts) await abortRest(tx, step, now);
       const after = ended(step, { status: "failed", failure: outcome.failure, now });
-      return append(tx, of, { now, type: "step.failed", after, progress });
+      await append(tx, of, { now, type: "step.failed", after, progress });
+      return aborts ? null : isOpen;
     }
     case "retry": {
       await keepPartial(tx, of, now);
@@ -53,17 +61,18 @@ export async function recordOutcome(tx: Tx, deps: EngineDeps, of: Recording): Pr
       const status = unknown ? "unknown" : "ready";
       const attempts = step.attempts + (counts ? 1 : 0);
       const after: Step = { ...step, status, reason, failure, availableAt, attempts };
-      return append(tx, of, { now, type: "step.retrying", after });
+      await append(tx, of, { now, type: "step.retrying", after });
+      return true;
     }
     case "cancelled":
       return recordCancelled(tx, of, now);
   }
 }
 
-async function recordCancelled(tx: Tx, of: Recording, now: string): Promise<void> {
+async function recordCancelled(tx: Tx, of: Recording, now: string): Promise<Open> {
   await keepPartial(tx, of, now);
   const reason = "the run was cancelled";
-  await tx.steps.end(fenceOf(of.step), {
+  const { isOpen, progress } = await tx.steps.end(fenceOf(of.step), {
     status: "cancelled",
     reason,
     failure: null,
@@ -71,7 +80,8 @@ async function recordCancelled(tx: Tx, of: Recording, now: string): Promise<void
     now,
   });
   const after = ended(of.step, { status: "cancelled", reason, now });
-  return append(tx, of, { now, type: "step.failed", after });
+  await append(tx, of, { now, type: "step.failed", after, progress });
+  return isOpen;
 }
 
 type Asked = Extract<Performed, { kind: "ask" }>;
@@ -81,7 +91,7 @@ async function recordAsk(
   tx: Tx,
   of: Recording & { readonly performed: Asked },
   now: string,
-): Promise<void> {
+): Promise<Open> {
   const { step, performed } = of;
   const run = await tx.runs.get(step.runId);
   if (run !== null && run.cancelRequestedAt !== null) return recordCancelled(tx, of, now);
@@ -90,11 +100,12 @@ async function recordAsk(
   const reason = performed.detail;
   const failure: Failure = { code, message: reason };
   await tx.steps.park(fenceOf(step), { reason, failure, now });
-  return append(tx, of, {
+  await append(tx, of, {
     now,
     type: performed.reason === "approval" ? "step.progressed" : "step.unknown",
     after: { ...step, status: "waiting", reason, failure },
   });
+  return null;
 }
 
 /** `onFailure: abort` cancels what has not begun; what runs is interrupted by its worker. */
@@ -111,7 +122,7 @@ async function recordPerformed(
   tx: Tx,
   deps: EngineDeps,
   of: Recording & { readonly performed: Performed },
-): Promise<void> {
+): Promise<Open> {
   const { performed, step } = of;
   const now = timestamp(deps.clock);
   switch (performed.kind) {
@@ -164,7 +175,7 @@ async function recordApplied(
   tx: Tx,
   deps: EngineDeps,
   of: Recording & { readonly performed: Applied },
-): Promise<void> {
+): Promise<Open> {
   const { facts, step, performed } = of;
   const now = timestamp(deps.clock);
   const { group, inputs, result, resources } = performed;
@@ -192,7 +203,7 @@ async function recordApplied(
           (old) => old.group === at.group && old.template === at.template,
         );
   if (resources.length > 0 || known.length > 0) await tx.resources.replaceGroup(at, resources);
-  await done(tx, of, {
+  return done(tx, of, {
     now,
     status: "succeeded",
     changes: result.changes,
@@ -283,13 +294,13 @@ async function done(
   tx: Tx,
   of: Recording,
   { now, status, reason, changes, more }: Done,
-): Promise<void> {
+): Promise<Open> {
   const { step } = of;
   const what = { status, reason: reason ?? step.reason, changes: changes ?? [], now };
-  await tx.steps.end(fenceOf(step), { ...what, failure: null });
-  const progress = await tx.runs.addProgress(step.runId, {
-    done: 1,
-    ...(status === "skipped" ? { skipped: 1 } : {}),
+  const { progress, isOpen } = await tx.steps.end(fenceOf(step), {
+    ...what,
+    failure: null,
+    progress: { done: 1, skipped: status === "skipped" ? 1 : 0 },
   });
   await append(tx, of, {
     now,
@@ -298,6 +309,7 @@ async function done(
     progress,
     ...(more === undefined ? {} : { more }),
   });
+  return isOpen;
 }
 
 /** The step as the store has it once it has ended. */

@@ -38,8 +38,8 @@ export async function recordLook(
     failure,
     changes: [],
     now,
+    progress: healthy ? { done: 1 } : { failed: 1 },
   });
-  await tx.runs.addProgress(step.runId, healthy ? { done: 1 } : { failed: 1 });
   const [after, run] = [await tx.steps.get(step.id), await tx.runs.get(step.runId)];
   if (after === null || run === null) return;
   const data = stepEventData(after, { progress: { ...run.progress } });

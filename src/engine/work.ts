@@ -95,7 +95,7 @@ export async function work(trial: Trial): Promise<void> {
   const recording = { facts: claimed.facts, step: claimed.step, inputs, outcome };
   await settle(trial, async (tx) => {
     await deps.settings.failpoint("step.recording");
-    await recordOutcome(tx, deps, recording);
+    return recordOutcome(tx, deps, recording);
   });
   if (outcome.kind === "failed" && claimed.step.onFailure === "abort") trial.around.abortRun();
 }
@@ -135,7 +135,10 @@ async function runCheck(trial: Trial): Promise<void> {
       looks: step.token - 1,
       signal: trial.gentle,
     });
-    await settle(trial, (tx) => recordLook(tx, deps, { facts, step, look }));
+    await settle(trial, async (tx) => {
+      await recordLook(tx, deps, { facts, step, look });
+      return null;
+    });
   } catch (error) {
     if (endsUnwritten(trial)) return;
     const outcome = outcomeOfError(error, {
@@ -151,16 +154,16 @@ async function runCheck(trial: Trial): Promise<void> {
 }
 
 /**
- * Records the outcome and moves the run on. A finished outcome is never dropped because the disk is full or the database is
+ * Records the outcome (`write` says whether a step of the run is open still, where it knows) and moves the run on. A finished outcome is never dropped because the disk is full or the database is
  * away: it is held and tried again. A stale token means that somebody else owns the step: nothing is written.
  */
-async function settle(trial: Trial, write: (tx: Tx) => Promise<void>): Promise<void> {
+async function settle(trial: Trial, write: (tx: Tx) => Promise<boolean | null>): Promise<void> {
   const { deps, claimed } = trial;
   for (let tries = 1; trial.interruption() !== "lost"; tries += 1) {
     try {
       await trial.around.finish(async (tx) => {
-        await write(tx);
-        await advanceRun(tx, deps, { runId: claimed.step.runId, facts: claimed.facts });
+        const isOpen = await write(tx);
+        await advanceRun(tx, deps, { runId: claimed.step.runId, facts: claimed.facts, isOpen });
       });
       return await deps.settings.failpoint("step.recorded");
     } catch (error) {

@@ -27,7 +27,7 @@ export interface Store {
    * is passed on. Transactions that wait at the same time may share one commit, each by itself kept or rolled back.
    * Errors: `storage-full` (disk), `unavailable` (database down), and whatever `fn` throws.
    */
-  transact<T>(fn: (tx: Tx) => Promise<T>): Promise<T>;
+  transact<T>(fn: (tx: Tx) => Promise<T>, how?: TransactOptions): Promise<T>;
   /**
    * Reads from one consistent snapshot without waiting for writers. Sees every transaction that has resolved. `fn` may run
    * again (the schema was changed meanwhile), so it has no effects.
@@ -47,6 +47,14 @@ export interface Store {
   health(): Promise<StoreHealth>;
   /** Waits for what is under way, then closes. Transactions asked for later fail with `unavailable`. */
   close(): Promise<void>;
+}
+
+export interface TransactOptions {
+  /**
+   * It is short (a few statements on one environment), and many like it come at once: a store may run them side by side in
+   * one transaction, so that all of them cost little more than one.
+   */
+  readonly brief?: boolean;
 }
 
 export type Topic = "journal" | "queue" | "steps" | "commands" | "logs" | "workers";

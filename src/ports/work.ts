@@ -14,15 +14,7 @@ export interface RunRepository {
     patch: Partial<Omit<Run, "id" | "environmentId" | "progress" | "createdAt">>,
   ): Promise<void>;
   /** Adds to the counters of progress; returns them as they are now, or null when there is no such run. */
-  addProgress(
-    id: string,
-    delta: {
-      readonly done?: number;
-      readonly total?: number;
-      readonly failed?: number;
-      readonly skipped?: number;
-    },
-  ): Promise<Run["progress"] | null>;
+  addProgress(id: string, delta: Partial<Run["progress"]>): Promise<Run["progress"] | null>;
   /** Newest first. */
   list(
     filter: { readonly environmentId?: string; readonly status?: RunStatus },
@@ -90,8 +82,11 @@ export interface StepRepository {
    * ended: lines of its log that could not be stored before.
    */
   fenceLast(fence: Fence): Promise<void>;
-  /** Ends the step and its attempt. `succeeded` and `skipped` release successors (their `waitingOn` sinks; at 0 they are `ready`). */
-  end(fence: Fence, outcome: StepOutcome): Promise<void>;
+  /**
+   * Ends the step and its attempt and counts it in its run. `succeeded` and `skipped` release successors (their `waitingOn`
+   * sinks; at 0 they are `ready`).
+   */
+  end(fence: Fence, outcome: StepOutcome): Promise<EndedStep>;
   /**
    * Back to `ready`, or with `unknown` to `unknown` (what it did is still to be looked at), not before `availableAt`;
    * `counts` says whether the attempt counts against the policy.
@@ -188,6 +183,16 @@ export interface StepOutcome {
   readonly failure: Failure | null;
   readonly changes: readonly Change[];
   readonly now: string;
+  /** What is added to the counters of its run. */
+  readonly progress?: Partial<Run["progress"]>;
+}
+
+/** What a step's end tells of its run. */
+export interface EndedStep {
+  /** As it is now; null when there is no such run. */
+  readonly progress: Run["progress"] | null;
+  /** As `anyOpen`, right after it. */
+  readonly isOpen: boolean;
 }
 
 export interface LogRepository {

@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { setTimeout as sleep } from "node:timers/promises";
+import type { EndedStep } from "../ports/work.ts";
 import type { Environment } from "../domain/environment.ts";
 import { GlasshouseError } from "../domain/errors.ts";
 import type { ErrorCode } from "../domain/errors.ts";
@@ -223,7 +224,7 @@ export const succeeded = { status: "succeeded", reason: null, failure: null, cha
 export function end(
   { store, clock }: { readonly store: Store; readonly clock: FakeClock },
   claimed: Claim,
-): Promise<void> {
+): Promise<EndedStep> {
   return store.transact((tx) =>
     tx.steps.end(fenceOf(claimed), { ...succeeded, now: timestamp(clock) }),
   );

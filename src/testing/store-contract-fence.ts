@@ -19,7 +19,9 @@ const failure = { code: "outcome-unknown", message: "m" } as const;
 const writes: Readonly<Record<string, (tx: Tx, fence: Fence) => Promise<void>>> = {
   fence: (tx, fence) => tx.steps.fence(fence),
   fenceLast: (tx, fence) => tx.steps.fenceLast(fence),
-  end: (tx, fence) => tx.steps.end(fence, { ...succeeded, now }),
+  end: async (tx, fence) => {
+    await tx.steps.end(fence, { ...succeeded, now });
+  },
   retry: (tx, fence) =>
     tx.steps.retry(fence, { availableAt: null, counts: true, reason: "r", failure: null, now }),
   park: (tx, fence) => tx.steps.park(fence, { reason: "r", failure, now }),

@@ -10,6 +10,9 @@ const owedMs = 2;
 /** What a parameter may be. */
 export type Cell = string | number | boolean | null | Uint8Array;
 
+/** A parameter: a value, or those of many rows, for one that the statement takes as an array. */
+export type Parameter = Cell | readonly Cell[];
+
 export interface Answer<R> {
   readonly rows: readonly R[];
   /** Rows changed, or given. */
@@ -70,8 +73,8 @@ export class Connection {
   }
 
   /** Rows are trusted to be what the statement's author stated. Errors: `ConnectionLost`, `pg.DatabaseError`. */
-  query<R>(sql: string, values?: readonly Cell[]): Promise<Answer<R>>;
-  async query(sql: string, values: readonly Cell[] = []): Promise<Answer<unknown>> {
+  query<R>(sql: string, values?: readonly Parameter[]): Promise<Answer<R>>;
+  async query(sql: string, values: readonly Parameter[] = []): Promise<Answer<unknown>> {
     this.#sendOwed();
     const { text, name } = prepared(sql);
     if (this.#unanswered === 0) this.#heardAtMs = performance.now();
@@ -177,9 +180,26 @@ const types: pg.CustomTypesConfig = {
  */
 const escape = "\uFDD0";
 
-function bound(cell: Cell): Cell {
-  if (typeof cell !== "string" || !(cell.includes("\0") || cell.includes(escape))) return cell;
-  return cell.replaceAll(escape, `${escape}1`).replaceAll("\0", `${escape}0`);
+function bound(value: Parameter): Cell {
+  if (isMany(value)) return `{${value.map((cell) => element(cell)).join(",")}}`;
+  return typeof value === "string" ? escaped(value) : value;
+}
+
+function isMany(value: Parameter): value is readonly Cell[] {
+  return Array.isArray(value);
+}
+
+/** As https://www.postgresql.org/docs/15/arrays.html#ARRAYS-IO has it. */
+function element(cell: Cell): string {
+  if (cell === null) return "NULL";
+  if (cell instanceof Uint8Array) return `"\\\\x${Buffer.from(cell).toString("hex")}"`;
+  if (typeof cell !== "string") return String(cell);
+  return `"${escaped(cell).replaceAll(/["\\]/gu, String.raw`\$&`)}"`;
+}
+
+function escaped(text: string): string {
+  if (!(text.includes("\0") || text.includes(escape))) return text;
+  return text.replaceAll(escape, `${escape}1`).replaceAll("\0", `${escape}0`);
 }
 
 function unescaped(value: string): string {

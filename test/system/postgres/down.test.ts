@@ -137,13 +137,17 @@ describe("a PostgreSQL that is away", { skip: postgresSkip }, () => {
     const limits = { pool: 2, poolWaitMs: 300 };
     const store = await stores.open(database, { clock, limits });
     const hold = Promise.withResolvers<void>();
-    const holders = [1, 2].map(() =>
-      store.read(async (tx) => {
-        await tx.workers.list();
-        await hold.promise;
-      }),
-    );
-    await sleep(100);
+    const holders: Promise<void>[] = [];
+    // Those that begin in the same turn of the event loop would share a connection.
+    for (let n = 0; n < limits.pool; n += 1) {
+      holders.push(
+        store.read(async (tx) => {
+          await tx.workers.list();
+          await hold.promise;
+        }),
+      );
+      await sleep(50);
+    }
     const asked = performance.now();
     await assert.rejects(
       store.read((tx) => tx.workers.list()),

@@ -8,6 +8,8 @@ export interface Job {
   readonly failed: (error: unknown) => void;
   /** Rooms it has turned out to need; entered at the beginning of its next run. */
   readonly rooms: Set<Room>;
+  /** Many like it come at once, so that they are run side by side in one transaction. */
+  readonly brief: boolean;
   /** How often it ran again, by reason. */
   readonly again: { rerun: number; overtaken: number; lost: number };
 }

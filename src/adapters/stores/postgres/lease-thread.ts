@@ -74,10 +74,18 @@ function main(task: LeaseTask): void {
 /** When the renewal that was granted was sent; null when the worker is gone. */
 async function renew(pool: Pool, { worker, times }: LeaseTask): Promise<number | null> {
   const transaction = new Transaction({ pool, mode: "write", rooms: [] });
-  const dialect = { lockRow: "", turns: new Map<string, string>(), unsafeWithoutFence: false };
+  const dialect = {
+    lockRow: "",
+    turns: new Map<string, string>(),
+    packs: false,
+    unsafeWithoutFence: false,
+  };
   const clock = { id: () => "" };
   const builder = new QueryBuilders().take();
-  const session = new PostgresSession({ transaction, builder, dialect, clock }, () => noLocks);
+  const session = new PostgresSession(
+    { transaction, by: transaction, builder, dialect, clock },
+    () => noLocks,
+  );
   try {
     const sentAtMs = monotonicMs();
     const granted = await workers(session).renew(worker, times.durationMs);

@@ -17,6 +17,8 @@ export class Owner {
   readonly held = new Set<string>();
   /** Sequences of what is held, as the hold told them and this transaction raised them; null where there was no row. */
   readonly sequences = new Map<string, Promise<number | null>>();
+  /** Who of those that use the transaction at the same time changes what of it just now. */
+  readonly #with = new Map<string, object>();
   readonly #limits: JoinLimits;
   readonly #joining: Job[] = [];
   #joined = 0;
@@ -32,6 +34,20 @@ export class Owner {
   /** Resolves when it holds nothing any more. */
   get ended(): Promise<void> {
     return this.#ended.promise;
+  }
+
+  /** Whether one of those who use the transaction, another than this one, is at work on it. */
+  isWithOther(environmentId: string, by: object): boolean {
+    const other = this.#with.get(environmentId);
+    return other !== undefined && other !== by;
+  }
+
+  enter(environmentId: string, by: object): void {
+    this.#with.set(environmentId, by);
+  }
+
+  leave(environmentId: string, by: object): void {
+    if (this.#with.get(environmentId) === by) this.#with.delete(environmentId);
   }
 
   /** Takes the job in when there is room. It is then run, and settled or sent away, by this transaction's writer. */
@@ -71,6 +87,12 @@ export class Owners {
   take(environmentId: string, owner: Owner): void {
     owner.held.add(environmentId);
     this.#owners.set(environmentId, owner);
+  }
+
+  /** What the transaction could not get. */
+  giveUp(environmentId: string, owner: Owner): void {
+    owner.held.delete(environmentId);
+    if (this.#owners.get(environmentId) === owner) this.#owners.delete(environmentId);
   }
 
   /** All that the transaction held. */

@@ -20,13 +20,26 @@ export interface ReaderDeps {
 
 const writeInRead = "25006";
 
-/** How often a read runs at most when the schema is changed under it. */
+/** How often a read runs at most when the schema is changed under it, or another one has spoilt the transaction. */
 const mostTries = 3;
 
-/** Reads of one snapshot each, in transactions that cannot write. */
+/** A transaction that reads of one turn of the event loop share. */
+interface Shared {
+  readonly transaction: Transaction;
+  /** Under way. */
+  reads: number;
+  /** Nobody else has read in it. */
+  isAlone: boolean;
+}
+
+/**
+ * Reads of one snapshot each, in transactions that cannot write. Those that begin in the same turn of the event loop, when
+ * nothing has been sent yet, share one.
+ */
 export class Reader {
   readonly #deps: ReaderDeps;
   readonly #active = new Set<Promise<unknown>>();
+  #gathering: Shared | null = null;
 
   constructor(deps: ReaderDeps) {
     this.#deps = deps;
@@ -45,20 +58,42 @@ export class Reader {
   }
 
   async #untilRead<T>(fn: (tx: ReadTx) => Promise<T>): Promise<T> {
+    let shared = this.#join();
     for (let tries = 1; ; tries += 1) {
       try {
-        return await this.#read(fn);
+        return await this.#readIn(shared, fn);
       } catch (error) {
-        if (!isStalePlan(error) || tries >= mostTries) throw translate(error);
+        const isSpoilt = shared.transaction.hasFailed && !shared.isAlone;
+        if (!(isSpoilt || isStalePlan(error)) || tries >= mostTries) throw translate(error);
+        shared = this.#begin();
       }
     }
   }
 
-  async #read<T>(fn: (tx: ReadTx) => Promise<T>): Promise<T> {
-    const { pool, builders, dialect, clock } = this.#deps;
-    const transaction = new Transaction({ pool, mode: "read", rooms: [] });
-    const deps = { transaction, builder: builders.take(), dialect, clock };
+  #join(): Shared {
+    if (this.#gathering !== null) {
+      this.#gathering.isAlone = false;
+      return this.#gathering;
+    }
+    const begun = this.#begin();
+    this.#gathering = begun;
+    process.nextTick(() => {
+      if (this.#gathering === begun) this.#gathering = null;
+    });
+    return begun;
+  }
+
+  #begin(): Shared {
+    const transaction = new Transaction({ pool: this.#deps.pool, mode: "read", rooms: [] });
+    return { transaction, reads: 0, isAlone: true };
+  }
+
+  async #readIn<T>(shared: Shared, fn: (tx: ReadTx) => Promise<T>): Promise<T> {
+    const { builders, dialect, clock } = this.#deps;
+    const { transaction } = shared;
+    const deps = { transaction, by: {}, builder: builders.take(), dialect, clock };
     const session = new PostgresSession(deps, () => noLocks);
+    shared.reads += 1;
     try {
       return await within(session, () => fn(new SqlTx(session)));
     } catch (error) {
@@ -67,7 +102,11 @@ export class Reader {
       throw error;
     } finally {
       session.close();
-      await transaction.leave().catch(() => {});
+      shared.reads -= 1;
+      if (shared.reads === 0) {
+        if (this.#gathering === shared) this.#gathering = null;
+        await transaction.leave().catch(() => {});
+      }
     }
   }
 }

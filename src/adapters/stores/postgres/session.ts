@@ -7,12 +7,15 @@ import type { Locks } from "../sql/locks.ts";
 import type { Cell, Dialect, Session, Statement } from "../sql/session.ts";
 import type { Tables } from "../sql/tables.ts";
 import type { Answer } from "../../../clients/postgres/connection.ts";
+import { prepared } from "../../../clients/postgres/statement-text.ts";
 import type { QueryBuilder } from "./kysely-dialect.ts";
 import type { Transaction } from "./transaction.ts";
 import type { GivesWay } from "./write-locks.ts";
 
 export interface SessionDeps {
   readonly transaction: Transaction;
+  /** Stands for this one among those who use the transaction. */
+  readonly by: object;
   readonly builder: QueryBuilder;
   readonly dialect: Dialect;
   readonly clock: Pick<Clock, "id">;
@@ -28,6 +31,7 @@ export class PostgresSession implements Session {
   #isOpen = true;
   #gaveWay: GivesWay | null = null;
   #steps = 0;
+  #wrote = false;
 
   constructor(deps: SessionDeps, locks: (giveWay: (why: GivesWay) => never) => Locks) {
     this.#deps = deps;
@@ -36,6 +40,11 @@ export class PostgresSession implements Session {
       throw why;
     });
     deps.builder.use(this);
+  }
+
+  /** Whether it asked for anything to be changed. */
+  get hasWritten(): boolean {
+    return this.#wrote;
   }
 
   get open(): boolean {
@@ -67,8 +76,7 @@ export class PostgresSession implements Session {
 
   /** Sends a statement of the query builder. */
   async query<R>(sql: string, values: readonly Cell[]): Promise<Answer<R>> {
-    this.#use();
-    return this.#deps.transaction.send<R>(sql, values);
+    return this.#send<R>(sql, values);
   }
 
   async all<R>(kept: Statement<R>, ...parameters: readonly Cell[]): Promise<readonly R[]> {
@@ -84,8 +92,8 @@ export class PostgresSession implements Session {
   }
 
   async run(kept: Statement<unknown>, ...parameters: readonly Cell[]): Promise<void> {
-    this.#use();
-    this.#deps.transaction.post(kept.sql, parameters);
+    // Its error is that of what is awaited next, and of the commit.
+    this.#send(kept.sql, parameters).catch(() => {});
   }
 
   async runThen<R>(
@@ -93,8 +101,7 @@ export class PostgresSession implements Session {
     then: (rows: readonly R[]) => void,
     ...parameters: readonly Cell[]
   ): Promise<void> {
-    this.#use();
-    this.#deps.transaction.send<R>(kept.sql, parameters).then(
+    this.#send<R>(kept.sql, parameters).then(
       ({ rows }) => then(rows),
       // It is the error of what is awaited next, and of the commit.
       () => {},
@@ -124,6 +131,12 @@ export class PostgresSession implements Session {
   close(): void {
     this.#isOpen = false;
     this.#deps.builder.leave();
+  }
+
+  #send<R>(sql: string, values: readonly Cell[]): Promise<Answer<R>> {
+    this.#use();
+    if (prepared(sql).writes) this.#wrote = true;
+    return this.#deps.transaction.send<R>(sql, values, this.#deps.by);
   }
 
   #use(): void {

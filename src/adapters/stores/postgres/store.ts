@@ -9,6 +9,7 @@ import type {
   Retention,
   StoreHealth,
   Topic,
+  TransactOptions,
   Tx,
 } from "../../../ports/store.ts";
 import type { Log, Metrics } from "../../../ports/telemetry.ts";
@@ -24,6 +25,7 @@ import type { Connection } from "../../../clients/postgres/connection.ts";
 import { translate } from "../../../clients/postgres/errors.ts";
 import type { Remotes } from "../../../clients/resilience/remotes.ts";
 import { Hosts } from "../../../clients/postgres/hosts.ts";
+import { endAtOnce } from "./end-step.ts";
 import { QueryBuilders } from "./kysely-dialect.ts";
 import { monotonicMs } from "./lease-cell.ts";
 import { PostgresLease } from "./lease.ts";
@@ -84,6 +86,7 @@ export const postgresDefaults: PostgresLimits = {
   idleInTransactionMs: 15_000,
   transactions: 64,
   openMs: 10,
+  sideBySide: 2,
 };
 
 const tryPruning = statement<{ readonly alone: boolean }>(
@@ -151,6 +154,8 @@ export class PostgresStore implements LastingStore {
     const dialect: Dialect = {
       lockRow: " for no key update",
       turns: new Map(),
+      packs: true,
+      ...(options.unsafeWithoutFence === true ? {} : { endStep: endAtOnce }),
       unsafeWithoutFence: options.unsafeWithoutFence ?? false,
     };
     const { pool: size, poolWaitMs: waitMs } = limits;
@@ -196,10 +201,10 @@ export class PostgresStore implements LastingStore {
     await this.#listener.start();
   }
 
-  async transact<T>(fn: (tx: Tx) => Promise<T>): Promise<T> {
+  async transact<T>(fn: (tx: Tx) => Promise<T>, how?: TransactOptions): Promise<T> {
     refuseInside("transact");
     this.#refuseClosed();
-    return this.#writer.run((session) => fn(new SqlTx(session)));
+    return this.#writer.run((session) => fn(new SqlTx(session)), how);
   }
 
   async read<T>(fn: (tx: ReadTx) => Promise<T>): Promise<T> {

@@ -1,9 +1,10 @@
 import type { Cell } from "../sql/session.ts";
 import type { Room } from "../sql/locks.ts";
-import type { Answer, Connection } from "../../../clients/postgres/connection.ts";
+import type { Answer, Connection, Parameter } from "../../../clients/postgres/connection.ts";
 import { ConnectionLost, faultKind, sqlState } from "../../../clients/postgres/errors.ts";
 import type { Pool } from "../../../clients/postgres/pool.ts";
 import { prepared } from "../../../clients/postgres/statement-text.ts";
+import { Packing } from "./packing.ts";
 
 export interface TransactionOptions {
   readonly pool: Pool;
@@ -46,21 +47,17 @@ export const markCommit = `insert into "commitMark" ("connection", "number", "cl
    set "number" = case when "commitMark"."closed" then -1 else excluded."number" end, "at" = excluded."at"`;
 const failedBefore = "25P02";
 
-interface Parcel {
-  readonly go: (connection: Connection) => void;
-  readonly fail: (error: unknown) => void;
-}
-
 /**
  * One transaction on one connection. It takes the connection with its first statement, so that one that gives way to
- * another before that costs none. Statements go out without waiting for answers; an error of one whose answer nobody
- * awaits is the error of the next, and of the commit.
+ * another before that costs none. Statements of one turn of the event loop go out together, without waiting for answers; an
+ * error of one whose answer nobody awaits is the error of the next, and of the commit.
  */
 export class Transaction {
   readonly rooms: ReadonlySet<Room>;
   readonly #options: TransactionOptions;
   #connection: Connection | null = null;
-  #parcels: Parcel[] | null = null;
+  readonly #packing = new Packing();
+  #isSendingSoon = false;
   #opening: Promise<void> | null = null;
   readonly #unanswered = new Set<Promise<unknown>>();
   #failure: { readonly error: unknown } | null = null;
@@ -71,9 +68,9 @@ export class Transaction {
     this.rooms = new Set(options.rooms);
   }
 
-  /** Whether anything was sent. */
-  get hasBegun(): boolean {
-    return this.#connection !== null || this.#parcels !== null;
+  /** Whether a statement failed that no savepoint undid: nothing can be done in it any more. */
+  get hasFailed(): boolean {
+    return this.#failure !== null;
   }
 
   get hasWritten(): boolean {
@@ -82,33 +79,29 @@ export class Transaction {
 
   /** Whether an answer is still to come: then it does not idle. */
   get isBusy(): boolean {
-    return this.#parcels !== null || this.#unanswered.size > 0;
+    return !this.#packing.isEmpty || this.#unanswered.size > 0;
   }
 
-  /** Sends a statement, in order of calls. Errors: `pg.DatabaseError`, `ConnectionLost`, those of the pool. */
-  send<R>(sql: string, values: readonly Cell[] = []): Promise<Answer<R>> {
+  /**
+   * Sends a statement, in order of calls by the same one; several may use the transaction at once, each in its own order.
+   * Errors: `pg.DatabaseError`, `ConnectionLost`, those of the pool. Rows are trusted to be what the statement's author said.
+   */
+  send<R>(sql: string, values?: readonly Cell[], by?: object): Promise<Answer<R>>;
+  send(sql: string, values: readonly Cell[] = [], by: object = this): Promise<Answer<unknown>> {
     if (prepared(sql).writes) this.#wrote = true;
-    if (this.#connection !== null) return this.#sendOn<R>(this.#connection, sql, values);
-    return new Promise<Answer<R>>((resolve, reject) => {
-      const parcel: Parcel = {
-        go: (connection) => resolve(this.#sendOn<R>(connection, sql, values)),
-        fail: reject,
-      };
-      if (this.#parcels === null) {
-        this.#parcels = [parcel];
-        this.#opening = this.#open();
-      } else this.#parcels.push(parcel);
-    });
-  }
-
-  /** As `send`, for a statement of which nothing is asked. */
-  post(sql: string, values: readonly Cell[] = []): void {
-    this.send(sql, values).catch(() => {});
+    const answer = this.#packing.add(by, sql, values);
+    this.#opening ??= this.#open();
+    if (!this.#isSendingSoon) {
+      this.#isSendingSoon = true;
+      process.nextTick(() => this.#sendWaiting());
+    }
+    return answer;
   }
 
   /** Resolves when everything that was sent has been answered. Errors: the first that there was. */
   async settled(): Promise<void> {
     await this.#opening;
+    this.#sendWaiting();
     while (this.#unanswered.size > 0) await Promise.allSettled(this.#unanswered);
     if (this.#failure !== null) throw this.#failure.error;
   }
@@ -116,12 +109,13 @@ export class Transaction {
   /** Errors: the first of the transaction; `UnknownCommit` when it may have taken effect. Then nothing is left to undo. */
   async commit(): Promise<void> {
     await this.#opening;
+    this.#sendWaiting();
     const connection = this.#connection;
     if (this.#failure !== null) throw this.#failure.error;
     if (connection === null) return;
     if (!this.#wrote) return this.leave();
     const name: CommitMark = { connection: connection.id, number: connection.nextCommit() };
-    this.post(markCommit, [name.connection, name.number]);
+    this.#sendOn(connection, markCommit, [name.connection, name.number]).catch(() => {});
     let answer: Answer<unknown>;
     try {
       answer = await connection.query("commit");
@@ -138,6 +132,7 @@ export class Transaction {
   /** Ends one of which nothing is to be kept, without waiting for the answer. */
   async leave(): Promise<void> {
     await this.#opening;
+    this.#sendWaiting();
     this.#connection?.owe("commit");
     const failure = this.#failure;
     this.#giveBack();
@@ -147,6 +142,7 @@ export class Transaction {
   /** Undoes it. Never throws: a connection that cannot even do that is given up, and the server undoes it. */
   async rollback(): Promise<void> {
     await this.#opening;
+    this.#sendWaiting();
     const connection = this.#connection;
     if (connection === null) return;
     try {
@@ -158,7 +154,6 @@ export class Transaction {
   }
 
   async #open(): Promise<void> {
-    const parcels = this.#parcels ?? [];
     try {
       const connection = await this.#options.pool.acquire();
       void this.#track(connection.query(begin[this.#options.mode]));
@@ -166,23 +161,30 @@ export class Transaction {
         void this.#track(
           connection.query(`select pg_advisory_xact_lock(${lockSpace}, ${roomNumbers[room]})`),
         );
-      this.#parcels = null;
       this.#connection = connection;
-      for (const parcel of parcels) parcel.go(connection);
     } catch (error) {
       this.#failure ??= { error };
-      this.#parcels = null;
-      for (const parcel of parcels) parcel.fail(error);
+      this.#packing.refuseAll(error);
     }
+    if (!this.#isSendingSoon) this.#sendWaiting();
   }
 
-  async #sendOn<R>(
+  #sendWaiting(): void {
+    this.#isSendingSoon = false;
+    const connection = this.#connection;
+    if (connection !== null)
+      this.#packing.sendAll((sql, values) => this.#sendOn(connection, sql, values));
+    // It never began: whoever still asks is told why.
+    else if (this.#failure !== null) this.#packing.refuseAll(this.#failure.error);
+  }
+
+  async #sendOn(
     connection: Connection,
     sql: string,
-    values: readonly Cell[],
-  ): Promise<Answer<R>> {
+    values: readonly Parameter[],
+  ): Promise<Answer<unknown>> {
     try {
-      return await this.#track(connection.query<R>(sql, values));
+      return await this.#track(connection.query<unknown>(sql, values));
     } catch (error) {
       // What failed first is the reason; all that follows only says that something had.
       if (sqlState(error) === failedBefore && this.#failure !== null) throw this.#failure.error;

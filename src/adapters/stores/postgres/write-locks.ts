@@ -1,27 +1,29 @@
 import type { Locks, Room } from "../sql/locks.ts";
+import { hold, tryToHold, type Held } from "./hold.ts";
 import type { Owner, Owners } from "./owners.ts";
 
-/** Why a transaction gives way before its end: it runs again, in another's transaction, in a room, or simply once more. */
+/**
+ * Why a transaction gives way before its end: it runs again, in another's transaction, in a room, with no others at its side,
+ * or simply once more.
+ */
 export class GivesWay extends Error {
-  readonly to: Owner | Room | "newer rows";
+  readonly to: Owner | Room | "newer rows" | "no others";
 
-  constructor(to: Owner | Room | "newer rows") {
+  constructor(to: Owner | Room | "newer rows" | "no others") {
     super("A transaction gives way and runs again; this error is not for those who use it");
     this.to = to;
   }
 }
 
-const hold = `select "sequence" from "environment" where "id" = ? for no key update`;
-const tryToHold = `select "sequence" from "environment" where "id" = ? for no key update skip locked`;
 const environmentOfRun = `select "environmentId" from "run" where "id" = ?`;
-
-interface Held {
-  readonly sequence: number;
-}
 
 export interface WriteLocksDeps {
   readonly owner: Owner;
   readonly owners: Owners;
+  /** Who sends. */
+  readonly by: object;
+  /** Whether others use the transaction at the same time. */
+  readonly sharing: boolean;
   /** Whether rows that came in between are a reason to run once more. */
   readonly mayBeOvertaken: boolean;
   /** Ends the run; throws. */
@@ -29,12 +31,13 @@ export interface WriteLocksDeps {
 }
 
 /**
- * Locks of rows of environments, for this transaction until its end. `for no key update` lets rows that refer to the
- * environment be inserted by whoever need not hold it.
+ * Locks of rows of environments, for this transaction until its end. Where several share it, an environment is one's alone
+ * until that one has ended, and nobody waits for another transaction: whoever would have to runs again by itself.
  */
 export class WriteLocks implements Locks {
   readonly #deps: WriteLocksDeps;
   readonly #environments = new Map<string, string>();
+  readonly #own = new Set<string>();
   #passedOver = false;
 
   constructor(deps: WriteLocksDeps) {
@@ -47,15 +50,21 @@ export class WriteLocks implements Locks {
   }
 
   async hold(environmentId: string): Promise<void> {
-    const { owner, owners, giveWay } = this.#deps;
+    const { owner, by, sharing, giveWay } = this.#deps;
     const { transaction } = owner;
-    if (owner.held.has(environmentId)) return;
-    const first = owner.held.size === 0;
+    if (this.#own.has(environmentId)) return;
+    if (owner.held.has(environmentId)) {
+      if (owner.isWithOther(environmentId, by)) giveWay(new GivesWay(owner));
+      this.#takes(environmentId);
+      return;
+    }
+    const first = sharing ? this.#own.size === 0 : owner.held.size === 0;
     // One that waits while it holds must be the only such one, or two could wait for each other.
     if (!first && !transaction.rooms.has("requirements")) giveWay(new GivesWay("requirements"));
+    if (sharing) return this.#holdOrLeave(environmentId);
     if (first) this.#join(environmentId);
-    owners.take(environmentId, owner);
-    const held = transaction.send<Held>(hold, [environmentId]);
+    this.#takes(environmentId);
+    const held = transaction.send<Held>(hold.sql, [environmentId], by);
     owner.sequences.set(
       environmentId,
       held.then(
@@ -67,22 +76,59 @@ export class WriteLocks implements Locks {
   }
 
   holds(environmentId: string): boolean {
-    return this.#deps.owner.held.has(environmentId);
+    const { owner, by } = this.#deps;
+    return owner.held.has(environmentId) && !owner.isWithOther(environmentId, by);
   }
 
   async tryHold(environmentId: string): Promise<boolean> {
-    const { owner, owners } = this.#deps;
-    if (owner.held.has(environmentId)) return true;
-    if (owners.of(environmentId) === null) {
-      const { rows } = await owner.transaction.send<Held>(tryToHold, [environmentId]);
-      const [row] = rows;
-      if (row !== undefined) {
-        owners.take(environmentId, owner);
-        owner.sequences.set(environmentId, Promise.resolve(row.sequence));
-        return true;
-      }
+    const { owner, owners, by, sharing } = this.#deps;
+    if (this.#own.has(environmentId)) return true;
+    if (owner.held.has(environmentId)) {
+      if (owner.isWithOther(environmentId, by)) return this.#passesOver();
+      this.#takes(environmentId);
+      return true;
     }
-    this.#join(environmentId);
+    if (owners.of(environmentId) === null && (await this.#holdNow(environmentId))) return true;
+    if (!sharing) this.#join(environmentId);
+    return this.#passesOver();
+  }
+
+  /** What it held is for others of the transaction from here on. */
+  end(): void {
+    for (const environmentId of this.#own) this.#deps.owner.leave(environmentId, this.#deps.by);
+  }
+
+  async #holdOrLeave(environmentId: string): Promise<void> {
+    const { owners, giveWay } = this.#deps;
+    const other = owners.of(environmentId);
+    if (other !== null) giveWay(new GivesWay(other));
+    if (!(await this.#holdNow(environmentId))) giveWay(new GivesWay("no others"));
+  }
+
+  /** Without waiting. Known to the others of this process from the asking on, so that none asks at the same time. */
+  async #holdNow(environmentId: string): Promise<boolean> {
+    const { owner, owners, by } = this.#deps;
+    this.#takes(environmentId);
+    const { rows } = await owner.transaction.send<Held>(tryToHold.sql, [environmentId], by);
+    const [row] = rows;
+    if (row !== undefined) {
+      owner.sequences.set(environmentId, Promise.resolve(row.sequence));
+      return true;
+    }
+    this.#own.delete(environmentId);
+    owner.leave(environmentId, by);
+    owners.giveUp(environmentId, owner);
+    return false;
+  }
+
+  #takes(environmentId: string): void {
+    const { owner, owners, by } = this.#deps;
+    this.#own.add(environmentId);
+    owners.take(environmentId, owner);
+    owner.enter(environmentId, by);
+  }
+
+  #passesOver(): false {
     this.#passedOver = true;
     return false;
   }
@@ -101,9 +147,11 @@ export class WriteLocks implements Locks {
   async holdRun(runId: string): Promise<void> {
     const known = this.#environments.get(runId);
     if (known !== undefined) return this.hold(known);
-    const { rows } = await this.#deps.owner.transaction.send<{ readonly environmentId: string }>(
+    const { owner, by } = this.#deps;
+    const { rows } = await owner.transaction.send<{ readonly environmentId: string }>(
       environmentOfRun,
       [runId],
+      by,
     );
     const environmentId = rows[0]?.environmentId;
     if (environmentId === undefined) return;

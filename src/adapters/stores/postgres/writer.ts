@@ -2,7 +2,7 @@ import { AsyncLocalStorage } from "node:async_hooks";
 import { setTimeout as sleep } from "node:timers/promises";
 import { GlasshouseError } from "../../../domain/errors.ts";
 import type { Clock } from "../../../ports/clock.ts";
-import type { Topic } from "../../../ports/store.ts";
+import type { Topic, TransactOptions } from "../../../ports/store.ts";
 import type { Dialect, Session } from "../sql/session.ts";
 import { within } from "../sql/transaction-context.ts";
 import { tookEffect } from "./commit-mark.ts";
@@ -33,6 +33,8 @@ export interface WriterDeps {
 export interface WriterLimits extends JoinLimits {
   /** A transaction that runs no statement for so long awaits something else than its `tx`; it is ended. */
   readonly idleMs: number;
+  /** Of those that several brief ones share, so many are under way at most: who comes meanwhile shares the next one. */
+  readonly sideBySide: number;
 }
 
 /** How often a transaction runs again at most, by reason; after that its caller is told. */
@@ -43,6 +45,24 @@ interface Kept {
   readonly session: PostgresSession;
 }
 
+interface Apart {
+  readonly job: Job;
+  readonly session: null;
+  readonly hasWritten: boolean;
+  readonly why?: GivesWay;
+}
+
+interface Opened {
+  readonly session: PostgresSession;
+  readonly locks: readonly WriteLocks[];
+}
+
+/** A transaction that a job runs in, and whether others run in it at the same time. */
+interface Place {
+  readonly owner: Owner;
+  readonly sharing: boolean;
+}
+
 /** Runs transactions side by side, each until it is kept, has failed, or has run again too often. */
 export class Writer {
   readonly #deps: WriterDeps;
@@ -50,6 +70,10 @@ export class Writer {
   readonly #rooms = new Rooms();
   readonly #watch: IdleWatch;
   readonly #active = new Set<Promise<void>>();
+  /** Brief ones that no transaction has taken yet. */
+  readonly #brief: Job[] = [];
+  #sharing = 0;
+  #isGathering = false;
   #commits = 0;
 
   constructor(deps: WriterDeps) {
@@ -58,11 +82,12 @@ export class Writer {
   }
 
   /** Runs `fn` in a transaction and resolves after the commit. */
-  run<T>(fn: (session: Session) => Promise<T>): Promise<T> {
+  run<T>(fn: (session: Session) => Promise<T>, how: TransactOptions = {}): Promise<T> {
     const inCallersContext = AsyncLocalStorage.snapshot();
     return new Promise<T>((resolve, reject) => {
       let result: { readonly value: T } | undefined;
-      this.#lead({
+      this.#take({
+        brief: how.brief ?? false,
         run: async (session) => {
           const value = await inCallersContext(() => within(session, () => fn(session)));
           result = { value };
@@ -79,27 +104,104 @@ export class Writer {
 
   /** Resolves when no transaction is under way. */
   async idle(): Promise<void> {
-    while (this.#active.size > 0) await Promise.all(this.#active);
+    while (this.#active.size + this.#brief.length > 0) {
+      await Promise.all(this.#active);
+      await Promise.resolve();
+    }
   }
 
   close(): void {
     this.#watch.close();
   }
 
-  #lead(job: Job): void {
-    const led: Promise<void> = this.#untilSettled(job).finally(() => this.#active.delete(led));
-    this.#active.add(led);
+  #take(job: Job): void {
+    if (!job.brief) return this.#lead(job);
+    this.#brief.push(job);
+    if (this.#isGathering) return;
+    this.#isGathering = true;
+    // Those that come in the same turn of the event loop go together.
+    process.nextTick(() => {
+      this.#isGathering = false;
+      this.#shareMore();
+    });
+  }
+
+  #shareMore(): void {
+    while (this.#brief.length > 0 && this.#sharing < this.#deps.limits.sideBySide) {
+      this.#sharing += 1;
+      const jobs = this.#brief.splice(0, this.#deps.limits.transactions);
+      this.#keep(
+        this.#together(jobs).finally(() => {
+          this.#sharing -= 1;
+          this.#shareMore();
+        }),
+      );
+    }
+  }
+
+  #lead(job: Job, why?: GivesWay): void {
+    this.#keep(this.#untilSettled(job, why));
+  }
+
+  #keep(work: Promise<void>): void {
+    const kept: Promise<void> = work.finally(() => this.#active.delete(kept));
+    this.#active.add(kept);
   }
 
   /** Runs the job by itself, or gives it to the transaction that holds what it wants, until one of the two has settled it. */
-  async #untilSettled(job: Job): Promise<void> {
-    for (;;) {
-      const why = await this.#attempt(job);
+  async #untilSettled(job: Job, first?: GivesWay): Promise<void> {
+    for (let why: GivesWay | null = first ?? null; ; why = null) {
+      why ??= await this.#attempt(job);
       if (why === null) return;
       if (why.to instanceof Owner) {
         if (why.to.admit(job)) return;
         await why.to.ended;
-      } else if (why.to !== "newer rows") job.rooms.add(why.to);
+      } else if (why.to !== "newer rows" && why.to !== "no others") job.rooms.add(why.to);
+    }
+  }
+
+  /**
+   * Runs jobs side by side in one transaction: their statements go out together, and those that are alike become one. All of
+   * them are kept, or none: when one fails that has written, it runs again by itself, as if it had never been here, and the
+   * others run again without it.
+   */
+  async #together(jobs: readonly Job[]): Promise<void> {
+    const [only, ...others] = jobs;
+    if (only === undefined) return;
+    if (others.length === 0) return this.#untilSettled(only);
+    const { pool, limits } = this.#deps;
+    const transaction = new Transaction({ pool, mode: "write", rooms: [] });
+    const owner = new Owner(transaction, limits);
+    const ran = await Promise.all(jobs.map((job) => this.#beside(job, owner)));
+    const kept = ran.filter((one) => one.session !== null);
+    const apart = ran.filter((one) => one.session === null);
+    for (const { job, why } of apart) this.#lead(job, why);
+    const isSpoiled = apart.some(({ hasWritten }) => hasWritten);
+    try {
+      if (isSpoiled) throw new Error("One of them failed after it had written");
+      await this.#letJoin(owner, kept);
+      await this.#commit(transaction, kept);
+    } catch {
+      await transaction.rollback();
+      // When nobody's failure is the reason, each finds it out by itself.
+      for (const { job } of kept)
+        if (isSpoiled) this.#take(job);
+        else this.#lead(job);
+    } finally {
+      this.#owners.free(owner);
+      for (const late of owner.end()) this.#lead(late);
+    }
+  }
+
+  async #beside(job: Job, owner: Owner): Promise<Kept | Apart> {
+    const opened = this.#open(job, { owner, sharing: true });
+    const { session } = opened;
+    try {
+      await this.#runIn(opened, job);
+      return { job, session };
+    } catch (error) {
+      const why = error instanceof GivesWay ? { why: error } : {};
+      return { job, session: null, hasWritten: session.hasWritten, ...why };
     }
   }
 
@@ -129,29 +231,44 @@ export class Writer {
 
   /** Errors: what the function throws, or why it gives way. */
   async #inside(job: Job, owner: Owner): Promise<PostgresSession> {
+    const opened = this.#open(job, { owner, sharing: false });
+    await this.#runIn(opened, job);
+    return opened.session;
+  }
+
+  #open(job: Job, { owner, sharing }: Place): Opened {
     const { builders, dialect, clock } = this.#deps;
-    const { transaction } = owner;
-    let locks: WriteLocks | null = null;
+    const by = {};
+    const locks: WriteLocks[] = [];
     const session = new PostgresSession(
-      { transaction, builder: builders.take(), dialect, clock },
-      (giveWay) =>
-        (locks = new WriteLocks({
+      { transaction: owner.transaction, by, builder: builders.take(), dialect, clock },
+      (giveWay) => {
+        const made = new WriteLocks({
           owner,
           owners: this.#owners,
+          by,
+          sharing,
           mayBeOvertaken: job.again.overtaken < most.overtaken,
           giveWay,
-        })),
+        });
+        locks.push(made);
+        return made;
+      },
     );
+    return { session, locks };
+  }
+
+  async #runIn({ session, locks }: Opened, job: Job): Promise<void> {
     try {
       await this.#watch.during(session, () => job.run(session));
     } catch (error) {
       throw session.gaveWay ?? error;
     } finally {
       session.close();
-      if (passedOver(locks)) this.#deps.passedOver();
+      for (const held of locks) held.end();
+      if (locks.some((held) => held.passedOver)) this.#deps.passedOver();
     }
     if (session.gaveWay !== null) throw session.gaveWay;
-    return session;
   }
 
   /** Runs those who want what this transaction holds, each in a savepoint: one that fails is undone alone. */
@@ -225,10 +342,6 @@ export class Writer {
     await sleep(Math.random() * longestMs);
     return new GivesWay("newer rows");
   }
-}
-
-function passedOver(locks: WriteLocks | null): boolean {
-  return locks?.passedOver ?? false;
 }
 
 export function refusedAsClosed(): GlasshouseError {

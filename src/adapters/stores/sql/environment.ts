@@ -9,7 +9,7 @@ import { atMost, insertion, patchRow, statement } from "./session.ts";
 import type { Session } from "./session.ts";
 import type { Tables } from "./tables.ts";
 
-const selectEnvironment = statement<Selectable<Tables["environment"]>>(
+export const selectEnvironment = statement<Selectable<Tables["environment"]>>(
   `select * from "environment" where "id" = ?`,
 );
 const selectLiving = statement<Selectable<Tables["environment"]>>(

@@ -10,7 +10,7 @@ import type { Tables } from "./tables.ts";
 const raise = statement<{ readonly sequence: number }>(
   `update "environment" set "sequence" = "sequence" + ? where "id" = ? returning "sequence"`,
 );
-const storeSequence = statement(`update "environment" set "sequence" = ? where "id" = ?`);
+export const storeSequence = statement(`update "environment" set "sequence" = ? where "id" = ?`);
 /** More rows in one statement gain nothing, and each number of rows is a statement of its own to prepare. */
 const eventsAtOnce = 8;
 const insertEvents = Array.from({ length: eventsAtOnce + 1 }, (_, count) =>
@@ -19,6 +19,7 @@ const insertEvents = Array.from({ length: eventsAtOnce + 1 }, (_, count) =>
      values ${Array.from({ length: count }, () => "(?, ?, ?, ?, ?, ?, ?, ?, ?, ?)").join(", ")}`,
   ),
 );
+export const insertEvent = insertEvents[1] ?? statement("");
 
 const columns = [
   "position",
@@ -83,8 +84,9 @@ async function append(
     if (environmentId !== null) next.set(environmentId, sequence + 1);
     return whole(session, { ...event, sequence, time });
   });
-  for (let from = 0; from < written.length; from += eventsAtOnce)
-    await write(session, written.slice(from, from + eventsAtOnce));
+  const most = session.dialect.packs ? 1 : eventsAtOnce;
+  for (let from = 0; from < written.length; from += most)
+    await write(session, written.slice(from, from + most));
   return written;
 }
 

@@ -14,14 +14,14 @@ const namesAtOnce = 200;
 const ofEnvironment = statement<RecordRow>(
   `select * from "groupRecord" where "environmentId" = ? order by "template", "group"`,
 );
-const selectRecord = statement<RecordRow>(
+export const selectRecord = statement<RecordRow>(
   `select * from "groupRecord" where "environmentId" = ? and "template" = ? and "group" = ?`,
 );
 const labelledRecords = statement<Pick<RecordRow, "template" | "group" | "runsOn">>(
   `select "template", "group", "runsOn" from "groupRecord"
    where "environmentId" = ? and "runsOn" <> '[]' order by "template", "group"`,
 );
-const putRecord = statement(
+export const putRecord = statement(
   `insert into "groupRecord" ("environmentId", "template", "group", "templateId", "executor", "behaviour", "status",
      "upstreams", "settings", "fingerprint", "outputs", "memory", "drift", "timeoutMs", "runsOn", "appliedAt")
    values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)

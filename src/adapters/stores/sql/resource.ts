@@ -7,10 +7,10 @@ import { statement } from "./session.ts";
 import type { Session } from "./session.ts";
 import type { Tables } from "./tables.ts";
 
-const forgetObserved = statement(
+export const forgetObserved = statement(
   `delete from "observed" where "environmentId" = ? and "template" = ? and "group" = ?`,
 );
-const insertObserved = statement(
+export const insertObserved = statement(
   `insert into "observed" ("environmentId", "template", "group", "address", "type", "externalId", "attributes", "observedAt")
    values (?, ?, ?, ?, ?, ?, ?, ?)`,
 );

@@ -6,18 +6,15 @@ import { fromJson, toJson, toJsonIfGiven } from "./json.ts";
 import { pageOf, readCursor } from "./paging.ts";
 import { atMost, insertion, patchRow, statement } from "./session.ts";
 import type { Session } from "./session.ts";
+import { countProgress } from "./run-progress.ts";
 import { offerSteps } from "./step-offer.ts";
 import type { Tables } from "./tables.ts";
 
-const addProgress = statement<Run["progress"]>(
-  `update "run" set "done" = "done" + ?, "total" = "total" + ?, "failed" = "failed" + ?, "skipped" = "skipped" + ?
-   where "id" = ? returning "done", "total", "failed", "skipped"`,
-);
 const selectUsers = statement<Selectable<Tables["run"]>>(
   `select * from "run" where "id" in (select "runId" from "environmentUse" where "environmentId" = ?) order by "number"`,
 );
 const releaseUses = statement(`delete from "environmentUse" where "runId" = ?`);
-const selectRun = statement<Selectable<Tables["run"]>>(`select * from "run" where "id" = ?`);
+export const selectRun = statement<Selectable<Tables["run"]>>(`select * from "run" where "id" = ?`);
 
 // The engine asks these two in nearly every pass.
 const selectCancelling = statement<Selectable<Tables["run"]>>(
@@ -50,10 +47,9 @@ export function runs(session: Session): RunRepository {
       return row === undefined ? null : runOf(row);
     },
     update: (id, patch) => update(session, id, patch),
-    async addProgress(id, { done = 0, total = 0, failed = 0, skipped = 0 }) {
+    async addProgress(id, change) {
       await session.locks.holdRun(id);
-      const now = await session.one(addProgress, done, total, failed, skipped, id);
-      return now === undefined ? null : { ...now };
+      return countProgress(session, id, change);
     },
     async list(filter, page) {
       const before = readCursor(page);

@@ -1,6 +1,7 @@
 import type { Kysely } from "kysely";
 import type { IdKind } from "../../../domain/id.ts";
 import type { Topic } from "../../../ports/store.ts";
+import type { EndedStep, Fence, StepOutcome } from "../../../ports/work.ts";
 import type { Locks } from "./locks.ts";
 import type { Tables } from "./tables.ts";
 
@@ -133,6 +134,17 @@ export interface Dialect {
   readonly lockRow: string;
   /** Which run was served last in each lane, so that claims go round. Lives as long as the process. */
   readonly turns: Map<string, string>;
+  /** Whether rows of one statement that are written one by one go to the database as one. */
+  readonly packs: boolean;
+  /**
+   * Ends a step in fewer ways to the database and back than the statements that say the same. Null: the fence does not hold,
+   * and nothing was changed.
+   */
+  readonly endStep?: (
+    session: Session,
+    fence: Fence,
+    outcome: StepOutcome,
+  ) => Promise<EndedStep | null>;
   /** For tests that show what the fence is for: worker writes are not checked. */
   readonly unsafeWithoutFence: boolean;
 }

@@ -2,7 +2,7 @@ import { offersAll } from "../../../domain/label.ts";
 import type { StepStatus } from "../../../domain/step.ts";
 import type { Claim, ClaimRequest } from "../../../ports/work.ts";
 import { toJson } from "./json.ts";
-import { statement } from "./session.ts";
+import { atMost, statement } from "./session.ts";
 import type { Session, Statement } from "./session.ts";
 import { dueSteps, offerDueSteps } from "./step-offer.ts";
 import { indexedStatus, partsOfLane, stepOf } from "./step-rows.ts";
@@ -19,11 +19,11 @@ interface Offered extends Candidate {
   readonly status: StepStatus;
 }
 
-/** When no more steps than this are offered, one question fetches them all. */
-const fewOffered = 32;
+/** When no more steps than this, or twice what is asked for, are offered, one question fetches them all. */
+const fewOffered = 31;
 const someOffered = statement<Offered>(
   `select "id", "runId", "environmentId", "lane", "status" from "step"
-   where "offered" = 1 order by "lane", "runId", "number" limit ${fewOffered + 1}`,
+   where "offered" = 1 order by "lane", "runId", "number"`,
 );
 const nextLane = statement<{ readonly lane: string }>(
   `select "lane" from "step" where "offered" = 1 and "lane" > ? order by "lane" limit 1`,
@@ -45,7 +45,7 @@ const nextReady = statement<Candidate>(
  * statement, as each is a way to the database and back. Written as it is so that the step is found by its id: by the index
  * of what is offered all that is offered would be read.
  */
-const take = statement<StepRow & { readonly runAttempt: number }>(
+export const take = statement<StepRow & { readonly runAttempt: number }>(
   `update "step" set "status" = 'running', "offered" = 0, "token" = "token" + 1, "worker" = ?, "availableAt" = null,
      "startedAt" = coalesce("startedAt", ?)
    where "id" = ? and "offered" <> 0 and "status" = ?
@@ -54,7 +54,7 @@ const take = statement<StepRow & { readonly runAttempt: number }>(
        < (select "parallelism" from "run" where "run"."id" = "step"."runId")
    returning *, (select "attempt" from "run" where "run"."id" = "step"."runId") as "runAttempt"`,
 );
-const insertAttempt = statement(
+export const insertAttempt = statement(
   `insert into "attempt" ("stepId", "token", "worker", "startedAt", "finishedAt", "outcome", "failure", "child", "notes")
    values (?, ?, ?, ?, null, null, ?, ?, ?)`,
 );
@@ -69,9 +69,10 @@ export async function claimSteps(
   request: ClaimRequest,
 ): Promise<readonly Claim[]> {
   if (request.limit <= 0) return [];
-  const offered = await offeredSteps(session, request.now);
+  const few = Math.max(fewOffered, 2 * request.limit);
+  const offered = await offeredSteps(session, request.now, few);
   if (offered.length === 0) return [];
-  const known = offered.length <= fewOffered ? offered : null;
+  const known = offered.length <= few ? offered : null;
   const round: Round = {
     session,
     known,
@@ -89,9 +90,13 @@ export async function claimSteps(
   return round.claims;
 }
 
-/** Up to one more than a few. Both questions go out together: hardly ever has a step's time just come. */
-async function offeredSteps(session: Session, now: string): Promise<readonly Offered[]> {
-  const some = (): Promise<readonly Offered[]> => session.all(someOffered);
+/** Up to one more than few. Both questions go out together: hardly ever has a step's time just come. */
+async function offeredSteps(
+  session: Session,
+  now: string,
+  few: number,
+): Promise<readonly Offered[]> {
+  const some = (): Promise<readonly Offered[]> => atMost(session, { kept: someOffered, limit: few + 1 });
   const [due, offered] = await Promise.all([dueSteps(session, now), some()]);
   if (due.length === 0) return offered;
   await offerDueSteps(session, due);
@@ -115,44 +120,86 @@ interface Pick {
   readonly status: "unknown" | "ready";
 }
 
-async function goRound(round: Round, lanes: readonly string[], pick: Pick): Promise<void> {
-  const open = new Set(lanes);
-  while (open.size > 0) {
-    for (const lane of open) {
-      if (round.claims.length >= round.request.limit) return;
-      const room = round.places.get(partsOfLane(lane).place) ?? Number.POSITIVE_INFINITY;
-      if (room <= 0 || !(await claimInLane(round, lane, pick))) open.delete(lane);
-    }
+/** Chooses and takes until nothing more can be chosen: what could not be taken leaves room for others. */
+async function goRound(round: Round, names: readonly string[], pick: Pick): Promise<void> {
+  const { turns } = round.session.dialect;
+  const lanes = names.map((name) => ({ name, last: turns.get(turnOf(name, pick)) ?? "" }));
+  while (round.claims.length < round.request.limit) {
+    const chosen = await choose(round, lanes, pick);
+    if (chosen.length === 0) return;
+    // Side by side: where the database is far away they go to it together.
+    await Promise.all(chosen.map((one) => takeChosen(round, one, pick)));
   }
 }
 
-/** Claims the next step of the lane; false when none of its runs has both a step and room. */
-async function claimInLane(round: Round, lane: string, pick: Pick): Promise<boolean> {
-  const { session, places } = round;
-  const turn = `${pick.status} ${lane}`;
-  const start = session.dialect.turns.get(turn) ?? "";
-  let after = start;
-  let wrapped = start === "";
+interface Lane {
+  readonly name: string;
+  /** Which run was served last. */
+  last: string;
+}
+
+interface Chosen extends Candidate {
+  readonly lane: string;
+}
+
+function turnOf(lane: string, { status }: Pick): string {
+  return `${status} ${lane}`;
+}
+
+/**
+ * What is next as the lanes take turns, until a run would come a second time: whether it has room for another step shows
+ * when the first is taken. Lanes that have given go to the end of the list, and those that have nothing leave it.
+ */
+async function choose(round: Round, lanes: Lane[], pick: Pick): Promise<readonly Chosen[]> {
+  const { claims, request, places } = round;
+  const chosen: Chosen[] = [];
+  const taken = new Map<string, number>();
+  for (let [lane] = lanes; lane !== undefined; [lane] = lanes) {
+    if (claims.length + chosen.length >= request.limit) return chosen;
+    const { place } = partsOfLane(lane.name);
+    const used = taken.get(place) ?? 0;
+    const hasRoom = (places.get(place) ?? Number.POSITIVE_INFINITY) > used;
+    // Those that are chosen may turn out not to be taken, and leave their place to this lane.
+    if (!hasRoom && used > 0) return chosen;
+    const next = hasRoom ? await nextIn(round, lane, pick) : null;
+    if (chosen.some(({ runId }) => runId === next?.runId)) return chosen;
+    lanes.shift();
+    if (next === null) continue;
+    lanes.push(lane);
+    lane.last = next.runId;
+    taken.set(place, used + 1);
+    chosen.push({ ...next, lane: lane.name });
+  }
+  return chosen;
+}
+
+/** The lane's next step: of the first run after the one that was served last, round to that one itself, that is not full. */
+async function nextIn(round: Round, lane: Lane, pick: Pick): Promise<Candidate | null> {
+  let after = lane.last;
+  let hasWrapped = after === "";
   for (;;) {
-    const found = await candidateAfter(round, { lane, after, pick });
-    if (found === undefined || (wrapped && start !== "" && found.runId > start)) {
-      if (wrapped) return false;
-      wrapped = true;
+    const found = await candidateAfter(round, { lane: lane.name, after, pick });
+    if (found === undefined || (hasWrapped && lane.last !== "" && found.runId > lane.last)) {
+      if (hasWrapped) return null;
+      hasWrapped = true;
       after = "";
       continue;
     }
     after = found.runId;
-    if (round.full.has(found.runId)) continue;
-    if (!(await claimOne(round, found, pick.status))) {
-      round.full.add(found.runId);
-      continue;
-    }
-    session.dialect.turns.set(turn, found.runId);
-    const { place } = partsOfLane(lane);
-    const room = places.get(place);
-    if (room !== undefined) places.set(place, room - 1);
-    return true;
+    if (!round.full.has(found.runId)) return found;
   }
+}
+
+async function takeChosen(round: Round, chosen: Chosen, pick: Pick): Promise<void> {
+  const { session, places, full } = round;
+  if (!(await claimOne(round, chosen, pick.status))) {
+    full.add(chosen.runId);
+    return;
+  }
+  session.dialect.turns.set(turnOf(chosen.lane, pick), chosen.runId);
+  const { place } = partsOfLane(chosen.lane);
+  const room = places.get(place);
+  if (room !== undefined) places.set(place, room - 1);
 }
 
 /** The next step of the lane that belongs to a later run than `after`. */

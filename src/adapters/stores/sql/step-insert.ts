@@ -7,13 +7,13 @@ import { rowOf } from "./step-rows.ts";
 /** Rows between two turns of the event loop: some milliseconds of work. */
 const rowsAtOnce = 250;
 
-const insertStep = statement(
+export const insertStep = statement(
   `insert into "step" ("id", "runId", "environmentId", "key", "phase", "template", "group", "executor", "lane", "status",
      "offered", "reason", "failure", "waitingOn", "token", "worker", "attempts", "retry", "timeoutMs", "onFailure",
      "runsOn", "availableAt", "mark", "changes", "input", "createdAt", "startedAt", "finishedAt")
    values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
 );
-const insertEdge = statement(
+export const insertEdge = statement(
   `insert into "stepEdge" ("runId", "upstreamId", "stepId") values (?, ?, ?) on conflict do nothing`,
 );
 const runStatus = statement<{ readonly status: string }>(

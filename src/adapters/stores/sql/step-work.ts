@@ -3,12 +3,14 @@ import type { Failure } from "../../../domain/errors.ts";
 import { exclusiveKinds } from "../../../domain/run.ts";
 import type { RunKind, RunStatus } from "../../../domain/run.ts";
 import type { Attempt, ChildIdentity, StepStatus } from "../../../domain/step.ts";
-import type { Fence, StepOutcome, StepRepository } from "../../../ports/work.ts";
+import type { EndedStep, Fence, StepOutcome, StepRepository } from "../../../ports/work.ts";
 import type { Json } from "../../../lib/json.ts";
 import { fromJson, toJson } from "./json.ts";
 import type { JsonText } from "./json.ts";
+import { countProgress } from "./run-progress.ts";
 import { statement } from "./session.ts";
 import type { Session } from "./session.ts";
+import { anyOpen } from "./step-open.ts";
 
 interface Held {
   readonly status: StepStatus;
@@ -91,9 +93,29 @@ function whyNot(held: Held | undefined, fence: Fence): string {
   return `the environment's active run is ${held.activeRun ?? "none"}`;
 }
 
-export async function endStep(session: Session, fence: Fence, outcome: StepOutcome): Promise<void> {
+export async function endStep(
+  session: Session,
+  fence: Fence,
+  outcome: StepOutcome,
+): Promise<EndedStep> {
+  const { endStep: atOnce } = session.dialect;
+  if (atOnce !== undefined) {
+    const ended = await atOnce(session, fence, outcome);
+    if (ended !== null) return ended;
+    throw stale(fence, whyNot(await heldAt(session, fence), fence));
+  }
   const held = await checkFence(session, fence);
-  const { status, reason, failure, changes, now } = outcome;
+  await storeEnd(session, fence, { ...outcome, runStatus: held.runStatus });
+  const progress = await countProgress(session, fence.runId, outcome.progress ?? {});
+  return { progress, isOpen: await anyOpen(session, fence.runId) };
+}
+
+async function storeEnd(
+  session: Session,
+  fence: Fence,
+  outcome: StepOutcome & { readonly runStatus: RunStatus },
+): Promise<void> {
+  const { status, reason, failure, changes, now, runStatus } = outcome;
   const counted = status === "succeeded" || status === "failed" ? 1 : 0;
   const what = [status, reason, toJson(failure), toJson(changes)] as const;
   await session.run(finish, ...what, now, counted, fence.stepId);
@@ -103,7 +125,7 @@ export async function endStep(session: Session, fence: Fence, outcome: StepOutco
     now,
   });
   if (status !== "succeeded" && status !== "skipped") return;
-  const offered = held.runStatus === "running" ? 1 : 0;
+  const offered = runStatus === "running" ? 1 : 0;
   const wake = (released: readonly { readonly status: StepStatus }[]): void => {
     if (released.some((step) => step.status === "ready")) session.touch("steps");
   };

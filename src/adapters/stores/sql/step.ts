@@ -12,6 +12,7 @@ import { askedLabels, runsAsking } from "./step-lanes.ts";
 import { moveSteps, openGate, reopenSteps } from "./step-move.ts";
 import { attemptOf, indexedStatus, stepOf } from "./step-rows.ts";
 import type { StepRow } from "./step-rows.ts";
+import { anyOpen } from "./step-open.ts";
 import {
   addNotes,
   checkFence,
@@ -24,10 +25,6 @@ import {
 
 const selectStep = statement<StepRow>(`select * from "step" where "id" = ?`);
 const storeInput = statement(`update "step" set "input" = ? where "id" = ?`);
-const anyWithStatus = statement(
-  `select 1 from "step"
-   where "runId" = ? and "status" in ('ready', 'running', 'unknown') and ${indexedStatus} limit 1`,
-);
 const anyWaiting = statement(
   `select 1 from "step" where "runId" = ? and "status" = 'waiting' and ${indexedStatus} limit 1`,
 );
@@ -76,7 +73,7 @@ export function steps(session: Session): StepRepository {
     counts: (runId) => counts(session, runId),
     async anyOpen(runId) {
       await session.locks.holdRun(runId);
-      return (await session.one(anyWithStatus, runId)) !== undefined;
+      return anyOpen(session, runId);
     },
     async anyWaiting(runId) {
       await session.locks.holdRun(runId);

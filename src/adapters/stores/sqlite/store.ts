@@ -119,6 +119,7 @@ export class SqliteStore implements LastingStore {
     const dialect: Dialect = {
       lockRow: "",
       turns: new Map(),
+      packs: false,
       unsafeWithoutFence: options.unsafeWithoutFence ?? false,
     };
     const builder = new LateBuilder();

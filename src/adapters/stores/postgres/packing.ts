@@ -1,0 +1,122 @@
+import type { Answer, Parameter } from "../../../clients/postgres/connection.ts";
+import type { Cell } from "../sql/session.ts";
+import { togetherOf, type Together } from "./together.ts";
+
+/** Rows of one statement at most: what one message holds, and how long the server is at it, stays bounded. */
+const rowsAtOnce = 500;
+
+interface Asked {
+  readonly values: readonly Cell[];
+  readonly resolve: (answer: Answer<unknown>) => void;
+  readonly reject: (error: unknown) => void;
+}
+
+interface Parcel {
+  readonly sql: string;
+  readonly together: Together | undefined;
+  readonly asked: Asked[];
+  readonly keys: Set<string>;
+}
+
+/** Sends one statement. */
+export type Send = (sql: string, values: readonly Parameter[]) => Promise<Answer<unknown>>;
+
+/**
+ * Statements that wait to be sent. Those that say the same with other values, and are known to mean the same as one
+ * (together.ts), become one. The order of those of one asker is kept; askers do not depend on each other.
+ */
+export class Packing {
+  #parcels: Parcel[] = [];
+  /** Where the newest statement of each asker lies. */
+  readonly #newest = new Map<object, number>();
+
+  get isEmpty(): boolean {
+    return this.#parcels.length === 0;
+  }
+
+  add(by: object, sql: string, values: readonly Cell[]): Promise<Answer<unknown>> {
+    return new Promise((resolve, reject) => {
+      this.#parcelFor(by, sql, values).asked.push({ values, resolve, reject });
+    });
+  }
+
+  /** Hands over all that waits, in its order. */
+  sendAll(send: Send): void {
+    const parcels = this.#parcels;
+    this.#parcels = [];
+    this.#newest.clear();
+    for (const parcel of parcels) sendOne(parcel, send);
+  }
+
+  /** For what can never be sent. */
+  refuseAll(error: unknown): void {
+    for (const { asked } of this.#parcels.splice(0)) for (const one of asked) one.reject(error);
+    this.#newest.clear();
+  }
+
+  #parcelFor(by: object, sql: string, values: readonly Cell[]): Parcel {
+    const together = togetherOf(sql);
+    const key = together?.key(values) ?? "";
+    const first = this.#newest.get(by) ?? 0;
+    if (together !== undefined)
+      for (let at = first; at < this.#parcels.length; at += 1) {
+        const parcel = this.#parcels[at];
+        if (parcel?.sql !== sql || parcel.asked.length >= rowsAtOnce) continue;
+        if (key !== "" && parcel.keys.has(key)) continue;
+        parcel.keys.add(key);
+        this.#newest.set(by, at);
+        return parcel;
+      }
+    const made: Parcel = { sql, together, asked: [], keys: new Set([key]) };
+    this.#newest.set(by, this.#parcels.push(made) - 1);
+    return made;
+  }
+}
+
+function sendOne(parcel: Parcel, send: Send): void {
+  const { sql, together, asked } = parcel;
+  const [only, ...others] = asked;
+  if (only === undefined) return;
+  const isMany = together !== undefined && (others.length > 0 || together.alone);
+  const answer = isMany ? send(together.sql, columnsOf(asked)) : send(sql, only.values);
+  void answerAll(parcel, { answer, isMany });
+}
+
+async function answerAll(
+  { together, asked }: Parcel,
+  sent: { readonly answer: Promise<Answer<unknown>>; readonly isMany: boolean },
+): Promise<void> {
+  try {
+    const answer = await sent.answer;
+    if (sent.isMany) share(answer, asked, together?.answers ?? false);
+    else asked[0]?.resolve(answer);
+  } catch (error) {
+    for (const one of asked) one.reject(error);
+  }
+}
+
+function columnsOf(asked: readonly Asked[]): readonly (readonly Cell[])[] {
+  const width = asked[0]?.values.length ?? 0;
+  return Array.from({ length: width }, (_, column) =>
+    asked.map(({ values }) => values[column] ?? null),
+  );
+}
+
+/** Each row of the answer says whose it is: `at`, from 1. */
+function share(answer: Answer<unknown>, asked: readonly Asked[], answers: boolean): void {
+  const { command } = answer;
+  if (!answers) {
+    for (const { resolve } of asked) resolve({ rows: [], count: 0, command });
+    return;
+  }
+  const rows: object[][] = asked.map(() => []);
+  for (const row of answer.rows) {
+    if (typeof row !== "object" || row === null || !("at" in row)) continue;
+    const { at, ...own } = row;
+    rows[Number(at) - 1]?.push(own);
+  }
+  for (const [index, { resolve }] of asked.entries()) {
+    const own = rows[index] ?? [];
+    resolve({ rows: own, count: own.length, command });
+  }
+}

@@ -1,0 +1,13 @@
+/** Types of parameters: `t` is text, `n` a whole number. Blanks are for people. */
+const arrays = new Map([
+  ["t", "text[]"],
+  ["n", "bigint[]"],
+]);
+
+/** Parameters that are arrays, as a table `i` of rows with these columns (`p1` … unless they are named) and `at`, from 1. */
+export function rowsOf(types: string, names?: readonly string[]): string {
+  const kinds = types.replaceAll(" ", "").split("");
+  const columns = kinds.map((_, index) => `"${names?.[index] ?? `p${index + 1}`}"`);
+  const lists = kinds.map((kind) => `?::${arrays.get(kind) ?? kind}`);
+  return `unnest(${lists.join(", ")}) with ordinality as "i"(${[...columns, `"at"`].join(", ")})`;
+}

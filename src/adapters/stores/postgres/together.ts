@@ -1,0 +1,125 @@
+import type { Cell, Statement } from "../sql/session.ts";
+import { selectEnvironment } from "../sql/environment.ts";
+import { insertEvent, storeSequence } from "../sql/event.ts";
+import { putRecord, selectRecord } from "../sql/record.ts";
+import { forgetObserved, insertObserved } from "../sql/resource.ts";
+import { selectRun } from "../sql/run.ts";
+import { addProgress } from "../sql/run-progress.ts";
+import { insertAttempt, take } from "../sql/step-claim.ts";
+import { insertEdge, insertStep } from "../sql/step-insert.ts";
+import { endAll, endOne } from "./end-step.ts";
+import { tryToHold } from "./hold.ts";
+import { rowsOf } from "./rows.ts";
+
+/**
+ * How a statement is said once for many rows: each of its parameters becomes an array. What a statement costs here is mostly
+ * that it is one, not what it does.
+ */
+export interface Together {
+  readonly sql: string;
+  /** The answer's rows carry `at`. */
+  readonly answers: boolean;
+  /** Also for a single row: there is no other form. */
+  readonly alone: boolean;
+  /** Rows with the same key cannot be in one statement. Empty: any can. */
+  readonly key: (values: readonly Cell[]) => string;
+}
+
+/** The form for many rows, where there is one. */
+export function togetherOf(sql: string): Together | undefined {
+  return known.get(sql);
+}
+
+const anyKey = (): string => "";
+
+const known = new Map<string, Together>([
+  inserts(insertEvent, "tttntttttt"),
+  inserts(insertAttempt, "tnttttt"),
+  inserts(insertStep, "tttttttttt ntt nn tntn ttttt tttt"),
+  inserts(insertEdge, "ttt"),
+  inserts(insertObserved, "tttttttt"),
+  inserts(putRecord, "ttttt ntttt tttn tt", (values) => values.slice(0, 3).join("\n")),
+  changes(
+    storeSequence,
+    `update "environment" "e" set "sequence" = "i"."p1" from ${rowsOf("nt")} where "e"."id" = "i"."p2"`,
+    (values) => String(values[1]),
+  ),
+  changes(
+    forgetObserved,
+    `delete from "observed" "o" using ${rowsOf("ttt")}
+     where "o"."environmentId" = "i"."p1" and "o"."template" = "i"."p2" and "o"."group" = "i"."p3"`,
+  ),
+  asks(
+    addProgress,
+    `update "run" "r" set "done" = "done" + "i"."p1", "total" = "total" + "i"."p2", "failed" = "failed" + "i"."p3",
+       "skipped" = "skipped" + "i"."p4"
+     from ${rowsOf("nnnnt")} where "r"."id" = "i"."p5"
+     returning "r"."done", "r"."total", "r"."failed", "r"."skipped", "i"."at"`,
+    (values) => String(values[4]),
+  ),
+  asks(
+    take,
+    `update "step" set "status" = 'running', "offered" = 0, "token" = "token" + 1, "worker" = "i"."p1",
+       "availableAt" = null, "startedAt" = coalesce("startedAt", "i"."p2")
+     from ${rowsOf("tttt")}
+     where "step"."id" = "i"."p3" and "offered" <> 0 and "status" = "i"."p4"
+       and (select count(*) from "step" "other" where "other"."runId" = "step"."runId"
+              and "other"."status" = 'running' and "other"."status" in ('ready', 'running', 'unknown', 'waiting', 'failed'))
+         < (select "parallelism" from "run" where "run"."id" = "step"."runId")
+     returning "step".*, (select "attempt" from "run" where "run"."id" = "step"."runId") as "runAttempt", "i"."at"`,
+    (values) => String(values[2]),
+  ),
+  asks(
+    tryToHold,
+    `select "e"."sequence", "i"."at" from ${rowsOf("t")} join "environment" "e" on "e"."id" = "i"."p1"
+     for no key update of "e" skip locked`,
+    (values) => String(values[0]),
+  ),
+  asks(
+    selectEnvironment,
+    `select "e".*, "i"."at" from ${rowsOf("t")} join "environment" "e" on "e"."id" = "i"."p1"`,
+  ),
+  asks(
+    selectRun,
+    `select "r".*, "i"."at" from ${rowsOf("t")} join "run" "r" on "r"."id" = "i"."p1"`,
+  ),
+  asks(
+    selectRecord,
+    `select "g".*, "i"."at" from ${rowsOf("ttt")} join "groupRecord" "g"
+     on "g"."environmentId" = "i"."p1" and "g"."template" = "i"."p2" and "g"."group" = "i"."p3"`,
+  ),
+  [endOne.sql, { sql: endAll, answers: true, alone: true, key: ([stepId]) => String(stepId) }],
+]);
+
+/** An insert of one row. Its constants stay what they are, and what follows the row stays behind it. */
+function inserts(
+  { sql }: Statement<unknown>,
+  types: string,
+  key: Together["key"] = anyKey,
+): [string, Together] {
+  const [, before, row, after] = /^([^]*?)values \(([^)]*)\)([^]*)$/u.exec(sql) ?? [];
+  let parameters = 0;
+  const members = (row ?? "").split(",").map((member) => {
+    if (member.trim() !== "?") return member.trim();
+    parameters += 1;
+    return `"i"."p${parameters}"`;
+  });
+  const text = `${before ?? ""}select ${members.join(", ")} from ${rowsOf(types)}${after ?? ""}`;
+  return [sql, { sql: text, answers: false, alone: false, key }];
+}
+
+function changes(
+  { sql }: Statement<unknown>,
+  together: string,
+  key: Together["key"] = anyKey,
+): [string, Together] {
+  return [sql, { sql: together, answers: false, alone: false, key }];
+}
+
+function asks(
+  { sql }: Statement<unknown>,
+  together: string,
+  key: Together["key"] = anyKey,
+): [string, Together] {
+  return [sql, { sql: together, answers: true, alone: false, key }];
+}
