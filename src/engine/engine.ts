@@ -26,6 +26,11 @@ const patience = 10;
  * and each of those transactions has already claimed what it released.
  */
 const passEveryMs = 10;
+/**
+ * Steps that became ready were mostly claimed by the transaction that released them. Passes for what is left take no more
+ * than a tenth of the time, and are no rarer than this.
+ */
+const leastOftenMs = 100;
 
 /** A run that may start, with what it is planned from; null: it may not after all. Or what went wrong with it alone. */
 interface Start {
@@ -60,7 +65,11 @@ export class Engine {
   #ticking: Promise<void> | null = null;
   #again = false;
   #passedAtMs = Number.NEGATIVE_INFINITY;
-  #forgetPass: (() => void) | null = null;
+  /** What the last pass took. */
+  #passMs = 0;
+  #nextPass: { readonly atMs: number; readonly forget: () => void } | null = null;
+  /** Asked for while a pass was under way. */
+  #againEveryMs = Number.POSITIVE_INFINITY;
 
   constructor(given: EngineDeps) {
     this.#membership = new Membership(given);
@@ -88,7 +97,9 @@ export class Engine {
         this.#unlooked = true;
         this.#wake();
       }),
-      store.watch("steps", () => this.#wake()),
+      store.watch("steps", () =>
+        this.#wake(Math.min(leastOftenMs, Math.max(passEveryMs, patience * this.#passMs))),
+      ),
       store.watch("commands", () => {
         this.#lifetime.commandsCame();
         this.#wake();
@@ -105,7 +116,7 @@ export class Engine {
     this.#state = "stopping";
     for (const unwatch of this.#unwatch.splice(0)) unwatch();
     this.#forgetTimer?.();
-    this.#forgetPass?.();
+    this.#nextPass?.forget();
     await this.#ticking;
     await this.#membership.drain();
     const gone = await this.#attempts.stop(this.#deps.settings.stopGraceMs);
@@ -133,24 +144,35 @@ export class Engine {
     await this.#setTimer(claimedAt);
   }
 
-  #wake(): void {
-    if (this.#state !== "started" || this.#forgetPass !== null) return;
+  /** Makes a pass, at least so long after the last one. */
+  #wake(everyMs = passEveryMs): void {
+    if (this.#state !== "started") return;
     if (this.#ticking !== null) {
       this.#again = true;
+      this.#againEveryMs = Math.min(this.#againEveryMs, everyMs);
       return;
     }
-    const restMs = this.#passedAtMs + passEveryMs - this.#deps.clock.monotonic();
+    const { clock } = this.#deps;
+    const atMs = this.#passedAtMs + everyMs;
+    if (this.#nextPass !== null && this.#nextPass.atMs <= atMs) return;
+    this.#nextPass?.forget();
+    this.#nextPass = null;
+    const restMs = atMs - clock.monotonic();
     if (restMs <= 0) this.#pass();
-    else this.#forgetPass = this.#deps.clock.after(restMs, () => this.#pass());
+    else this.#nextPass = { atMs, forget: clock.after(restMs, () => this.#pass()) };
   }
 
   #pass(): void {
-    this.#forgetPass = null;
+    this.#nextPass = null;
     if (this.#state !== "started") return;
+    const { clock } = this.#deps;
+    const beganMs = clock.monotonic();
+    this.#againEveryMs = Number.POSITIVE_INFINITY;
     this.#ticking = this.#loop().finally(() => {
       this.#ticking = null;
-      this.#passedAtMs = this.#deps.clock.monotonic();
-      if (this.#again) this.#wake();
+      this.#passedAtMs = clock.monotonic();
+      this.#passMs = this.#passedAtMs - beganMs;
+      if (this.#again) this.#wake(Math.min(this.#againEveryMs, leastOftenMs));
     });
   }
 

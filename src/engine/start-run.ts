@@ -16,6 +16,9 @@ import { planRun, type PlannedRun, type PlanningInput } from "./plan-run.ts";
 import type { RunCache, RunFacts } from "./run-cache.ts";
 import { stepRows } from "./step-rows.ts";
 
+/** A run of more steps is inserted by itself: it would keep others waiting. */
+const briefSteps = 100;
+
 /**
  * Starts a queued run from the head of its queue when what it requires is there: plans it, and starts it and claims its first
  * steps in one transaction that checks that nothing has moved meanwhile. Safe to repeat; false when it still waits or is gone.
@@ -33,8 +36,9 @@ export async function startRun(
     return refused(deps, looked.run, error);
   }
   await deps.settings.failpoint("run.planned");
-  const started = await attempts.within(async (tx) =>
-    (await begin(tx, deps, { ...looked, planned })) ? looked.facts : null,
+  const started = await attempts.within(
+    async (tx) => ((await begin(tx, deps, { ...looked, planned })) ? looked.facts : null),
+    { brief: planned.steps.length <= briefSteps },
   );
   if (started === null) return false;
   await deps.settings.failpoint("run.started");

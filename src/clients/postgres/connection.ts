@@ -75,18 +75,24 @@ export class Connection {
   /** Rows are trusted to be what the statement's author stated. Errors: `ConnectionLost`, `pg.DatabaseError`. */
   query<R>(sql: string, values?: readonly Parameter[]): Promise<Answer<R>>;
   async query(sql: string, values: readonly Parameter[] = []): Promise<Answer<unknown>> {
-    this.#sendOwed();
     const { text, name } = prepared(sql);
+    const result = await this.#answered(() =>
+      this.#client.query<Record<string, unknown>>({
+        text,
+        values: values.map((value) => bound(value)),
+        ...(name === undefined ? {} : { name }),
+      }),
+    );
+    return { rows: result.rows, count: result.rowCount ?? 0, command: result.command };
+  }
+
+  async #answered<T>(send: () => Promise<T>): Promise<T> {
+    this.#sendOwed();
     if (this.#unanswered === 0) this.#heardAtMs = performance.now();
     this.#unanswered += 1;
     this.#gather();
     try {
-      const result = await this.#client.query<Record<string, unknown>>({
-        text,
-        values: values.map((value) => bound(value)),
-        ...(name === undefined ? {} : { name }),
-      });
-      return { rows: result.rows, count: result.rowCount ?? 0, command: result.command };
+      return await send();
     } catch (error) {
       if (faultKind(error) === "lost") this.#isLost = true;
       if (name !== undefined && isStalePlan(error)) prepareAnew(name);
@@ -127,9 +133,9 @@ export class Connection {
     this.query(owed.sql).catch(() => {});
   }
 
-  /** Runs a text of several statements without parameters. */
+  /** Runs a text of several statements without parameters, in order with what is sent before and after it. */
   async script(text: string): Promise<void> {
-    await this.#client.query(text);
+    await this.#answered(() => this.#client.query(text));
   }
 
   onNotification(fn: (payload: string) => void): void {

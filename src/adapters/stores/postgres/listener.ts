@@ -26,6 +26,8 @@ export const allTopics: readonly Topic[] = [
 /** While it listens, only a process that died between its commit and its word is silent; otherwise all of them are. */
 const netMs = { listening: 5_000, deaf: 500 } as const;
 const retryMs = 250;
+/** Words that come closer together are said together: each is a commit of its own. */
+const restMs = 10;
 const healthMs = 2_000;
 
 /**
@@ -91,6 +93,7 @@ export class Listener {
       } catch {
         // Whoever is connected polls.
       }
+      if (!this.#isClosed) await sleep(restMs);
     }
     this.#toSay.clear();
   }

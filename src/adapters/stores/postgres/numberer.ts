@@ -12,6 +12,8 @@ export interface NumbererDeps {
 
 const atOnce = 1_000;
 const pauseMs = 500;
+/** Each time costs a commit of its own: while events keep coming, those of so long are given theirs together. */
+const restMs = 10;
 const numberEvents = `select "numberEvents"(?, ?) as "count"`;
 
 /**
@@ -24,6 +26,7 @@ export class Numberer {
   #working: Promise<void> | null = null;
   #again = false;
   #isClosed = false;
+  #rest: NodeJS.Timeout | null = null;
 
   constructor(deps: NumbererDeps) {
     this.#deps = deps;
@@ -32,25 +35,30 @@ export class Numberer {
   /** There is, or may be, something to number. Calls while it works make it look once more. */
   poke(): void {
     this.#again = true;
-    if (this.#isClosed) return;
+    if (this.#isClosed || this.#rest !== null) return;
     this.#working ??= this.#work().finally(() => {
       this.#working = null;
-      if (this.#again) this.poke();
+      this.#rest = setTimeout(() => {
+        this.#rest = null;
+        if (this.#again) this.poke();
+      }, restMs);
+      this.#rest.unref();
     });
   }
 
   async close(): Promise<void> {
     this.#isClosed = true;
-    while (this.#working !== null) await this.#working;
+    await this.#working;
+    if (this.#rest !== null) clearTimeout(this.#rest);
+    if (this.#again) await this.#work();
     await this.#connection?.end();
   }
 
   async #work(): Promise<void> {
     try {
-      while (this.#again) {
-        this.#again = false;
-        if (await this.#number()) this.#again = true;
-      }
+      this.#again = false;
+      // Those that are there already wait for no rest.
+      while (await this.#number());
     } catch (error) {
       this.#connection?.destroy();
       this.#connection = null;

@@ -8,7 +8,7 @@ import { Packing } from "./packing.ts";
 
 export interface TransactionOptions {
   readonly pool: Pool;
-  readonly mode: "write" | "read";
+  readonly mode: "write" | "brief" | "read";
   /** Entered at its beginning, in order of their names, so that no two transactions wait for each other. */
   readonly rooms: readonly Room[];
 }
@@ -32,6 +32,8 @@ export class UnknownCommit extends Error {
 const begin = {
   // One statement sees what was committed before it; what must not move in between is held (sql/locks.ts).
   write: "begin isolation level read committed",
+  // Its statements find their rows by ids, whatever the values: planning them anew for these can cost more than running them.
+  brief: "begin isolation level read committed; set local plan_cache_mode = force_generic_plan",
   // One snapshot for all of it.
   read: "begin isolation level repeatable read read only",
 } as const;
@@ -156,7 +158,7 @@ export class Transaction {
   async #open(): Promise<void> {
     try {
       const connection = await this.#options.pool.acquire();
-      void this.#track(connection.query(begin[this.#options.mode]));
+      void this.#track(connection.script(begin[this.#options.mode]));
       for (const room of [...this.rooms].toSorted())
         void this.#track(
           connection.query(`select pg_advisory_xact_lock(${lockSpace}, ${roomNumbers[room]})`),

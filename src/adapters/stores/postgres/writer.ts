@@ -170,7 +170,7 @@ export class Writer {
     if (only === undefined) return;
     if (others.length === 0) return this.#untilSettled(only);
     const { pool, limits } = this.#deps;
-    const transaction = new Transaction({ pool, mode: "write", rooms: [] });
+    const transaction = new Transaction({ pool, mode: "brief", rooms: [] });
     const owner = new Owner(transaction, limits);
     const ran = await Promise.all(jobs.map((job) => this.#beside(job, owner)));
     const kept = ran.filter((one) => one.session !== null);
@@ -209,7 +209,8 @@ export class Writer {
   async #attempt(job: Job): Promise<GivesWay | null> {
     const { pool, limits } = this.#deps;
     const leave = await this.#rooms.enter(job.rooms);
-    const transaction = new Transaction({ pool, mode: "write", rooms: [...job.rooms] });
+    const mode = job.brief ? "brief" : "write";
+    const transaction = new Transaction({ pool, mode, rooms: [...job.rooms] });
     const owner = new Owner(transaction, limits);
     const kept: Kept[] = [];
     try {
