@@ -62,13 +62,13 @@ export class Attempts {
     how: TransactOptions = {},
   ): Promise<RunFacts | null> {
     let reserved = 0;
-    let begun: RunFacts | null = null;
+    const begun = new Set<string>();
     try {
       const { started, claimed, isAll } = await this.#deps.store.transact(async (tx) => {
         this.#reserved -= reserved;
         reserved = 0;
         const { facts, isLast } = await this.#beforeClaim(() => fn(tx));
-        begun = facts;
+        if (facts !== null) begun.add(facts.run.id);
         const isOthers = how.brief === true && !isLast;
         const limit =
           this.#stopping || isOthers
@@ -90,7 +90,7 @@ export class Attempts {
       return started;
     } finally {
       this.#reserved -= reserved;
-      if (begun !== null) this.#started.delete(runOf(begun));
+      for (const runId of begun) this.#started.delete(runId);
     }
   }
 
@@ -296,10 +296,6 @@ export class Attempts {
       this.#held.add(wake);
     });
   }
-}
-
-function runOf({ run }: RunFacts): string {
-  return run.id;
 }
 
 /** The first look of a check is news; its repeats are not. */

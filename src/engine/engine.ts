@@ -256,7 +256,10 @@ export class Engine {
     }
     if (startable.length === startableLimit) {
       this.#unlooked = true;
-      if (open.length > 0) this.#again = true;
+      if (open.length > 0) {
+        this.#again = true;
+        this.#againEveryMs = passEveryMs;
+      }
     }
   }
 

@@ -105,9 +105,8 @@ export async function stepContext(deps: EngineDeps, parts: ContextParts): Promis
     progress: parts.progress,
     note: (note) => notes.add(note),
     childStarted: async (child) => {
-      await deps.store.transact((tx) => tx.steps.setChild(fence, identityToStore(child)), {
-        brief: true,
-      });
+      const identity = identityToStore(child);
+      await deps.store.transact((tx) => tx.steps.setChild(fence, identity), { brief: true });
       await deps.settings.failpoint("step.childStored");
       parts.childStarted(child);
     },

@@ -76,14 +76,19 @@ export class Connection {
   query<R>(sql: string, values?: readonly Parameter[]): Promise<Answer<R>>;
   async query(sql: string, values: readonly Parameter[] = []): Promise<Answer<unknown>> {
     const { text, name } = prepared(sql);
-    const result = await this.#answered(() =>
-      this.#client.query<Record<string, unknown>>({
-        text,
-        values: values.map((value) => bound(value)),
-        ...(name === undefined ? {} : { name }),
-      }),
-    );
-    return { rows: result.rows, count: result.rowCount ?? 0, command: result.command };
+    try {
+      const result = await this.#answered(() =>
+        this.#client.query<Record<string, unknown>>({
+          text,
+          values: values.map((value) => bound(value)),
+          ...(name === undefined ? {} : { name }),
+        }),
+      );
+      return { rows: result.rows, count: result.rowCount ?? 0, command: result.command };
+    } catch (error) {
+      if (name !== undefined && isStalePlan(error)) prepareAnew(name);
+      throw error;
+    }
   }
 
   async #answered<T>(send: () => Promise<T>): Promise<T> {
@@ -95,7 +100,6 @@ export class Connection {
       return await send();
     } catch (error) {
       if (faultKind(error) === "lost") this.#isLost = true;
-      if (name !== undefined && isStalePlan(error)) prepareAnew(name);
       throw error instanceof pg.DatabaseError ? error : new ConnectionLost(error);
     } finally {
       this.#unanswered -= 1;

@@ -96,7 +96,8 @@ async function offeredSteps(
   now: string,
   few: number,
 ): Promise<readonly Offered[]> {
-  const some = (): Promise<readonly Offered[]> => atMost(session, { kept: someOffered, limit: few + 1 });
+  const some = (): Promise<readonly Offered[]> =>
+    atMost(session, { kept: someOffered, limit: few + 1 });
   const [due, offered] = await Promise.all([dueSteps(session, now), some()]);
   if (due.length === 0) return offered;
   await offerDueSteps(session, due);
