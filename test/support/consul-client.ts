@@ -12,16 +12,23 @@ export function consulClient(of: {
   readonly token: string | null;
   readonly tls?: { readonly ca?: string };
 }): ConsulClient {
+  const { url, token, tls } = of;
+  const about = { url, name: "Consul", connections: 64 };
+  return consulClientOver(
+    new HttpConnection({ ...about, ...(tls === undefined ? {} : { tls }) }),
+    token,
+  );
+}
+
+/** The same over a connection of the test's own. */
+export function consulClientOver(
+  connection: Pick<HttpConnection, "send">,
+  token: string | null,
+): ConsulClient {
   const remotes = new Remotes({ metrics: noMetrics, log: quiet, clock: new SystemClock() });
   const about = { kind: "consul", advice: "Look at Consul." } as const;
-  const { url, token, tls } = of;
   return new ConsulClient({
-    connection: new HttpConnection({
-      url,
-      name: "Consul",
-      connections: 64,
-      ...(tls === undefined ? {} : { tls }),
-    }),
+    connection,
     calls: remotes.remote({ ...consulPolicies.calls, ...about, name: "consul" }),
     watches: remotes.remote({ ...consulPolicies.watches, ...about, name: "consul watches" }),
     token: () => Promise.resolve(token),

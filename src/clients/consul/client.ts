@@ -3,7 +3,7 @@ import type { Remote } from "../resilience/remote.ts";
 import { faultOf } from "./faults.ts";
 
 export interface ConsulOptions {
-  readonly connection: HttpConnection;
+  readonly connection: Pick<HttpConnection, "send">;
   /** All ordinary calls; its time limits, retries and breaker hold for them. */
   readonly calls: Remote;
   /** Calls that wait for a change: their limit in time is longer than any wait. */

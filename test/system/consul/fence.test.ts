@@ -1,0 +1,117 @@
+import assert from "node:assert/strict";
+import { mkdtemp, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { after, before, describe, test } from "node:test";
+import { consulKvExecutor } from "../../../src/adapters/executors/consul-kv/index.ts";
+import { HttpConnection } from "../../../src/clients/http/connection.ts";
+import { GlasshouseError } from "../../../src/domain/errors.ts";
+import { TestGroup, type GroupCase } from "../../../src/testing/executor-group.ts";
+import { consulClientOver } from "../../support/consul-client.ts";
+import { consulSkip } from "../../support/consul-program.ts";
+import { Consul } from "../../support/consul.ts";
+
+/** Two owners of one group, as after a worker that was believed dead comes back. */
+describe("the fence of a group in Consul", { skip: consulSkip }, () => {
+  let consul: Consul;
+  let directory: string;
+  before(async () => {
+    consul = await Consul.start();
+    directory = await mkdtemp(join(tmpdir(), "glasshouse-fence-"));
+  });
+  after(async () => {
+    await consul.close();
+    await rm(directory, { recursive: true, force: true });
+  });
+
+  /** An executor whose n-th transaction (the fence's is the first) waits until it is let go. */
+  function gated(nth: number) {
+    const connection = new HttpConnection({ url: consul.url(), name: "Consul", connections: 8 });
+    const reached = Promise.withResolvers<void>();
+    const open = Promise.withResolvers<void>();
+    let transactions = 0;
+    const client = consulClientOver(
+      {
+        send: async (request) => {
+          if (request.path.startsWith("/v1/txn")) transactions += 1;
+          if (request.path.startsWith("/v1/txn") && transactions === nth) {
+            reached.resolve();
+            await open.promise;
+          }
+          return connection.send(request);
+        },
+      },
+      consul.token,
+    );
+    const executor = consulKvExecutor({ client, datacenter: null });
+    return { executor, reached: reached.promise, letGo: open.resolve };
+  }
+
+  test("Consul refuses the rest of an owner that was overtaken in the middle", async () => {
+    const prefix = "fence/middle/";
+    const group = new TestGroup(join(directory, "middle"), wanting(prefix, 300, "old"));
+    const old = gated(3);
+    const late = old.executor.apply(group.context());
+    await old.reached;
+    assert.equal(Object.keys(await consul.keys(prefix)).length, 127);
+    group.change(wanting(prefix, 100, "new"));
+    await gated(0).executor.apply(group.context());
+    old.letGo();
+    await assert.rejects(late, { code: "stale-token" });
+    const now = Object.values(await consul.keys(prefix));
+    assert.equal(now.length, 100);
+    assert.ok(now.every((value) => value === "new"));
+  });
+
+  test("an owner that was overtaken before it took the fence is stopped by the store", async () => {
+    const prefix = "fence/before/";
+    const group = new TestGroup(join(directory, "before"), wanting(prefix, 3, "old"));
+    const late = group.context();
+    let isOvertaken = false;
+    const slow = consulKvExecutor({
+      client: consulClientOver(
+        new HttpConnection({ url: consul.url(), name: "Consul", connections: 8 }),
+        consul.token,
+      ),
+      datacenter: null,
+    });
+    const applied = slow.apply({
+      ...late,
+      state: {
+        ...late.state,
+        // What the store says: the step is ours, until another has claimed it.
+        saveProgress: async (copy) => {
+          if (isOvertaken) throw new GlasshouseError("stale-token", "another has claimed it");
+          await late.state.saveProgress(copy);
+          isOvertaken = true;
+          group.change(wanting(prefix, 2, "new"));
+          await gated(0).executor.apply(group.context());
+        },
+      },
+    });
+    await assert.rejects(applied, { code: "stale-token" });
+    assert.deepEqual(await consul.keys(prefix), {
+      "fence/before/k0": "new",
+      "fence/before/k1": "new",
+    });
+  });
+
+  test("an owner that comes back after the group was destroyed makes nothing", async () => {
+    const prefix = "fence/gone/";
+    const group = new TestGroup(join(directory, "gone"), wanting(prefix, 300, "x"));
+    const old = gated(3);
+    const late = old.executor.apply(group.context());
+    await old.reached;
+    const { executor } = gated(0);
+    group.keep(await executor.apply(group.context()));
+    await executor.destroy(group.context());
+    old.letGo();
+    await assert.rejects(late, { code: "stale-token" });
+    assert.deepEqual(await consul.keys(prefix), {});
+  });
+});
+
+function wanting(prefix: string, count: number, value: string): GroupCase {
+  const names = Array.from({ length: count }, (_, at) => [`k${at}`, value] as const);
+  return { settings: { prefix, keys: Object.fromEntries(names) }, files: {}, outputs: [] };
+}
