@@ -9,3 +9,12 @@ key_prefix "glasshouse/" {
 key_prefix "discovery/" {
   policy = "write"
 }
+
+# Services that checks look at, and the nodes that they are on.
+service "consul" {
+  policy = "read"
+}
+
+node_prefix "" {
+  policy = "read"
+}

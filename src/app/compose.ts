@@ -1,6 +1,7 @@
 import { join } from "node:path";
 import { EmbeddedBus } from "../adapters/buses/embedded/index.ts";
 import { commandChecker } from "../adapters/checks/command/index.ts";
+import { consulChecker } from "../adapters/checks/consul/index.ts";
 import { httpChecker } from "../adapters/checks/http/index.ts";
 import { tcpChecker } from "../adapters/checks/tcp/index.ts";
 import { observeProcess, PrometheusMetrics } from "../adapters/telemetry/prometheus/index.ts";
@@ -139,7 +140,7 @@ export async function compose(
         ...shared,
         keepers: keepersOf(config, { vault, sealer }),
         executors: new Map(executors.map((executor) => [executor.name, executor])),
-        checkers: createCheckers(config, isolation),
+        checkers: createCheckers(config, { isolation, consul }),
         processes: localProcesses(),
         settings: engineSettings(config, crash),
       },
@@ -235,10 +236,14 @@ function retentionOf({ retention }: Config, clock: Clock): Retention {
   };
 }
 
-function createCheckers(config: Config, isolation: Isolation): readonly Checker[] {
+function createCheckers(
+  config: Config,
+  { isolation, consul }: Pick<Composition, "isolation" | "consul">,
+): readonly Checker[] {
   return [
     httpChecker,
     tcpChecker,
+    consulChecker(consul),
     commandChecker({
       isolation,
       outputs: join(config.data, "work", "checks"),

@@ -40,11 +40,19 @@ export const checkSchema = z
       command: command.optional().meta({ description: "Program that must end with 0" }),
       consul: z
         .strictObject(
-          { service: z.string(), datacenter: z.string().optional() },
-          { error: "must be a map" },
+          {
+            service: text.meta({ description: "Name of the service" }),
+            datacenter: text.optional().meta({
+              description: "Consul datacenter; that of the configuration when left out",
+            }),
+            tag: text.optional().meta({ description: "Only instances that have this tag" }),
+          },
+          { error: "must be a map with a service" },
         )
         .optional()
-        .meta({ description: "Not available in this version" }),
+        .meta({
+          description: "Service that Consul must know an instance of that passes its checks",
+        }),
       interval: duration
         .optional()
         .meta({ description: "Time between two looks; 30s when left out" }),
@@ -64,9 +72,11 @@ export const checkSchema = z
         "Labels that the worker that looks must offer; when left out, a resource's check looks from where its group is made, others from anywhere",
       ),
     },
-    { error: "must be a map with http, tcp or command" },
+    { error: "must be a map with http, tcp, command or consul" },
   )
-  .meta({ description: "How to see whether it works: exactly one of http, tcp and command" });
+  .meta({
+    description: "How to see whether it works: exactly one of http, tcp, command and consul",
+  });
 
 export const resourceSchema = z
   .strictObject(

@@ -4,7 +4,16 @@ import type { Json } from "../lib/json.ts";
 export type CheckProbe =
   | { readonly http: string; readonly expect: readonly number[] }
   | { readonly tcp: string }
+  | { readonly consul: ConsulProbe }
   | { readonly command: readonly Json[] };
+
+/** A service that Consul must know, and find healthy. */
+export type ConsulProbe = {
+  readonly service: string;
+  /** That of the configuration when null. */
+  readonly datacenter: string | null;
+  readonly tag: string | null;
+};
 
 /** A check as the template declares it. Times in milliseconds. */
 export interface Check {

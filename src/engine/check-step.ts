@@ -89,6 +89,15 @@ async function targetOf(
   const text = (value: Parameters<typeof evaluate>[0]): string => textOf(evaluate(value, of.scope));
   if ("http" in probe) return { kind: "http", url: text(probe.http), expect: probe.expect };
   if ("tcp" in probe) return tcpTarget(text(probe.tcp), of.key);
+  if ("consul" in probe) {
+    const { service, datacenter, tag } = probe.consul;
+    return {
+      kind: "consul",
+      service: text(service),
+      datacenter: datacenter === null ? null : text(datacenter),
+      tag: tag === null ? null : text(tag),
+    };
+  }
   const directory = join(
     deps.settings.workRoot,
     of.facts.environment.id,
@@ -123,6 +132,11 @@ function describe(target: CheckTarget): string {
       return target.url;
     case "tcp":
       return `${target.host}:${target.port}`;
+    case "consul":
+      return [
+        target.tag === null ? target.service : `${target.tag}.${target.service}`,
+        ...(target.datacenter === null ? [] : [target.datacenter]),
+      ].join("@");
     case "command":
       return target.argv.join(" ");
   }

@@ -5,6 +5,13 @@ export type CheckTarget =
   | { readonly kind: "http"; readonly url: string; readonly expect: readonly number[] }
   | { readonly kind: "tcp"; readonly host: string; readonly port: number }
   | {
+      readonly kind: "consul";
+      readonly service: string;
+      /** That of the configuration when null. */
+      readonly datacenter: string | null;
+      readonly tag: string | null;
+    }
+  | {
       readonly kind: "command";
       readonly argv: readonly string[];
       readonly directory: string;

@@ -18,12 +18,6 @@ export function compileCheck(
   at: { readonly path: Path } & Kinds,
 ): { readonly check: Check; readonly references: readonly PlacedReference[] } {
   const { path } = at;
-  if (file.consul !== undefined) {
-    context.problems.add(
-      { path: [...path, "consul"], key: true },
-      "consul checks are not available in this version: use http, tcp or command",
-    );
-  }
   const given = (["http", "tcp", "command", "consul"] as const).filter(
     (kind) => file[kind] !== undefined,
   );
@@ -31,7 +25,7 @@ export function compileCheck(
     const what = given.length === 0 ? "says nothing to look at" : `has ${given.join(" and ")}`;
     context.problems.add(
       { path, key: true },
-      `the check ${what}: give it exactly one of http, tcp and command`,
+      `the check ${what}: give it exactly one of http, tcp, command and consul`,
     );
   }
   if (file.expect !== undefined && file.http === undefined) {
@@ -79,6 +73,17 @@ function compileProbe(
       ...limits,
     });
     return { probe: { command: file.command }, references };
+  }
+  if (file.consul !== undefined) {
+    const { service, datacenter = null, tag = null } = file.consul;
+    const at = [...path, "consul"];
+    const probe = { service, datacenter, tag };
+    const references = Object.entries(probe).flatMap(([name, value]) =>
+      value === null
+        ? []
+        : placed(context, value, { path: [...at, name], where: "a check's service", ...limits }),
+    );
+    return { probe: { consul: probe }, references };
   }
   if (file.tcp !== undefined) {
     const at = [...path, "tcp"];

@@ -34,10 +34,10 @@ cases("what comes later is refused by name", [
     /use command/u,
   ],
   [
-    "a consul check",
-    `${head}${group}checks: { c: { ¦consul: { service: x } } }\n`,
-    /consul checks are not available in this version/u,
-    /use http, tcp or command/u,
+    "a consul check of nothing",
+    `${head}${group}checks: { c: { ¦consul: { datacenter: dc1 } } }\n`,
+    /service/u,
+    /service/u,
   ],
   [
     "a required template",
@@ -148,7 +148,7 @@ cases("declarations are checked in themselves", [
     "a check of nothing",
     `${head}${group}checks: { ¦c: {} }\n`,
     /says nothing to look at/u,
-    /exactly one of http, tcp and command/u,
+    /exactly one of http, tcp, command and consul/u,
   ],
   [
     "a check of two things",

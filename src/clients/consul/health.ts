@@ -1,0 +1,56 @@
+import { z } from "zod";
+import type { ConsulClient } from "./client.ts";
+
+/** One registration of a service, with the checks of it and of its node that do not pass. */
+export interface ServiceInstance {
+  readonly id: string;
+  readonly node: string;
+  readonly address: string;
+  readonly port: number;
+  /** Names of checks with what they said last. Empty: it is healthy. */
+  readonly failing: readonly { readonly name: string; readonly output: string }[];
+}
+
+export interface ServiceQuery {
+  readonly service: string;
+  /** That of the client when null. */
+  readonly datacenter: string | null;
+  /** Only instances with this tag. */
+  readonly tag: string | null;
+  readonly signal?: AbortSignal;
+}
+
+const checkSchema = z.object({ Name: z.string(), Status: z.string(), Output: z.string() });
+const instancesSchema = z.array(
+  z.object({
+    Node: z.object({ Node: z.string(), Address: z.string() }),
+    Service: z.object({ ID: z.string(), Address: z.string(), Port: z.number() }),
+    Checks: z.array(checkSchema),
+  }),
+);
+
+/** Every instance of a service that the token may see; none when there is no such service. Errors: those of the client. */
+export async function serviceHealth(
+  client: ConsulClient,
+  { service, datacenter, tag, signal }: ServiceQuery,
+): Promise<readonly ServiceInstance[]> {
+  const answer = await client.call({
+    method: "GET",
+    path: `/health/service/${encodeURIComponent(service)}`,
+    query: { dc: datacenter, tag },
+    repeatable: true,
+    signal,
+  });
+  const found = instancesSchema.parse(JSON.parse(answer.body.toString("utf8")));
+  return found.map(({ Node, Service, Checks }) => ({
+    id: Service.ID,
+    node: Node.Node,
+    // A service without an address of its own is at its node's.
+    address: Service.Address === "" ? Node.Address : Service.Address,
+    port: Service.Port,
+    failing: Checks.filter(({ Status }) => Status !== "passing").map(({ Name, Output }) => ({
+      name: Name,
+      output: Output,
+    })),
+  }));
+}
