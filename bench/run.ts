@@ -1,6 +1,7 @@
 import { cpus, loadavg, totalmem } from "node:os";
 import { durableChain } from "./bare-loop.ts";
 import { bus } from "./bus.ts";
+import { consulKeys } from "./consul.ts";
 import { graphOverhead } from "./graph-overhead.ts";
 import { largeTemplate } from "./large-template.ts";
 import { layers } from "./layers.ts";
@@ -23,6 +24,7 @@ const suites: Readonly<Record<string, () => Promise<readonly Row[]>>> = {
   large: largeTemplate,
   replicas,
   bus,
+  consul: consulKeys,
 };
 
 /** `npm run bench [-- suite …]`: measures every suite (or those named) and prints one table. Exit 1 when a target is missed. */

@@ -53,6 +53,7 @@ const entrySchema = z.object({
   CreateIndex: z.number(),
   ModifyIndex: z.number(),
 });
+type Entry = z.output<typeof entrySchema>;
 const entriesSchema = z.array(entrySchema);
 const takenSchema = z.object({ Results: z.array(z.object({ KV: entrySchema })).nullish() });
 const refusedSchema = z.object({
@@ -89,8 +90,7 @@ export async function getKey(
   const answer = await client.call({
     method: "GET",
     path: `/kv/${pathOf(key)}`,
-    // Who owns a fence is asked of a leader that has just proven to be one.
-    query: { consistent: true, dc: datacenter },
+    query: { dc: datacenter },
     repeatable: true,
     expected: [404],
     signal,
@@ -122,7 +122,7 @@ export async function transact(
   const body: unknown = JSON.parse(answer.body.toString("utf8"));
   if (answer.status !== 409) {
     const results = takenSchema.parse(body).Results ?? [];
-    return { kind: "taken", entries: results.map(({ KV }) => entryOf(KV)) };
+    return { kind: "taken", entries: results.map(({ KV }) => indexesOf(KV)) };
   }
   const errors = refusedSchema.parse(body).Errors ?? [];
   const faults = errors.map(({ OpIndex: at, What: what }) => ({ at, what }));
@@ -160,10 +160,13 @@ function wireOf(operation: KvOperation): Readonly<Record<string, string | number
   }
 }
 
-function entryOf(entry: z.output<typeof entrySchema>): KvEntry {
+function entryOf(entry: Entry): KvEntry {
+  return { ...indexesOf(entry), value: Buffer.from(entry.Value ?? "", "base64") };
+}
+
+function indexesOf(entry: Entry): Omit<KvEntry, "value"> {
   return {
     key: entry.Key,
-    value: Buffer.from(entry.Value ?? "", "base64"),
     flags: entry.Flags,
     createIndex: entry.CreateIndex,
     modifyIndex: entry.ModifyIndex,

@@ -15,11 +15,11 @@ import { refuseTooLarge, send } from "./transactions.ts";
 export async function plan(host: KvHost, ctx: ExecutorContext): Promise<ExecutorPlan> {
   const client = clientOf(host);
   const wanted = parseSettings(ctx.settings, host.datacenter);
+  refuseTooLarge(wanted);
   const known = await recall(ctx, host.datacenter);
   const places = distinctPlaces([wanted.place, ...known.places]);
   const of = { found: await look(client, ctx, places), known, mark: markOf(ctx.owner) };
   const changes = differences(wanted, of);
-  refuseTooLarge(operationsOf(changes, of.mark));
   refuseForeign(ctx, changes);
   return { changes: changes.map(shownChange), saved: savedOf(changes) };
 }
@@ -33,7 +33,7 @@ export async function apply(host: KvHost, ctx: ExecutorContext): Promise<Executo
   const client = clientOf(host);
   const wanted = parseSettings(ctx.settings, host.datacenter);
   const mark = markOf(ctx.owner);
-  refuseTooLarge(writesOf(wanted, mark));
+  refuseTooLarge(wanted);
   const known = await recall(ctx, host.datacenter);
   const places = distinctPlaces([wanted.place, ...known.places]);
   const serial = known.serial + 1;
@@ -70,14 +70,17 @@ async function write(
     const here = of.changes.filter(({ place }) => place.datacenter === fence.datacenter);
     const removals = here.filter(({ action }) => action === "destroy");
     const others = here.filter(({ action }) => action !== "destroy");
-    const operations = [...operationsOf(others, of.mark), ...operationsOf(removals, of.mark)];
     const sent = (count: number): void => {
       done += count;
       ctx.progress({ done, total, message: `${done} of ${total} keys written` });
     };
-    const { entries, refused } = await send(client, ctx, { fence, operations, sent });
-    for (const entry of entries) written.set(addressOf({ ...fence, prefix: "" }, entry.key), entry);
-    if (refused !== null) throw conflict(ctx, [refused.operation.key], "just now");
+    for (const part of [others, removals]) {
+      const operations = operationsOf(part, of.mark);
+      const { entries, refused } = await send(client, ctx, { fence, operations, sent });
+      for (const entry of entries)
+        written.set(addressOf({ ...fence, prefix: "" }, entry.key), entry);
+      if (refused !== null) throw conflict(ctx, [refused.operation.key], "just now");
+    }
   }
   if (total > 0) ctx.log(`[glasshouse] ${total} of ${of.changes.length} keys changed in Consul`);
   return written;
@@ -91,17 +94,6 @@ function operationsOf(changes: readonly KeyChange[], mark: number): readonly KvO
     const value = Buffer.from(text).toString("base64");
     return [{ verb: "cas", key, value, flags: mark, index }];
   });
-}
-
-/** Every key as if none were there yet, to see whether each fits. */
-function writesOf({ place, keys }: KvSettings, mark: number): readonly KvOperation[] {
-  return [...keys].map(([name, text]) => ({
-    verb: "cas",
-    key: `${place.prefix}${name}`,
-    value: Buffer.from(text).toString("base64"),
-    flags: mark,
-    index: 0,
-  }));
 }
 
 /** Errors: `conflict` for keys that are there and that this group did not make. No plan and no look makes them ours. */

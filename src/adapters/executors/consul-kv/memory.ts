@@ -1,4 +1,4 @@
-import { createHash } from "node:crypto";
+import { createHash, hash } from "node:crypto";
 import { z } from "zod";
 import type { KvEntry } from "../../../clients/consul/kv.ts";
 import type { Json } from "../../../lib/json.ts";
@@ -93,7 +93,7 @@ export function memoryOf(of: {
 
 /** Enough to tell whether somebody changed a value; the value itself is in the record's settings. */
 export function fingerprint(value: string | Buffer): string {
-  return createHash("sha256").update(value).digest("base64url").slice(0, 11);
+  return hash("sha256", value, "base64url").slice(0, 11);
 }
 
 /**

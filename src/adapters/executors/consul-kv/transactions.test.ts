@@ -38,10 +38,14 @@ describe("operations in transactions", () => {
   });
 
   test("are refused by name when one alone does not fit", () => {
-    refuseTooLarge(keys(2, 390_000));
-    assert.throws(() => refuseTooLarge([...keys(1), ...keys(1, 400_000)]), {
+    const wanting = (...sizes: readonly number[]) => ({
+      place: { datacenter: null, prefix: "shop/e/" },
+      keys: new Map(sizes.map((size, at) => [`k${at}`, "x".repeat(size)])),
+    });
+    refuseTooLarge(wanting(390_000, 390_000));
+    assert.throws(() => refuseTooLarge(wanting(10, 400_000)), {
       code: "step-failed",
-      message: /takes at most 512 KiB.*shop\/e\/0\. Nothing was written/u,
+      message: /takes at most 512 KiB.*shop\/e\/k1\. Nothing was written/u,
     });
   });
 });

@@ -11,10 +11,13 @@ import { GlasshouseError } from "../../../domain/errors.ts";
 import type { ExecutorContext } from "../../../ports/executor.ts";
 import { checkOf, removalOf, type Fence } from "./fence.ts";
 import { throwIfStopped } from "./host.ts";
+import type { KvSettings } from "./settings.ts";
 
 /** Left free for the fence's own operation. */
 const roomForFence = 1_024;
 export const mostRequestBytes = kvLimits.requestBytes - roomForFence;
+/** Characters of a value that fits in whatever bytes they take. */
+const surelyFits = 100_000;
 const mostOperations = kvLimits.operations - 1;
 
 /**
@@ -39,10 +42,15 @@ export function batches(operations: readonly KvOperation[]): readonly (readonly 
 }
 
 /** Before anything is written. Errors: `step-failed`, naming the keys. */
-export function refuseTooLarge(operations: readonly KvOperation[]): void {
-  const large = operations.filter((operation) => bytesOf(operation) > mostRequestBytes);
+export function refuseTooLarge({ place, keys }: KvSettings): void {
+  const large = [...keys].filter(([name, text]) => {
+    if (text.length < surelyFits) return false;
+    const value = Buffer.from(text).toString("base64");
+    const key = `${place.prefix}${name}`;
+    return bytesOf({ verb: "cas", key, value, flags: 0, index: 0 }) > mostRequestBytes;
+  });
   if (large.length === 0) return;
-  const shown = large.slice(0, 5).map(({ key }) => key);
+  const shown = large.slice(0, 5).map(([name]) => `${place.prefix}${name}`);
   throw new GlasshouseError(
     "step-failed",
     `Too large for Consul, which takes at most 512 KiB in a request (a value of about 390,000 bytes): ${shown.join(", ")}. Nothing was written.`,
@@ -52,13 +60,17 @@ export function refuseTooLarge(operations: readonly KvOperation[]): void {
 export interface Transacted {
   /** Keys that were written, as they are now. */
   readonly entries: readonly Omit<KvEntry, "value">[];
-  /** What was refused, with its operations; later ones were not tried. */
+  /** The first operation that was refused; none of its transaction was done, and no later one was begun. */
   readonly refused: { readonly operation: KvOperation; readonly what: string } | null;
 }
 
+/** Consul makes several durable together; more only fill its queue. */
+const inFlight = 4;
+
 /**
- * Sends the operations under the fence, one transaction after the other. With `removesFence` the last one removes the fence
- * itself. Errors: `stale-token` when another owner has replaced the fence, `step-interrupted`, those of the client.
+ * Sends the operations under the fence, up to four transactions at a time, in no order that could be relied on. With `removesFence`
+ * one last transaction removes the fence itself. Errors: `stale-token` when another owner has replaced the fence,
+ * `step-interrupted`, those of the client; what was sent before has then ended, in whichever way.
  */
 export async function send(
   client: ConsulClient,
@@ -71,20 +83,40 @@ export async function send(
   },
 ): Promise<Transacted> {
   const { fence } = of;
-  const all = batches(of.operations);
-  const parts = all.length === 0 && of.removesFence === true ? [[]] : all;
+  const parts = [...batches(of.operations)];
+  const last = of.removesFence === true ? (parts.pop() ?? []) : null;
   const entries: Omit<KvEntry, "value">[] = [];
-  for (const [at, part] of parts.entries()) {
+  const state: { refused: Transacted["refused"]; hasFailed: boolean } = {
+    refused: null,
+    hasFailed: false,
+  };
+  const sendPart = async (part: readonly KvOperation[], guard: KvOperation): Promise<void> => {
     throwIfStopped(ctx);
-    const isLast = at === parts.length - 1;
-    const guard = isLast && of.removesFence === true ? removalOf(fence) : checkOf(fence);
     const options = { datacenter: fence.datacenter, signal: ctx.signal };
     const outcome = await transact(client, [guard, ...part], options);
-    if (outcome.kind === "refused") return { entries, refused: refusal(part, outcome.faults) };
+    if (outcome.kind === "refused") {
+      state.refused ??= refusal(part, outcome.faults);
+      return;
+    }
     for (const entry of outcome.entries) if (entry.key !== fence.key) entries.push(entry);
     of.sent?.(part.length);
-  }
-  return { entries, refused: null };
+  };
+  const waiting = parts.values();
+  const sendSome = async (): Promise<void> => {
+    try {
+      for (const part of waiting) {
+        if (state.refused !== null || state.hasFailed) return;
+        await sendPart(part, checkOf(fence));
+      }
+    } catch (error) {
+      state.hasFailed = true;
+      throw error;
+    }
+  };
+  const ended = await Promise.allSettled(Array.from({ length: inFlight }, sendSome));
+  for (const one of ended) if (one.status === "rejected") throw one.reason;
+  if (last !== null && state.refused === null) await sendPart(last, removalOf(fence));
+  return { entries, refused: state.refused };
 }
 
 function refusal(
