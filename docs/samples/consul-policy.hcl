@@ -15,6 +15,11 @@ service "consul" {
   policy = "read"
 }
 
+# Only with consul.register.
+service "glasshouse" {
+  policy = "write"
+}
+
 node_prefix "" {
   policy = "read"
 }

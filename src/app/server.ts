@@ -1,5 +1,6 @@
 import type { FastifyInstance } from "fastify";
 import type { Config } from "../contract/config.ts";
+import { GlasshouseError } from "../domain/errors.ts";
 import { sortedLabels } from "../domain/label.ts";
 import type { EngineDeps } from "../engine/deps.ts";
 import { Engine } from "../engine/engine.ts";
@@ -8,6 +9,7 @@ import type { Isolation } from "../clients/process/isolation.ts";
 import { BusGate } from "./bus-gate.ts";
 import { compose, type Composition } from "./compose.ts";
 import { listenAddress } from "./config-listen.ts";
+import { ConsulRegistration, registrationOf } from "./consul-registration.ts";
 import { refuseIdleRoles } from "./config-roles.ts";
 import { Housekeeping } from "./housekeeping.ts";
 import { httpServer, type ServerState } from "./http-server.ts";
@@ -44,9 +46,12 @@ export async function startServer(
     roles.waits?.start();
     state.phase = "ready";
     roles.bus?.start();
+    const registration = registrationIn(config, { parts, log, url });
+    registration?.start();
     let stopped: Promise<void> | null = null;
     const stop = async (): Promise<void> => {
       state.phase = "stopping";
+      await registration?.stop();
       await stopRoles(http, roles);
       await closeParts(parts, roles);
     };
@@ -56,6 +61,21 @@ export async function startServer(
     await closeParts(parts, roles);
     throw error;
   }
+}
+
+/** Null unless it is asked for. Errors: `invalid-configuration` when it is, without a Consul. */
+function registrationIn(
+  { consul, roles }: Config,
+  of: { readonly parts: Composition; readonly log: Log; readonly url: string },
+): ConsulRegistration | null {
+  if (!consul.register) return null;
+  if (of.parts.consul === null)
+    throw new GlasshouseError(
+      "invalid-configuration",
+      "consul.register is set and consul.address is not: there is no Consul to register in.",
+    );
+  const registration = registrationOf({ roles }, of.url);
+  return new ConsulRegistration({ client: of.parts.consul, registration, log: of.log });
 }
 
 /** What works in this process. Housekeeping does no harm in several. */

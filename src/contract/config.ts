@@ -171,6 +171,13 @@ export const configSchema = z.strictObject({
       ).optional(),
       namespace: text("Namespace, where Consul has them").optional(),
       partition: text("Admin partition, where Consul has them").optional(),
+      register: z
+        .boolean()
+        .meta({
+          description:
+            "Whether this server registers itself as the service `glasshouse`, with a check of `/readyz`; `consul.address` is then that of the agent of this machine",
+        })
+        .default(false),
       tls: z
         .strictObject({
           ca: text("File of the authorities that Consul's certificate may be from", {

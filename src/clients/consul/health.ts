@@ -1,11 +1,13 @@
 import { z } from "zod";
 import type { ConsulClient } from "./client.ts";
+import type { Indexed, WaitFor } from "./watch.ts";
 
 /** One registration of a service, with the checks of it and of its node that do not pass. */
 export interface ServiceInstance {
   readonly id: string;
   readonly node: string;
   readonly address: string;
+  /** 0 when it has none. */
   readonly port: number;
   /** Names of checks with what they said last. Empty: it is healthy. */
   readonly failing: readonly { readonly name: string; readonly output: string }[];
@@ -18,13 +20,20 @@ export interface ServiceQuery {
   /** Only instances with this tag. */
   readonly tag: string | null;
   readonly signal?: AbortSignal;
+  /** Answers only when something has changed; at once when null or left out. */
+  readonly wait?: WaitFor | null;
 }
 
 const checkSchema = z.object({ Name: z.string(), Status: z.string(), Output: z.string() });
 const instancesSchema = z.array(
   z.object({
     Node: z.object({ Node: z.string(), Address: z.string() }),
-    Service: z.object({ ID: z.string(), Address: z.string(), Port: z.number() }),
+    // A service need have neither an address of its own nor a port.
+    Service: z.object({
+      ID: z.string(),
+      Address: z.string().default(""),
+      Port: z.number().default(0),
+    }),
     Checks: z.array(checkSchema),
   }),
 );
@@ -32,17 +41,23 @@ const instancesSchema = z.array(
 /** Every instance of a service that the token may see; none when there is no such service. Errors: those of the client. */
 export async function serviceHealth(
   client: ConsulClient,
-  { service, datacenter, tag, signal }: ServiceQuery,
-): Promise<readonly ServiceInstance[]> {
+  { service, datacenter, tag, signal, wait = null }: ServiceQuery,
+): Promise<Indexed<readonly ServiceInstance[]>> {
   const answer = await client.call({
     method: "GET",
     path: `/health/service/${encodeURIComponent(service)}`,
-    query: { dc: datacenter, tag },
-    repeatable: true,
+    query: {
+      dc: datacenter,
+      tag,
+      ...(wait === null ? {} : { index: wait.index, wait: `${wait.waitMs}ms` }),
+    },
+    // What waits is asked again by who watches.
+    repeatable: wait === null,
+    watches: wait !== null,
     signal,
   });
   const found = instancesSchema.parse(JSON.parse(answer.body.toString("utf8")));
-  return found.map(({ Node, Service, Checks }) => ({
+  const value = found.map(({ Node, Service, Checks }) => ({
     id: Service.ID,
     node: Node.Node,
     // A service without an address of its own is at its node's.
@@ -53,4 +68,5 @@ export async function serviceHealth(
       output: Output,
     })),
   }));
+  return { value, index: Number(answer.headers["x-consul-index"] ?? 0) };
 }

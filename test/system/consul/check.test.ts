@@ -39,7 +39,7 @@ describe("checks by Consul", { skip: consulSkip }, () => {
       TTL: "10m",
       Status: status,
     };
-    const service = { Name: name, ID: name, Port: 1, Tags: tags, Check: check };
+    const service = { Name: name, ID: name, Tags: tags, Check: check };
     await consul.request("PUT", "/v1/agent/service/register", { at: 1, body: service });
     await until(
       () => consul.request("GET", `/v1/health/service/${name}?dc=dc2`),

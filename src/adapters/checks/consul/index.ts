@@ -20,7 +20,7 @@ export function consulChecker(client: ConsulClient | null): Checker {
       try {
         const either = AbortSignal.any([signal, deadline]);
         const query = { service, datacenter, tag, signal: either };
-        return outcomeOf(await serviceHealth(client, query));
+        return outcomeOf((await serviceHealth(client, query)).value);
       } catch (error) {
         signal.throwIfAborted();
         if (deadline.aborted) return { healthy: false, detail: `no answer within ${timeoutMs} ms` };

@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 import { kvLimits, type KvOperation } from "../../../clients/consul/kv.ts";
+import type { KvSettings } from "./settings.ts";
 import { batches, refuseTooLarge } from "./transactions.ts";
 
 function keys(count: number, bytes = 10): readonly KvOperation[] {
@@ -38,10 +39,6 @@ describe("operations in transactions", () => {
   });
 
   test("are refused by name when one alone does not fit", () => {
-    const wanting = (...sizes: readonly number[]) => ({
-      place: { datacenter: null, prefix: "shop/e/" },
-      keys: new Map(sizes.map((size, at) => [`k${at}`, "x".repeat(size)])),
-    });
     refuseTooLarge(wanting(390_000, 390_000));
     assert.throws(() => refuseTooLarge(wanting(10, 400_000)), {
       code: "step-failed",
@@ -49,3 +46,11 @@ describe("operations in transactions", () => {
     });
   });
 });
+
+/** Keys k0, k1, … with values of so many bytes. */
+function wanting(...sizes: readonly number[]): KvSettings {
+  return {
+    place: { datacenter: null, prefix: "shop/e/" },
+    keys: new Map(sizes.map((size, at) => [`k${at}`, "x".repeat(size)])),
+  };
+}
