@@ -8,6 +8,8 @@ import { registerHooks, type ResolveHookContext } from "node:module";
 export function resolveQuickly(): void {
   registerHooks({
     resolve: (specifier, context, next) => {
+      if (isOtherLanguages(specifier, context))
+        return { url: nothing, format: "module", shortCircuit: true };
       const format = formatOf(specifier, context);
       if (format === null || context.parentURL === undefined) return next(specifier, context);
       const { href } = new URL(specifier, context.parentURL);
@@ -24,4 +26,14 @@ function formatOf(
   if (!specifier.startsWith(".") || !conditions.includes("import")) return null;
   if (specifier.endsWith(".ts") && parentURL?.endsWith(".ts")) return "module-typescript";
   return specifier.endsWith(".js") && parentURL?.endsWith(".js") ? "module" : null;
+}
+
+/** A module without exports. */
+const nothing = "data:text/javascript,";
+
+/** Fifty files with zod's messages in other languages than English, which it reads at every start and nobody here asks for. */
+function isOtherLanguages(specifier: string, { parentURL }: ResolveHookContext): boolean {
+  return (
+    specifier === "../locales/index.js" && parentURL?.includes("/node_modules/zod/v4/") === true
+  );
 }

@@ -1,4 +1,5 @@
-import semver from "semver";
+import prerelease from "semver/functions/prerelease.js";
+import newestFirst from "semver/functions/rcompare.js";
 import { GlasshouseError } from "../domain/errors.ts";
 import { isId } from "../domain/id.ts";
 import type { Template } from "../domain/template.ts";
@@ -57,9 +58,9 @@ export async function findVersion(tx: ReadTx, reference: string): Promise<Templa
 /** The highest active release; the highest active pre-release when there is no release. */
 function highestActive(name: string, versions: readonly TemplateSummary[]): TemplateSummary {
   const active = versions.filter((one) => one.status === "active");
-  const releases = active.filter((one) => semver.prerelease(one.version) === null);
+  const releases = active.filter((one) => prerelease(one.version) === null);
   const [highest] = (releases.length > 0 ? releases : active).toSorted((a, b) =>
-    semver.rcompare(a.version, b.version),
+    newestFirst(a.version, b.version),
   );
   if (highest !== undefined) return highest;
   const list = versions.map((one) => `${one.version} (${one.status})`).join(", ");

@@ -1,4 +1,5 @@
-import semver from "semver";
+import lessThan from "semver/functions/lt.js";
+import newestFirst from "semver/functions/rcompare.js";
 import { GlasshouseError } from "../domain/errors.ts";
 import { isId } from "../domain/id.ts";
 import type { Template } from "../domain/template.ts";
@@ -63,8 +64,8 @@ export async function getCompatibility(
   return deps.store.read(async (tx) => {
     const template = await loadTemplate(tx, templateId);
     const [before] = (await tx.templates.versions(template.name))
-      .filter((one) => one.status !== "draft" && semver.lt(one.version, template.version))
-      .toSorted((a, b) => semver.rcompare(a.version, b.version));
+      .filter((one) => one.status !== "draft" && lessThan(one.version, template.version))
+      .toSorted((a, b) => newestFirst(a.version, b.version));
     if (before === undefined) return null;
     const earlier = await loadTemplate(tx, before.id);
     return { against: before.version, ...compareTemplates(earlier.body, template.body) };

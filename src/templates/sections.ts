@@ -1,4 +1,4 @@
-import { valid } from "semver";
+import valid from "semver/functions/valid.js";
 import type { Json } from "../lib/json.ts";
 import { runsOnMember } from "../domain/label.ts";
 import type { ReferenceKind } from "../domain/expression-syntax.ts";
