@@ -12,6 +12,8 @@ export interface Trap {
    * arrives, the other end acts on it, and its answer is lost with the connection.
    */
   readonly moment: "before" | "after" | "answer";
+  /** With `answer`: what the answer contains, as others may be on their way before it. The first bytes unless given. */
+  readonly answer?: string;
   /** So many matches pass before it springs. */
   readonly skip?: number;
   /** Cuts every connection (a failover), or only the one in which it sprang. */
@@ -200,7 +202,8 @@ class Watch {
 
   look(connection: Connection, direction: Direction, chunk: Buffer): Buffer {
     const awaiting = this.#awaiting;
-    if (awaiting !== null && awaiting.trap.direction !== direction) {
+    const isAnswer = awaiting !== null && awaiting.trap.direction !== direction;
+    if (isAnswer && this.#contains(awaiting.trap.answer ?? "", direction, chunk)) {
       this.#spring(connection, awaiting);
       return Buffer.alloc(0);
     }
@@ -221,12 +224,21 @@ class Watch {
 
   /** Whether it springs now: a pattern that ends in this chunk, after as many as it lets pass. */
   #matches(set: SetTrap, chunk: Buffer): boolean {
-    const pattern = set.trap.pattern.toLowerCase();
-    const tail = this.#tails[set.trap.direction].slice(1 - pattern.length || Infinity);
-    const found = (tail + textOf(chunk)).split(pattern).length - 1;
+    const found = this.#count(set.trap.pattern, set.trap.direction, chunk);
     const springs = found > set.skip;
     if (!springs) set.skip -= found;
     return springs;
+  }
+
+  #contains(text: string, direction: Direction, chunk: Buffer): boolean {
+    return text === "" || this.#count(text, direction, chunk) > 0;
+  }
+
+  /** How often the text ends in this chunk. */
+  #count(text: string, direction: Direction, chunk: Buffer): number {
+    const pattern = text.toLowerCase();
+    const tail = this.#tails[direction].slice(1 - pattern.length || Infinity);
+    return (tail + textOf(chunk)).split(pattern).length - 1;
   }
 
   #spring(connection: Connection, { trap, sprung }: SetTrap): void {

@@ -45,11 +45,18 @@ describe("a commit whose connection is lost", { skip: postgresSkip }, () => {
 
   // The word ends with a NUL where the statement is handed over for the first time; no other statement ends so.
   const pattern = "commit\0";
+  // Statements go out together, so answers to those before it come first.
+  const committed = "COMMIT\0";
 
   it("took effect, and is not repeated", async () => {
     await through(async ({ store, seen, proxy }) => {
       let times = 0;
-      const sprung = proxy.trap({ direction: "toServer", pattern, moment: "answer" });
+      const sprung = proxy.trap({
+        direction: "toServer",
+        pattern,
+        moment: "answer",
+        answer: committed,
+      });
       const given = await store.transact(async (tx) => {
         times += 1;
         await tx.audits.append(anEntry(`${times}`));
@@ -80,7 +87,7 @@ describe("a commit whose connection is lost", { skip: postgresSkip }, () => {
     for (const moment of ["answer", "before"] as const) {
       await through(async ({ store, seen, proxy }) => {
         const work = await insertWork({ store: seen, clock });
-        const sprung = proxy.trap({ direction: "toServer", pattern, moment });
+        const sprung = proxy.trap({ direction: "toServer", pattern, moment, answer: committed });
         const claim = await claimOne({ store, clock });
         await sprung;
         assert.deepEqual([claim.step.id, claim.step.token], [stepAt(work, 0).id, 1]);
