@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { after, before, describe, test } from "node:test";
+import { z } from "zod";
 import { consulSkip } from "../../support/consul-program.ts";
 import {
   consulSite,
@@ -145,6 +146,58 @@ describe("a server that is killed", { skip: consulSkip }, () => {
     assert.equal(await consul.request("GET", "/v1/kv/shop/killed/?recurse"), entries);
     assert.equal((await site.update("killed", { parameters: { size: 4 } })).status, "succeeded");
     assert.equal((await site.drift("killed")).drifted, false);
+  });
+
+  test("in the middle of many keys makes each of them once", async (t) => {
+    const site = await Site.open({ env: consulVariables(consul, token) });
+    t.after(() => site.close());
+    await site.register(wide("1.0.0", 6_000));
+    const command = await site.ask("POST", "/environments", {
+      body: { name: "many", template: "shop" },
+    });
+    const count = async (): Promise<number> => Object.keys(await consul.keys("shop/many/")).length;
+    await until(count, (seen) => seen > 0);
+    site.server.kill();
+    await site.server.ended;
+    assert.ok((await count()) < 6_000, "it was done before it could be killed");
+    await site.start({ env: consulVariables(consul, token) });
+    const run = await site.settled(command);
+    assert.equal(run.status, "succeeded", run.reason ?? "");
+    const entries = z
+      .array(z.object({ CreateIndex: z.number(), ModifyIndex: z.number() }))
+      .parse(JSON.parse(await consul.request("GET", "/v1/kv/shop/many/?recurse")));
+    assert.equal(entries.length, 6_000);
+    assert.ok(entries.every(({ CreateIndex, ModifyIndex }) => CreateIndex === ModifyIndex));
+    assert.equal((await site.destroy("many")).status, "succeeded");
+    assert.deepEqual(await consul.keys("shop/many/"), {});
+  });
+
+  test("at any of its boundaries ends with every key there, and none written twice", async (t) => {
+    const site = await Site.open({ env: consulVariables(consul, token) });
+    t.after(() => site.close());
+    await site.register(patient("1.0.0"));
+    // The step of the command passes each of the step's boundaries first.
+    const boundaries = [
+      "step.prepared:kill:2",
+      "state.blobWritten",
+      "step.recording:kill:2",
+      "step.recorded:kill:2",
+    ];
+    for (const [at, boundary] of boundaries.entries()) {
+      await site.server.stop();
+      await site.start({ env: dying(boundary) });
+      const name = `boundary-${at}`;
+      const command = await site.ask("POST", "/environments", { body: { name, template: "shop" } });
+      await site.server.ended;
+      await site.start({ env: consulVariables(consul, token) });
+      const run = await site.settled(command);
+      assert.equal(run.status, "succeeded", `${boundary}: ${run.reason ?? ""}`);
+      const entries = z
+        .array(z.object({ CreateIndex: z.number(), ModifyIndex: z.number() }))
+        .parse(JSON.parse(await consul.request("GET", `/v1/kv/shop/${name}/?recurse`)));
+      assert.equal(entries.length, 2);
+      assert.ok(entries.every(({ CreateIndex, ModifyIndex }) => CreateIndex === ModifyIndex));
+    }
   });
 
   test("between removing keys and recording it ends with all of them gone, and those of others there", async (t) => {

@@ -10,6 +10,7 @@ import { TestGroup, type GroupCase } from "../../../src/testing/executor-group.t
 import { consulClientOver } from "../../support/consul-client.ts";
 import { consulSkip } from "../../support/consul-program.ts";
 import { Consul } from "../../support/consul.ts";
+import { until } from "../../support/site.ts";
 
 /** Two owners of one group, as after a worker that was believed dead comes back. */
 describe("the fence of a group in Consul", { skip: consulSkip }, () => {
@@ -50,10 +51,14 @@ describe("the fence of a group in Consul", { skip: consulSkip }, () => {
   test("Consul refuses the rest of an owner that was overtaken in the middle", async () => {
     const prefix = "fence/middle/";
     const group = new TestGroup(join(directory, "middle"), wanting(prefix, 300, "old"));
-    const old = gated(3);
+    const old = gated(4);
     const late = old.executor.apply(group.context());
     await old.reached;
-    assert.equal(Object.keys(await consul.keys(prefix)).length, 127);
+    // Two of its three transactions get through.
+    await until(
+      () => consul.keys(prefix),
+      (keys) => Object.keys(keys).length === 254,
+    );
     group.change(wanting(prefix, 100, "new"));
     await gated(0).executor.apply(group.context());
     old.letGo();
@@ -96,10 +101,57 @@ describe("the fence of a group in Consul", { skip: consulSkip }, () => {
     });
   });
 
+  test("a key that somebody else writes just before it would be written is not overwritten, and nothing beside it is", async () => {
+    const prefix = "fence/race/";
+    const group = new TestGroup(join(directory, "race"), wanting(prefix, 2, "one"));
+    const racing = async (act: () => Promise<void>) => {
+      const { executor, reached, letGo } = gated(2);
+      const applied = executor.apply(group.context());
+      await reached;
+      await act();
+      letGo();
+      await assert.rejects(applied, { code: "conflict", message: /just now: fence\/race\/k1/u });
+      return consul.keys(prefix);
+    };
+    const made = await racing(() => consul.put(`${prefix}k1`, "theirs"));
+    assert.deepEqual(made, { "fence/race/k1": "theirs" });
+    await consul.remove(`${prefix}k1`);
+    group.keep(await gated(0).executor.apply(group.context()));
+    group.change(wanting(prefix, 2, "two"));
+    const changed = await racing(() => consul.put(`${prefix}k1`, "theirs"));
+    assert.deepEqual(changed, { "fence/race/k0": "one", "fence/race/k1": "theirs" });
+    group.found("drifted");
+    group.keep(await gated(0).executor.apply(group.context()));
+    group.change(wanting(prefix, 1, "two"));
+    const removed = await racing(() => consul.put(`${prefix}k1`, "theirs"));
+    assert.deepEqual(removed, { "fence/race/k0": "two", "fence/race/k1": "theirs" });
+  });
+
+  test("keys that an attempt made before it was cut off are found again, also when the prefix has changed since", async () => {
+    const group = new TestGroup(join(directory, "moved"), wanting("fence/here/", 300, "x"));
+    const stop = new AbortController();
+    const { executor, reached, letGo } = gated(4);
+    const applied = executor.apply(group.context({ signal: stop.signal }));
+    await reached;
+    await until(
+      () => consul.keys("fence/here/"),
+      (keys) => Object.keys(keys).length === 254,
+    );
+    stop.abort();
+    letGo();
+    await assert.rejects(applied, GlasshouseError);
+    group.change(wanting("fence/there/", 2, "x"));
+    group.keep(await gated(0).executor.apply(group.context()));
+    assert.deepEqual(await consul.keys("fence/here/"), {});
+    assert.equal(Object.keys(await consul.keys("fence/there/")).length, 2);
+    await gated(0).executor.destroy(group.context());
+    assert.deepEqual(await consul.keys("fence/there/"), {});
+  });
+
   test("an owner that comes back after the group was destroyed makes nothing", async () => {
     const prefix = "fence/gone/";
     const group = new TestGroup(join(directory, "gone"), wanting(prefix, 300, "x"));
-    const old = gated(3);
+    const old = gated(4);
     const late = old.executor.apply(group.context());
     await old.reached;
     const { executor } = gated(0);

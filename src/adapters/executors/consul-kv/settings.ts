@@ -107,6 +107,8 @@ function keysFault(keys: readonly string[]): string | null {
   for (const key of keys) {
     if (key === "" || key.startsWith("/") || key.endsWith("/"))
       return `The key ${JSON.stringify(key)} must neither be empty nor begin or end with "/".`;
+    // JSON objects in this language cannot be relied on to hold it.
+    if (key === "__proto__") return "A key cannot have the name __proto__.";
   }
   return null;
 }
