@@ -85,11 +85,13 @@ function isChanged(entry: KvEntry, place: Place, { known, mark }: Comparing): bo
   const name = nameIn(place, entry);
   const written = memory.keys[name]?.[1];
   if (written === undefined) return false;
-  const now = fingerprint(entry.value);
+  if (fingerprint(entry.value) === written) return false;
   // An attempt that was cut off has written some keys anew and not others.
   const tried =
-    attempted !== null && isSamePlace(attempted.place, place) ? attempted.keys.get(name) : null;
-  return now !== written && now !== tried;
+    attempted !== null && isSamePlace(attempted.place, place)
+      ? attempted.keys.get(name)
+      : undefined;
+  return tried === undefined || !entry.value.equals(Buffer.from(tried));
 }
 
 /** As plans, applies and drift show it. */

@@ -21,8 +21,8 @@ export type Memory = z.output<typeof memorySchema>;
 /** What is known of a group's keys beside what Consul says. */
 export interface Known {
   readonly memory: Memory | null;
-  /** Fingerprints of what the attempt before wanted to write, by key below its prefix; null when there was none. */
-  readonly attempted: { readonly place: Place; readonly keys: ReadonlyMap<string, string> } | null;
+  /** What the attempt before wanted; null when there was none. */
+  readonly attempted: KvSettings | null;
   /** Everywhere that keys of this group may be. */
   readonly places: readonly Place[];
   readonly serial: number;
@@ -46,13 +46,7 @@ export async function recall(
   const isTidy = memory !== null && memory.serial >= (copy?.serial ?? 0);
   return {
     memory,
-    attempted:
-      attempted === null
-        ? null
-        : {
-            place: attempted.place,
-            keys: new Map([...attempted.keys].map(([key, text]) => [key, fingerprint(text)])),
-          },
+    attempted,
     places: distinctPlaces([
       ...(isTidy ? [] : listed),
       ...(memory === null ? [] : [memory.place]),
