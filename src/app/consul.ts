@@ -2,6 +2,7 @@ import { ConsulClient, consulPolicies } from "../clients/consul/client.ts";
 import { HttpConnection } from "../clients/http/connection.ts";
 import type { Remotes } from "../clients/resilience/remotes.ts";
 import type { Config } from "../contract/config.ts";
+import { failureOf, GlasshouseError } from "../domain/errors.ts";
 import type { Clock } from "../ports/clock.ts";
 import { resolveReference } from "./config-grants.ts";
 
@@ -23,6 +24,9 @@ export async function consulClient(
 ): Promise<ConsulClient | null> {
   const { address, tls, datacenter = null, namespace = null, partition = null } = consul;
   if (address === undefined) return null;
+  // A variable that is not there never will be, while a file may still come.
+  if (consul.token?.startsWith("env:") === true)
+    await resolveReference("consul.token", consul.token, of.env);
   const ca =
     tls.ca === undefined ? null : await resolveReference("consul.tls.ca", `file:${tls.ca}`, of.env);
   const shared = { kind: "consul", advice } as const;
@@ -45,19 +49,24 @@ export async function consulClient(
 /** A token in a file may be replaced while the server runs: it is looked up again after so long. */
 const tokenKeptMs = 2_000;
 
+/** A file that cannot be read now leaves the token that was known; without one the call is tried again. */
 function tokenReader(
   reference: string | undefined,
   { env, clock }: { readonly env: Variables; readonly clock: Pick<Clock, "monotonic"> },
 ): () => Promise<string | null> {
   if (reference === undefined) return () => Promise.resolve(null);
   let readAtMs = Number.NEGATIVE_INFINITY;
-  let reading: Promise<string> | null = null;
-  return () => {
+  let known: string | null = null;
+  return async () => {
     const now = clock.monotonic();
-    if (reading === null || now - readAtMs > tokenKeptMs) {
-      readAtMs = now;
-      reading = resolveReference("consul.token", reference, env);
+    if (known !== null && now - readAtMs <= tokenKeptMs) return known;
+    readAtMs = now;
+    try {
+      known = await resolveReference("consul.token", reference, env);
+    } catch (cause) {
+      if (known === null)
+        throw new GlasshouseError("unavailable", failureOf(cause).message, { cause });
     }
-    return reading;
+    return known;
   };
 }

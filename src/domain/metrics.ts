@@ -97,7 +97,8 @@ export const metricLabels: Readonly<Record<string, string>> = {
   outcome: "how it ended; each metric says which there are",
   phase: "what a step does: `apply`, `destroy`, `observe`, `plan`, `check`, `action`",
   quantile: "share of the values that are at most this",
-  remote: "what is called: `git` (all hosts of repositories together), `store`, `bus`",
+  remote:
+    "what is called: `git` (all hosts of repositories together), `store`, `bus`, `consul`, `vault`",
   route: "path of the operation as in the API's description, `none` for one that it does not have",
   state: "each metric says which there are",
   status: "HTTP status of the answer",
