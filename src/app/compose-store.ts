@@ -31,7 +31,10 @@ interface Around {
   readonly crash: Pick<CrashHooks, "onCommit">;
   readonly metrics: Metrics;
   readonly remotes: Remotes;
+  readonly variables: Variables;
 }
+
+type Variables = Readonly<Record<string, string | undefined>>;
 
 /** Opens what `store.url` names. Errors: those of the store (in use, newer, damaged, not there), of the keys, and `invalid-configuration`. */
 export async function openStore(config: Config, around: Around): Promise<Lasting> {
@@ -96,14 +99,14 @@ function closingWith(store: LastingStore, closed: () => void): LastingStore {
 }
 
 async function openShared(config: Config, around: Around): Promise<Lasting> {
-  const { crash, ...shared } = around;
+  const { crash, variables, ...shared } = around;
   // Whoever keeps state in a file need not load it.
   const [{ createPostgresStore, sharedDataKey }, { PostgresBlobs }] = await Promise.all([
     import("../adapters/stores/postgres/index.ts"),
     import("../adapters/blobs/postgres/index.ts"),
   ]);
   const store = await createPostgresStore({
-    ...(await databaseOf(config)),
+    ...(await databaseOf(config, variables)),
     ...shared,
     limits: { pool: config.store.pool, leaseMs: config.engine.leaseMs },
     ...(crash.onCommit === null ? {} : { onCommit: crash.onCommit }),
@@ -118,7 +121,10 @@ async function openShared(config: Config, around: Around): Promise<Lasting> {
 }
 
 /** Where the database is and how to get in, with what the configuration refers to looked up. Errors: `invalid-configuration`. */
-export async function databaseOf({ store }: Pick<Config, "store">): Promise<{
+export async function databaseOf(
+  { store }: Pick<Config, "store">,
+  variables: Variables,
+): Promise<{
   readonly url: string;
   readonly password: string | undefined;
   readonly caFile: string | undefined;
@@ -127,6 +133,6 @@ export async function databaseOf({ store }: Pick<Config, "store">): Promise<{
   const given =
     password === undefined
       ? undefined
-      : await resolveReference("store.password", password, process.env);
+      : await resolveReference("store.password", password, variables);
   return { url, password: given, caFile: tls.ca };
 }

@@ -41,6 +41,7 @@ import { resolveGrants } from "./config-grants.ts";
 import { isLoopback, listenAddress } from "./config-listen.ts";
 import { consulClient } from "./consul.ts";
 import { vaultParts, type VaultParts } from "./vault.ts";
+import { vaultVariables } from "./vault-references.ts";
 import { meterAccept, type Accept } from "./metered-accept.ts";
 import { meterStore, observeStore } from "./metered-store.ts";
 import { programVersion } from "./program-version.ts";
@@ -76,6 +77,9 @@ export interface Composition {
   readonly engine: Omit<EngineDeps, "requestDestroy" | "requestRotation" | "worker">;
 }
 
+/** The process's own, and what the configuration refers to in Vault. */
+type Variables = Readonly<Record<string, string | undefined>>;
+
 const commandGraceMs = 60_000;
 
 /**
@@ -93,27 +97,23 @@ export async function compose(
   observeProcess(metrics, { version: programVersion() });
   const remotes = new Remotes({ metrics, log, clock });
   const crash = crashHooks(process.env);
-  const { store, blobs, sealer } = await openStore(config, {
-    clock,
-    log,
-    crash,
-    metrics,
-    remotes,
-  });
+  const vault = await vaultParts(config, { env: process.env, remotes, clock, log });
+  const variables = { ...process.env, ...(await vaultVariables(config, vault?.session ?? null)) };
+  const around = { clock, log, crash, metrics, remotes, variables };
+  const { store, blobs, sealer } = await openStore(config, around);
   try {
     const isolation = await isolating;
-    const { terraform, command } = await createExecutors(config, { isolation, log });
+    const { terraform, command } = await createExecutors(config, { isolation, log, variables });
     const metered = meterStore(store, { metrics, clock });
     observeStore(store, { metrics, clock });
     const shared = { store: metered, clock, sealer, blobs, log, metrics };
-    const consul = await consulClient(config, { env: process.env, remotes, clock });
-    const vault = await vaultParts(config, { env: process.env, remotes, clock, log });
+    const consul = await consulClient(config, { env: variables, remotes, clock });
     const executors: readonly Executor[] = [
       terraform,
       command,
       consulKvExecutor({ client: consul, datacenter: config.consul.datacenter ?? null }),
     ];
-    const bus = await createBus(config, { clock, log, remotes });
+    const bus = await createBus(config, { clock, log, remotes, variables });
     const services: Services = {
       ...shared,
       git: gitSource({ env: process.env, remotes }),
@@ -148,18 +148,19 @@ export async function compose(
     };
   } catch (error) {
     await store.close();
+    await vault?.session.close();
     throw error;
   }
 }
 
 /** New values go to Vault where there is one; those that are in the store stay there until they are rotated. */
 function keepersOf(
-  { vault: { kv } }: Pick<Config, "vault">,
+  { vault: { kv, shared } }: Pick<Config, "vault">,
   { vault, sealer }: { readonly vault: VaultParts | null; readonly sealer: SecretSealer },
 ): EngineDeps["keepers"] {
   const embedded = embeddedKeeper(sealer);
   if (vault === null) return [embedded];
-  return [vaultKeeper({ session: vault.session, sealer, ...kv }), embedded];
+  return [vaultKeeper({ session: vault.session, sealer, shared, ...kv }), embedded];
 }
 
 function limitsOf(config: Config): Services["limits"] {
@@ -180,7 +181,7 @@ function engineSettings(config: Config, crash: CrashHooks): EngineDeps["settings
 
 async function createExecutors(
   config: Config,
-  of: { readonly isolation: Isolation; readonly log: Log },
+  of: { readonly isolation: Isolation; readonly log: Log; readonly variables: Variables },
 ): Promise<{ readonly terraform: TerraformExecutor; readonly command: Executor }> {
   const { terraform, command } = config.executors;
   for (const { env } of [terraform, ...Object.values(terraform.templates)]) checkGrants(env);
@@ -188,13 +189,13 @@ async function createExecutors(
   return {
     terraform: createTerraformExecutor({
       ...shared,
-      grants: await resolveGrants("executors.terraform", terraform, process.env),
+      grants: await resolveGrants("executors.terraform", terraform, of.variables),
       log: of.log,
       ...(terraform.program === undefined ? {} : { program: terraform.program }),
     }),
     command: commandExecutor({
       ...shared,
-      grants: await resolveGrants("executors.command", command, process.env),
+      grants: await resolveGrants("executors.command", command, of.variables),
       graceMs: commandGraceMs,
     }),
   };
@@ -203,12 +204,18 @@ async function createExecutors(
 /** Embedded without an address, and for a process that takes no commands. Its client is loaded only where it is used. */
 async function createBus(
   config: Config,
-  of: { readonly clock: Clock; readonly log: Log; readonly remotes: Remotes },
+  given: {
+    readonly clock: Clock;
+    readonly log: Log;
+    readonly remotes: Remotes;
+    readonly variables: Variables;
+  },
 ): Promise<Bus> {
-  const settings = await busSettings(config.bus, process.env);
+  const { variables, ...of } = given;
+  const settings = await busSettings(config.bus, variables);
   if (settings === null || !config.roles.includes("api")) return new EmbeddedBus();
   const { AmqpBus } = await import("../adapters/buses/amqp/index.ts");
-  const read = () => busCredentials(config.bus, process.env);
+  const read = () => busCredentials(config.bus, variables);
   const bus = new AmqpBus({
     ...of,
     settings,

@@ -36,14 +36,23 @@ async function resolveAll(
   return resolved;
 }
 
-/** The value behind `env:NAME` or `file:path` (without its last line end); any other text is itself. */
+/**
+ * The value behind `env:NAME`, `file:path` (without its last line end) or `vault:<mount>/<path>#<field>`, which was looked up and is
+ * a variable of that name; any other text is itself. Errors: `invalid-configuration` for one that leads nowhere.
+ */
 export async function resolveReference(
   key: string,
   reference: string,
   variables: Readonly<Record<string, string | undefined>>,
 ): Promise<string> {
-  if (reference.startsWith("vault:"))
-    throw new GlasshouseError("not-available", `${key}: vault: is not available in this version.`);
+  if (reference.startsWith("vault:")) {
+    const value = variables[reference];
+    if (value !== undefined) return value;
+    throw new GlasshouseError(
+      "invalid-configuration",
+      `${key}: a value in Vault needs vault.address, and cannot say how to log in there.`,
+    );
+  }
   if (reference.startsWith("env:")) {
     const value = variables[reference.slice(4)];
     if (value !== undefined) return value;

@@ -13,14 +13,17 @@ export function isShared({ store }: Pick<Config, "store">): boolean {
 }
 
 /** Where the state is, and whether it can be reached. Changes nothing. Never throws. */
-export async function storeFindings(config: Config): Promise<readonly Finding[]> {
+export async function storeFindings(
+  config: Config,
+  variables: Readonly<Record<string, string | undefined>>,
+): Promise<readonly Finding[]> {
   const about = "store";
   if (!isShared(config))
     return [{ about, level: "good", found: "SQLite in the data directory", advice: null }];
   try {
     const { lookAtServer } = await import("../clients/postgres/look.ts");
     const { version, name, isEncrypted, connectionsFree } = await lookAtServer({
-      ...(await databaseOf(config)),
+      ...(await databaseOf(config, variables)),
       connectMs,
     });
     const found = `PostgreSQL ${version} at ${name}, ${isEncrypted ? "with TLS" : "without TLS"}, room for ${connectionsFree} more connections`;

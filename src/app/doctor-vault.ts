@@ -4,7 +4,8 @@ import type { Config } from "../contract/config.ts";
 import { failureOf } from "../domain/errors.ts";
 import { noMetrics } from "../ports/telemetry.ts";
 import type { Finding } from "./doctor-finding.ts";
-import { vaultParts } from "./vault.ts";
+import { vaultParts, type VaultParts } from "./vault.ts";
+import { vaultVariables } from "./vault-references.ts";
 
 const limitMs = 5_000;
 
@@ -20,23 +21,43 @@ export async function vaultFindings(
     return [{ about, level: "good", found, advice: null }];
   }
   try {
-    const clock = { now: () => Date.now(), monotonic: () => performance.now(), after: never };
-    const remotes = new Remotes({ metrics: noMetrics, log: quiet, clock });
-    const parts = await vaultParts(config, { env, remotes, clock, log: quiet });
-    if (parts === null) return [];
-    try {
-      const { version } = await lookAtVault(parts, AbortSignal.timeout(limitMs));
-      const found = `declared ones are kept in Vault ${version} at ${address}, ${kv.mount}/${kv.prefix}`;
-      return isInClear(address)
-        ? [{ about, level: "warning", found, advice: "Values go there in clear: use https." }]
-        : [{ about, level: "good", found, advice: null }];
-    } finally {
-      await parts.session.close();
-    }
+    const version = await withVault({ config, env }, async (parts) =>
+      parts === null ? "" : (await lookAtVault(parts, AbortSignal.timeout(limitMs))).version,
+    );
+    const found = `declared ones are kept in Vault ${version} at ${address}, ${kv.mount}/${kv.prefix}`;
+    return isInClear(address)
+      ? [{ about, level: "warning", found, advice: "Values go there in clear: use https." }]
+      : [{ about, level: "good", found, advice: null }];
   } catch (error) {
     const advice =
       "What needs secrets waits until Vault answers. Look at Vault (is it sealed?), at vault.address and at how the server logs in.";
     return [{ about, level: "bad", found: `${address}: ${failureOf(error).message}`, advice }];
+  }
+}
+
+/** What the configuration refers to in Vault, for the looks at what uses it. Errors: as at a start. */
+export async function variablesOfVault(
+  config: Config,
+  env: Readonly<Record<string, string | undefined>>,
+): Promise<Readonly<Record<string, string>>> {
+  return withVault({ config, env }, (parts) => vaultVariables(config, parts?.session ?? null));
+}
+
+/** A session of its own, which is ended again. */
+async function withVault<T>(
+  of: {
+    readonly config: Pick<Config, "vault">;
+    readonly env: Readonly<Record<string, string | undefined>>;
+  },
+  look: (parts: VaultParts | null) => Promise<T>,
+): Promise<T> {
+  const clock = { now: () => Date.now(), monotonic: () => performance.now(), after: never };
+  const remotes = new Remotes({ metrics: noMetrics, log: quiet, clock });
+  const parts = await vaultParts(of.config, { env: of.env, remotes, clock, log: quiet });
+  try {
+    return await look(parts);
+  } finally {
+    await parts?.session.close();
   }
 }
 

@@ -8,7 +8,7 @@ import { consulFindings } from "./doctor-consul.ts";
 import type { LoadedConfig } from "./config.ts";
 import { busFindings } from "./doctor-bus.ts";
 import type { Finding } from "./doctor-finding.ts";
-import { vaultFindings } from "./doctor-vault.ts";
+import { variablesOfVault, vaultFindings } from "./doctor-vault.ts";
 import { isShared, storeFindings } from "./doctor-store.ts";
 
 export type { Finding } from "./doctor-finding.ts";
@@ -23,8 +23,11 @@ export interface Examined {
 const leastFreeBytes = 1024 * 1024 * 1024;
 
 /** Looks at the machine, the configuration and the server. Changes nothing; starts a few short processes. Never throws. */
-export async function examine(examined: Examined): Promise<readonly Finding[]> {
+export async function examine(given: Examined): Promise<readonly Finding[]> {
   const isolation = await detectIsolation();
+  // What cannot be looked up shows where it is used.
+  const looked = await variablesOfVault(given.loaded.config, given.env).catch(() => ({}));
+  const examined = { ...given, env: { ...given.env, ...looked } };
   const looks: readonly Promise<readonly Finding[]>[] = [
     node(),
     isolated(isolation),
@@ -33,7 +36,7 @@ export async function examine(examined: Examined): Promise<readonly Finding[]> {
     data(examined),
     key(examined),
     vaultFindings(examined.loaded.config, examined.env),
-    storeFindings(examined.loaded.config),
+    storeFindings(examined.loaded.config, examined.env),
     busFindings(examined.loaded.config, examined.env),
     consulFindings(examined.loaded.config, examined.env),
     server(examined),

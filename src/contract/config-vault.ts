@@ -63,6 +63,18 @@ export const vaultSchema = z.strictObject({
       prefix: mount("Folder in it").default("glasshouse"),
     })
     .prefault({}),
+  shared: z
+    .array(
+      z.string({ error: "must be text" }).regex(/^[^/\s#*]+\/[^\s#*]+(?:\/\*)?$|^[^/\s#*]+\/\*$/u, {
+        error: "must be mount/path, or mount/path/* for all below",
+      }),
+      { error: "must be a list of paths" },
+    )
+    .meta({
+      description:
+        "Values in KV engines, version 2, that any template may name with `from`: mount/path, or mount/path/* for all below",
+    })
+    .default([]),
   tls: z
     .strictObject({
       ca: text("File of the authorities that Vault's certificate may be from", {

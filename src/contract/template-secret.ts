@@ -1,7 +1,13 @@
 import { z } from "zod";
-import { secretCharsets, secretDefaults, type SecretCharset } from "../domain/secret.ts";
+import {
+  parseSecretSource,
+  secretCharsets,
+  secretDefaults,
+  type SecretCharset,
+} from "../domain/secret.ts";
 import { description, duration } from "./template-parts.ts";
 
+const sourceText = "must be written out as vault:<mount>/<path>#<field>";
 const lengthText = "must be a whole number from 8 to 1024";
 const charsets = Object.keys(secretCharsets).filter(
   (name): name is SecretCharset => name in secretCharsets,
@@ -24,10 +30,23 @@ export const secretSchema = z
       rotate: duration.optional().meta({
         description: "A new version is made when the newest is so old; never when left out",
       }),
-      from: z
+      policy: z
         .string({ error: "must be text" })
+        .regex(/^[A-Za-z0-9][A-Za-z0-9_.-]{0,127}$/u, {
+          error: "must be the name of a password policy",
+        })
         .optional()
-        .meta({ description: "Not available in this version" }),
+        .meta({
+          description: "A password policy of Vault that makes it, in place of length and charset",
+        }),
+      from: z
+        .string({ error: sourceText })
+        .refine((text) => parseSecretSource(text) !== null, { error: sourceText })
+        .optional()
+        .meta({
+          description:
+            "Where a value is that exists already, as vault:<mount>/<path>#<field>: none is made then",
+        }),
     },
     { error: "must be a map; write {} for 32 letters and digits" },
   )

@@ -5,8 +5,30 @@ export interface SecretDeclaration {
   readonly description: string;
   readonly length: number;
   readonly charset: SecretCharset;
+  /** A password policy of Vault that makes it, in place of length and charset. */
+  readonly policy?: string;
+  /** Where a value is that exists already; then none is made. */
+  readonly from?: SecretSource;
   /** A new version is made when the newest is so old. */
   readonly rotateMs?: number;
+}
+
+/** A field of a key in a KV engine of Vault, version 2. */
+export interface SecretSource {
+  readonly mount: string;
+  readonly path: string;
+  readonly field: string;
+}
+
+const sourcePattern = /^vault:(?<mount>[^/#\s]+)\/(?<path>[^#\s]*[^/#\s])#(?<field>[^#\s]+)$/u;
+
+/** Reads `vault:<mount>/<path>#<field>`; null when it is something else. */
+export function parseSecretSource(text: string): SecretSource | null {
+  const { mount, path, field } = sourcePattern.exec(text)?.groups ?? {};
+  if (mount === undefined || path === undefined || field === undefined) return null;
+  return path.split("/").some((part) => part === "" || part === "." || part === "..")
+    ? null
+    : { mount, path, field };
 }
 
 export const secretCharsets = {

@@ -29,7 +29,7 @@ export type SecretPlace = Pick<OwnedSecret, "environmentId" | "template" | "name
 
 /** A version of a declared secret that is to be made. */
 export interface SecretOrder extends SecretPlace {
-  readonly declaration: Pick<SecretDeclaration, "length" | "charset">;
+  readonly declaration: Pick<SecretDeclaration, "length" | "charset" | "policy" | "from">;
   /** From 1; one more than the newest that is known. */
   readonly version: number;
   /** The newest version that this keeper has made for the place, or null. */

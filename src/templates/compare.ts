@@ -197,9 +197,13 @@ function compareSecrets(found: Findings, before: Secrets, after: Secrets): void 
       found.notes.push(`the secret ${name} is gone: an update takes its value away`);
     else if (earlier === undefined)
       found.notes.push(`the secret ${name} is new: an update generates it`);
-    else if (earlier.length !== later.length || earlier.charset !== later.charset)
+    else if (makingOf(earlier) !== makingOf(later))
       found.notes.push(`the secret ${name} is made otherwise: from its next version on`);
   }
+}
+
+function makingOf({ length, charset, policy, from }: SecretDeclaration): string {
+  return canonicalJson([length, charset, policy ?? null, from === undefined ? null : { ...from }]);
 }
 
 function own<T>(record: Readonly<Record<string, T>>, name: string): T | undefined {

@@ -4,12 +4,6 @@ import { cases, group, head, problemsOf } from "./hostile-harness.fixture.ts";
 
 cases("what comes later is refused by name", [
   [
-    "a secret from elsewhere",
-    `${head}secrets: { a: { ¦from: "vault:kv/a#b" } }\n${group}`,
-    /from elsewhere is not available in this version/u,
-    /let the value be generated/u,
-  ],
-  [
     "certificates",
     `${head}¦certificates: { a: {} }\n${group}`,
     /certificates is not available in this version/u,
@@ -66,6 +60,54 @@ cases("what comes later is refused by name", [
 ]);
 
 cases("declarations are checked in themselves", [
+  [
+    "a secret from nowhere",
+    `${head}secrets: { a: { from: ¦"env:HOME" } }\n${group}`,
+    /from of a must be written out/u,
+    /vault:<mount>\/<path>#<field>/u,
+  ],
+  [
+    "a secret from elsewhere that is also made",
+    `${head}secrets: { a: { from: "vault:kv/a#b", ¦length: 9 } }\n${group}`,
+    /length belongs to a value that is made/u,
+    /remove one of them/u,
+  ],
+  [
+    "a secret of a policy with a length",
+    `${head}secrets: { a: { policy: strong, ¦charset: hex } }\n${group}`,
+    /said by the password policy/u,
+    /remove it/u,
+  ],
+  [
+    "a secret that is too short",
+    `${head}secrets: { a: { length: ¦4 } }\n${group}`,
+    /length of a must be a whole number/u,
+    /8 to 1024/u,
+  ],
+  [
+    "a secret that is made anew all the time",
+    `${head}secrets: { a: { rotate: ¦5m } }\n${group}`,
+    /rotate must be/u,
+    /at least 1h/u,
+  ],
+  [
+    "a secret in an argument",
+    `${head}secrets: { a: {} }\ngroups: { g: { executor: command, with: { create: [./up, "\${{ ¦secrets.a }}"] } } }\n`,
+    /secret a cannot be used in/u,
+    /accepts secrets/u,
+  ],
+  [
+    "a secret that is compared",
+    `${head}secrets: { a: {} }\ngroups: { g: { executor: command, with: { create: [./up], inputs: { x: "\${{ ¦secrets.a == 'b' }}" } } } }\n`,
+    /secret a may only be handed on whole/u,
+    /do not compare/u,
+  ],
+  [
+    "a secret that is not declared",
+    `${head}secrets: { alpha: {} }\ngroups: { g: { executor: command, with: { create: [./up], inputs: { x: "\${{ ¦secrets.alpa }}" } } } }\n`,
+    /no secret alpa/u,
+    /did you mean alpha/u,
+  ],
   [
     "a default out of range",
     `${head}parameters: { n: { type: integer, maximum: 3, default: ¦9 } }\n${group}`,

@@ -1,4 +1,9 @@
-import { secretBits, secretDefaults, type SecretDeclaration } from "../domain/secret.ts";
+import {
+  parseSecretSource,
+  secretBits,
+  secretDefaults,
+  type SecretDeclaration,
+} from "../domain/secret.ts";
 import type { SecretFile } from "../contract/template-secret.ts";
 import { durationOr } from "./checks.ts";
 import { refuseExpression } from "./context.ts";
@@ -15,10 +20,15 @@ export function compileSecret(context: Context, name: string, file: SecretFile):
   const { problems, warnings } = context;
   const path: Path = ["secrets", name];
   refuseExpression(context, file.description, [...path, "description"]);
-  if (file.from !== undefined) {
+  const from = file.from === undefined ? null : parseSecretSource(file.from);
+  const other = file.from === undefined ? "policy" : "from";
+  for (const key of ["length", "charset", "policy"] as const) {
+    if (file[key] === undefined || file[other] === undefined || key === other) continue;
     problems.add(
-      { path: [...path, "from"], key: true },
-      "taking a secret from elsewhere is not available in this version: remove from and let the value be generated, or use a parameter with secret: true",
+      { path: [...path, key], key: true },
+      other === "from"
+        ? `${key} belongs to a value that is made, and from names one that exists: remove one of them`
+        : `${key} is said by the password policy: remove it`,
     );
   }
   const rotateMs = durationOr(file.rotate, null);
@@ -28,8 +38,11 @@ export function compileSecret(context: Context, name: string, file: SecretFile):
     description: file.description ?? "",
     length: file.length ?? secretDefaults.length,
     charset: file.charset ?? secretDefaults.charset,
+    ...(file.policy === undefined ? {} : { policy: file.policy }),
+    ...(from === null ? {} : { from }),
     ...(rotateMs === null ? {} : { rotateMs }),
   };
+  if (file[other] !== undefined) return declaration;
   const bits = secretBits(declaration);
   if (bits < fewBits) {
     warnings.add(

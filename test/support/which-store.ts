@@ -49,7 +49,13 @@ export async function openLasting(
   const env = await storeVariables(data);
   const { config } = await loadConfig({ flags: { data }, env, cwd: data });
   const remotes = new Remotes({ ...around, metrics: noMetrics });
-  return openStore(config, { ...around, metrics: noMetrics, remotes, crash: { onCommit: null } });
+  return openStore(config, {
+    ...around,
+    metrics: noMetrics,
+    remotes,
+    variables: process.env,
+    crash: { onCommit: null },
+  });
 }
 
 /** Why a test of what only SQLite has is passed over, or false. */

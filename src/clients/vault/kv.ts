@@ -99,6 +99,23 @@ export async function destroyKey(
   });
 }
 
+const passwordSchema = z.object({ data: z.object({ password: z.string().min(1) }) });
+
+/** A password as a policy of Vault makes it. Each call makes another one. Errors: those of the session. */
+export async function passwordOf(
+  session: VaultSession,
+  policy: string,
+  { signal }: KvOptions,
+): Promise<string> {
+  const answer = await session.call({
+    method: "GET",
+    path: `sys/policies/password/${encodeURIComponent(policy)}/generate`,
+    repeatable: true,
+    signal,
+  });
+  return passwordSchema.parse(JSON.parse(answer.body.toString("utf8"))).data.password;
+}
+
 /** Slashes stay: they are part of the path. */
 function pathOf(path: string): string {
   return encodeURIComponent(path).replaceAll("%2F", "/");

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
-import { readFile } from "node:fs/promises";
+import { readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { after, before, describe, test } from "node:test";
@@ -182,6 +182,30 @@ describe("an environment whose secrets are in Vault", { skip: vaultSkip }, () =>
     }
   });
 
+  test("the configuration may refer to values in Vault, which are looked up at the start", async () => {
+    const path = "secret/data/glasshouse/servers/lab";
+    await vault.request("POST", path, { data: { password: "of-the-lab" } });
+    const configuration = join(vault.directory, "glasshouse.yaml");
+    await writeFile(configuration, grants("vault:secret/glasshouse/servers/lab#password"));
+    const args = ["--config", configuration];
+    const granted = await Site.open({ env: await variables(), args });
+    try {
+      await granted.register({
+        name: "granted",
+        groups: {
+          lab: { more: { with: { create: ["./lab", granted.outside.directory] }, outputs: [] } },
+        },
+        files: { lab: '#!/bin/sh\nprintf %s "$LAB" > "$1/lab"\n' },
+      });
+      await granted.create("granted", "granted");
+      assert.equal(await granted.outside.read("lab"), "of-the-lab");
+    } finally {
+      await granted.close();
+    }
+    await writeFile(configuration, grants("vault:secret/glasshouse/servers/lab#none"));
+    await assert.rejects(Site.open({ env: await variables(), args }), /no text none/u);
+  });
+
   test("no answer, event, log and file of the server holds a value", async () => {
     const run = await site.create("logged", "vaulted");
     await inVault("logged");
@@ -214,4 +238,8 @@ async function register(at: Site): Promise<void> {
     },
     files: { keep },
   });
+}
+
+function grants(reference: string): string {
+  return `executors: { command: { env: { LAB: "${reference}" } } }\n`;
 }

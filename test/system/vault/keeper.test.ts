@@ -8,7 +8,13 @@ import {
 import { vaultKeeper } from "../../../src/adapters/secrets/vault/index.ts";
 import { GlasshouseError } from "../../../src/domain/errors.ts";
 import { sealContext } from "../../../src/domain/value.ts";
-import type { SecretKeeper, SecretOrder, SecretSealer } from "../../../src/ports/secrets.ts";
+import type { SealedSecret } from "../../../src/ports/repositories.ts";
+import type {
+  MadeSecret,
+  SecretKeeper,
+  SecretOrder,
+  SecretSealer,
+} from "../../../src/ports/secrets.ts";
 import { testKeeper } from "../../../src/testing/keeper-contract.ts";
 import { Vault } from "../../support/vault.ts";
 import { vaultSkip } from "../../support/vault-program.ts";
@@ -25,9 +31,10 @@ describe("the keeper in Vault", { skip: vaultSkip }, () => {
   });
   after(() => vault.close());
 
+  const shared = ["secret/shared/*"];
   const open = (token = vault.root): SecretKeeper => {
     const { session } = openSession({ url: vault.url, login: byToken(token) });
-    return vaultKeeper({ session, sealer, mount: "secret", prefix: "glasshouse" });
+    return vaultKeeper({ session, sealer, mount: "secret", prefix: "glasshouse", shared });
   };
 
   testKeeper(async () => open());
@@ -77,6 +84,44 @@ describe("the keeper in Vault", { skip: vaultSkip }, () => {
     });
   });
 
+  test("lets a password policy of Vault make the value", async () => {
+    const rules = 'length=24 rule "charset" { charset = "xyz" }';
+    await vault.request("PUT", "sys/policies/password/strong", { policy: rules });
+    const declaration = { ...order.declaration, policy: "strong" };
+    const of = { ...order, environmentId: "env_5", declaration };
+    const keeper = open();
+    const made = keep(keeper, of, await keeper.make(of));
+    assert.match(await keeper.open(made), /^[xyz]{24}$/u);
+    const missing = { ...of, name: "other", declaration: { ...declaration, policy: "none" } };
+    await assert.rejects(keeper.make(missing), /404|none/u);
+  });
+
+  test("takes a value that is shared, pins its version, and leaves it alone at the end", async () => {
+    const from = { mount: "secret", path: "shared/mail", field: "key" };
+    const of = { ...order, environmentId: "env_6", declaration: { ...order.declaration, from } };
+    const keeper = open();
+    await assert.rejects(keeper.make(of), /no text key: work waits/u);
+    await vault.request("POST", "secret/data/shared/mail", { data: { key: "first" } });
+    const made = keep(keeper, of, await keeper.make(of));
+    await vault.request("POST", "secret/data/shared/mail", { data: { key: "second" } });
+    assert.equal(await keeper.open(made), "first");
+    const rotated = await keeper.make({ ...of, version: 2, previous: made });
+    assert.equal(await keeper.open(keep(keeper, of, rotated)), "second");
+    assert.notEqual(rotated.fingerprint, made.fingerprint);
+    await keeper.remove(of, of.signal);
+    assert.equal(await keeper.open(made), "first");
+  });
+
+  test("refuses a value that the operator does not share, and does not wait", async () => {
+    const from = { mount: "secret", path: "sharedness/mail", field: "key" };
+    const of = { ...order, environmentId: "env_7", declaration: { ...order.declaration, from } };
+    await assert.rejects(open().make(of), (error) => {
+      assert.ok(error instanceof GlasshouseError);
+      assert.equal(error.code, "forbidden");
+      return /vault\.shared/u.test(error.message);
+    });
+  });
+
   test("says that it is sealed, and goes on when it is not", async () => {
     const of = { ...order, environmentId: "env_4" };
     const keeper = open();
@@ -89,4 +134,15 @@ describe("the keeper in Vault", { skip: vaultSkip }, () => {
 
 function path(environment: string): string {
   return `secret/data/glasshouse/${environment}/shop/password`;
+}
+
+function keep(keeper: SecretKeeper, of: SecretOrder, made: MadeSecret): SealedSecret {
+  return {
+    ...made,
+    id: "sec_1",
+    environmentId: of.environmentId,
+    name: "secret/shop/password",
+    keeper: keeper.name,
+    createdAt: "2026-01-01T00:00:00.000Z",
+  };
 }

@@ -80,4 +80,19 @@ describe("embedded secrets", () => {
 
 describe("the embedded keeper", () => {
   testKeeper(async () => embeddedKeeper(await open("keeper")));
+
+  test("says that what only Vault can make or has needs one", async () => {
+    const keeper = embeddedKeeper(await open("keeper"));
+    const from = { mount: "secret", path: "a", field: "b" };
+    const place = { environmentId: "env_1", template: "t", name: "n" };
+    const signal = new AbortController().signal;
+    const made = { length: 32, charset: "hex" } as const;
+    for (const declaration of [
+      { ...made, policy: "p" },
+      { ...made, from },
+    ]) {
+      const order = { ...place, version: 1, previous: null, declaration, signal };
+      await assert.rejects(keeper.make(order), /this server has none: set vault\.address/u);
+    }
+  });
 });

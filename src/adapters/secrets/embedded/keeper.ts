@@ -1,4 +1,5 @@
 import { randomBytes } from "node:crypto";
+import { GlasshouseError } from "../../../domain/errors.ts";
 import { ownedSecretName, secretCharsets } from "../../../domain/secret.ts";
 import { sealContext } from "../../../domain/value.ts";
 import { randomText } from "../../../lib/random-text.ts";
@@ -13,6 +14,12 @@ export function embeddedKeeper(sealer: SecretSealer): SecretKeeper {
     name: "embedded",
     isOutside: false,
     async make({ environmentId, template, name, declaration }) {
+      const { policy, from } = declaration;
+      if (policy !== undefined || from !== undefined)
+        throw new GlasshouseError(
+          "not-available",
+          `The secret ${name} is ${from === undefined ? "made by a password policy" : "a value"} of Vault, and this server has none: set vault.address.`,
+        );
       const plain = randomText(
         declaration.length,
         secretCharsets[declaration.charset],

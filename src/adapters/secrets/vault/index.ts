@@ -3,13 +3,14 @@ import { z } from "zod";
 import {
   destroyKey,
   markKey,
+  passwordOf,
   readVersion,
   writeVersion,
   type KvPlace,
 } from "../../../clients/vault/kv.ts";
 import type { VaultSession } from "../../../clients/vault/session.ts";
 import { GlasshouseError } from "../../../domain/errors.ts";
-import { ownedSecretName, secretCharsets } from "../../../domain/secret.ts";
+import { ownedSecretName, secretCharsets, type SecretSource } from "../../../domain/secret.ts";
 import { sealContext } from "../../../domain/value.ts";
 import { randomText } from "../../../lib/random-text.ts";
 import type { SealedSecret } from "../../../ports/repositories.ts";
@@ -28,10 +29,17 @@ export interface VaultKeeperOptions {
   readonly mount: string;
   /** Folder in it. */
   readonly prefix: string;
+  /** Values of others that templates may name: `mount/path`, or `mount/path/*` for all below. */
+  readonly shared: readonly string[];
 }
 
 /** What the store keeps of a version, sealed as well: where it is. */
-const locatorSchema = z.object({ mount: z.string(), path: z.string(), version: z.int() });
+const locatorSchema = z.object({
+  mount: z.string(),
+  path: z.string(),
+  version: z.int(),
+  field: z.string().optional(),
+});
 type Locator = z.output<typeof locatorSchema>;
 
 const opensMs = 30_000;
@@ -52,12 +60,27 @@ export function vaultKeeper(options: VaultKeeperOptions): SecretKeeper {
 }
 
 async function make(options: VaultKeeperOptions, order: SecretOrder): Promise<MadeSecret> {
+  const { from } = order.declaration;
+  const locator =
+    from === undefined ? await write(options, order) : await find(options, { ...order, from });
+  const { mount, path, version, field = "value" } = locator;
+  const context = sealContext(order.environmentId, ownedSecretName(order));
+  return {
+    sealed: options.sealer.seal(JSON.stringify(locator), context),
+    fingerprint: options.sealer.fingerprint(`vault:${mount}/${path}#${field}@${version}`),
+  };
+}
+
+async function write(options: VaultKeeperOptions, order: SecretOrder): Promise<Locator> {
   const { session, sealer } = options;
   const { signal, declaration } = order;
   const key = keyOf(options, order);
   const cas = order.previous === null ? 0 : locatorOf(sealer, order.previous).version;
   const madeFor = `${order.environmentId}/${order.template}/${order.name}/${order.version}`;
-  const value = randomText(declaration.length, secretCharsets[declaration.charset], randomBytes);
+  const value =
+    declaration.policy === undefined
+      ? randomText(declaration.length, secretCharsets[declaration.charset], randomBytes)
+      : await passwordOf(session, declaration.policy, { signal });
   const written = await writeVersion(session, key, {
     cas,
     data: { value, made_for: madeFor },
@@ -66,13 +89,38 @@ async function make(options: VaultKeeperOptions, order: SecretOrder): Promise<Ma
   const version = written ?? (await earlier(session, key, { version: cas + 1, madeFor, signal }));
   const marks = { owner: "glasshouse", environment: order.environmentId, secret: order.name };
   if (cas === 0) await markKey(session, key, { marks, signal });
-  const locator: Locator = { ...key, version };
-  const context = sealContext(order.environmentId, ownedSecretName(order));
-  return {
-    sealed: sealer.seal(JSON.stringify(locator), context),
-    fingerprint: sealer.fingerprint(`vault:${key.mount}/${key.path}#${version}`),
-  };
+  return { ...key, version };
 }
+
+/**
+ * The newest version of a value that somebody else keeps, which it stays until it is rotated. Errors: `forbidden` for one that
+ * templates may not name; `unavailable` while it is not there.
+ */
+async function find(
+  { session, shared }: VaultKeeperOptions,
+  of: Pick<SecretOrder, "name" | "signal"> & { readonly from: SecretSource },
+): Promise<Locator> {
+  const { mount, path, field } = of.from;
+  const whole = `${mount}/${path}`;
+  if (!shared.some((allowed) => covers(allowed, whole)))
+    throw new NotShared(
+      "forbidden",
+      `The secret ${of.name} is to come from ${whole} in Vault, which templates may not name: the operator allows it with vault.shared.`,
+    );
+  const found = await readVersion(session, of.from, { version: 0, signal: of.signal });
+  if (typeof found?.data[field] === "string") return { mount, path, field, version: found.version };
+  throw new GlasshouseError(
+    "unavailable",
+    `The secret ${of.name} is to come from ${whole} in Vault, but there is no text ${field}: work waits until somebody puts it there.`,
+  );
+}
+
+function covers(allowed: string, whole: string): boolean {
+  return allowed.endsWith("/*") ? whole.startsWith(allowed.slice(0, -1)) : allowed === whole;
+}
+
+/** It is not Vault that denies it, so waiting is no help. */
+class NotShared extends GlasshouseError {}
 
 /** The version that an earlier try has written without hearing of it. Errors: `conflict` when it is somebody else's. */
 async function earlier(
@@ -95,7 +143,7 @@ async function open(
   const locator = locatorOf(sealer, secret);
   const signal = AbortSignal.timeout(opensMs);
   const found = await readVersion(session, locator, { version: locator.version, signal });
-  const value = found?.data["value"];
+  const value = found?.data[locator.field ?? "value"];
   if (typeof value === "string") return value;
   throw new GlasshouseError(
     "unavailable",
@@ -122,7 +170,12 @@ async function waiting<T>(act: () => Promise<T>): Promise<T> {
   try {
     return await act();
   } catch (error) {
-    if (!(error instanceof GlasshouseError) || error.code !== "forbidden") throw error;
+    if (
+      !(error instanceof GlasshouseError) ||
+      error.code !== "forbidden" ||
+      error instanceof NotShared
+    )
+      throw error;
     throw new GlasshouseError(
       "unavailable",
       `${error.message} Work waits until the policy of this server's token allows it.`,

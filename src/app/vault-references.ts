@@ -1,0 +1,53 @@
+import { readVersion } from "../clients/vault/kv.ts";
+import type { VaultSession } from "../clients/vault/session.ts";
+import type { Config } from "../contract/config.ts";
+import { GlasshouseError } from "../domain/errors.ts";
+import { parseSecretSource } from "../domain/secret.ts";
+import { isJsonObject, toJson, type Json } from "../lib/json.ts";
+
+const looksMs = 30_000;
+
+/**
+ * Looks up every `vault:<mount>/<path>#<field>` that the configuration refers to, once, and gives them as variables that have the
+ * whole reference as their name: what reads references finds them there. Errors: `invalid-configuration` for one that leads
+ * nowhere, and those of the session.
+ */
+export async function vaultVariables(
+  config: Config,
+  session: VaultSession | null,
+): Promise<Readonly<Record<string, string>>> {
+  const { vault: _itself, ...others } = config;
+  const references = [...new Set(referencesIn(toJson(others)))];
+  if (references.length === 0 || session === null) return {};
+  const signal = AbortSignal.timeout(looksMs);
+  const found = references.map(
+    async (reference) => [reference, await lookUp(session, reference, signal)] as const,
+  );
+  return Object.fromEntries(await Promise.all(found));
+}
+
+function referencesIn(value: Json): readonly string[] {
+  if (typeof value === "string") return value.startsWith("vault:") ? [value] : [];
+  if (Array.isArray(value)) return value.flatMap((item: Json) => referencesIn(item));
+  return isJsonObject(value) ? Object.values(value).flatMap((item) => referencesIn(item)) : [];
+}
+
+async function lookUp(
+  session: VaultSession,
+  reference: string,
+  signal: AbortSignal,
+): Promise<string> {
+  const source = parseSecretSource(reference);
+  if (source === null)
+    throw new GlasshouseError(
+      "invalid-configuration",
+      `${reference} is no reference to Vault: write vault:<mount>/<path>#<field>.`,
+    );
+  const found = await readVersion(session, source, { version: 0, signal });
+  const value = found?.data[source.field];
+  if (typeof value === "string") return value;
+  throw new GlasshouseError(
+    "invalid-configuration",
+    `${reference} leads nowhere: Vault has no text ${source.field} at ${source.mount}/${source.path} (a KV engine, version 2).`,
+  );
+}
