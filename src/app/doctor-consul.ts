@@ -21,7 +21,7 @@ export async function consulFindings(
     const remotes = new Remotes({ metrics: noMetrics, log: quiet, clock });
     const client = await consulClient(config, { env, remotes, clock });
     if (client === null) return [];
-    const { leader } = await lookAtConsul(client, AbortSignal.timeout(limitMs));
+    const { leader } = await lookAtConsul(client, limitMs);
     const known = token === undefined ? "without a token" : "and knows the token";
     const found = `${address} answers ${known}; its leader is ${leader}`;
     return isInClear(address) && token !== undefined

@@ -40,8 +40,8 @@ export const longestWaitMs = 60_000;
 /** What `calls` and `watches` of a client are opened with, beside names. */
 export const consulPolicies = {
   calls: {
-    deadlineMs: 45_000,
-    tryMs: 15_000,
+    deadlineMs: 30_000,
+    tryMs: 10_000,
     tries: 3,
     retry: { baseMs: 200, mostMs: 2_000 },
     breaker: { failures: 6, firstMs: 1_000, mostMs: 15_000 },

@@ -245,6 +245,35 @@ describe("a Consul that goes away", { skip: consulSkip }, () => {
     assert.equal(Object.keys(await consul.keys("shop/waits/")).length, 2);
   });
 
+  test("or does not answer any more is given up in time, and work goes on when it does", async (t) => {
+    const consul = await Consul.start();
+    t.after(() => consul.close());
+    const site = await consulSite(consul, await consul.newToken(shopPolicy));
+    t.after(() => site.close());
+    await site.register(patient("1.0.0"));
+    await site.create("silent", "shop");
+    consul.pause();
+    const health = JSON.stringify(await site.server.request("GET", "/api/v1/health"));
+    assert.match(
+      health,
+      /"name":"consul","status":"unreachable","detail":"Consul did not answer within 2\.5 s/u,
+    );
+    const command = await site.ask("PATCH", "/environments/silent", {
+      body: { parameters: { size: 8 } },
+    });
+    const run = await site.run(command.run);
+    const { reason, attempts } = await until(
+      () => site.step(run, "apply:shop/settings"),
+      (step) => step.reason?.includes("tried again") === true,
+    );
+    assert.match(reason ?? "", /did not answer within 10 s/u);
+    assert.equal(attempts, 0);
+    consul.resume();
+    const ended = await site.settled(command);
+    assert.equal(ended.status, "succeeded", ended.reason ?? "");
+    assert.equal((await consul.keys("shop/silent/"))["shop/silent/size"], "8");
+  });
+
   test("or loses its leader in the middle costs no key and makes none twice", async (t) => {
     const consul = await Consul.start({ servers: 3 });
     t.after(() => consul.close());
