@@ -39,7 +39,6 @@ import { watchCredentials } from "./credential-watch.ts";
 import { busCredentials, busSettings } from "./bus-settings.ts";
 import { resolveGrants } from "./config-grants.ts";
 import { isLoopback, listenAddress } from "./config-listen.ts";
-import { consulClient } from "./consul.ts";
 import { vaultParts, type VaultParts } from "./vault.ts";
 import { vaultVariables } from "./vault-references.ts";
 import { meterAccept, type Accept } from "./metered-accept.ts";
@@ -107,7 +106,7 @@ export async function compose(
     const metered = meterStore(store, { metrics, clock });
     observeStore(store, { metrics, clock });
     const shared = { store: metered, clock, sealer, blobs, log, metrics };
-    const consul = await consulClient(config, { env: variables, remotes, clock });
+    const consul = await createConsul(config, { remotes, clock, env: variables });
     const executors: readonly Executor[] = [
       terraform,
       command,
@@ -199,6 +198,20 @@ async function createExecutors(
       graceMs: commandGraceMs,
     }),
   };
+}
+
+/** Null without an address. What is said to Consul is loaded only where there is one. */
+async function createConsul(
+  config: Config,
+  of: {
+    readonly remotes: Remotes;
+    readonly clock: Clock;
+    readonly env: Readonly<Record<string, string | undefined>>;
+  },
+): Promise<ConsulClient | null> {
+  if (config.consul.address === undefined) return null;
+  const { consulClient } = await import("./consul.ts");
+  return consulClient(config, of);
 }
 
 /** Embedded without an address, and for a process that takes no commands. Its client is loaded only where it is used. */

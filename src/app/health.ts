@@ -1,5 +1,4 @@
 import { statfs } from "node:fs/promises";
-import { lookAtConsul } from "../clients/consul/status.ts";
 import { lookAtVault } from "../clients/vault/status.ts";
 import type { RemoteStatus } from "../clients/resilience/remote.ts";
 import type { Config } from "../contract/config.ts";
@@ -161,6 +160,7 @@ async function busHealth({ bus, remotes }: Parts): Promise<Dependency> {
 
 /** Without it groups and checks of Consul wait; the server itself is not down. */
 async function consulHealth({ consul, remotes }: Parts): Promise<Dependency> {
+  const { lookAtConsul } = await import("../clients/consul/status.ts");
   const startedAtMs = performance.now();
   const problem =
     consul === null

@@ -9,7 +9,7 @@ import type { Isolation } from "../clients/process/isolation.ts";
 import { BusGate } from "./bus-gate.ts";
 import { compose, type Composition } from "./compose.ts";
 import { listenAddress } from "./config-listen.ts";
-import { ConsulRegistration, registrationOf } from "./consul-registration.ts";
+import type { ConsulRegistration } from "./consul-registration.ts";
 import { refuseIdleRoles } from "./config-roles.ts";
 import { Housekeeping } from "./housekeeping.ts";
 import { httpServer, type ServerState } from "./http-server.ts";
@@ -46,7 +46,7 @@ export async function startServer(
     roles.waits?.start();
     state.phase = "ready";
     roles.bus?.start();
-    const registration = registrationIn(config, { parts, log, url });
+    const registration = await registrationIn(config, { parts, log, url });
     registration?.start();
     let stopped: Promise<void> | null = null;
     const stop = async (): Promise<void> => {
@@ -64,18 +64,19 @@ export async function startServer(
 }
 
 /** Null unless it is asked for. Errors: `invalid-configuration` when it is, without a Consul. */
-function registrationIn(
+async function registrationIn(
   { consul, roles }: Config,
   of: { readonly parts: Composition; readonly log: Log; readonly url: string },
-): ConsulRegistration | null {
+): Promise<ConsulRegistration | null> {
   if (!consul.register) return null;
   if (of.parts.consul === null)
     throw new GlasshouseError(
       "invalid-configuration",
       "consul.register is set and consul.address is not: there is no Consul to register in.",
     );
+  const { ConsulRegistration: Kept, registrationOf } = await import("./consul-registration.ts");
   const registration = registrationOf({ roles }, of.url);
-  return new ConsulRegistration({ client: of.parts.consul, registration, log: of.log });
+  return new Kept({ client: of.parts.consul, registration, log: of.log });
 }
 
 /** What works in this process. Housekeeping does no harm in several. */

@@ -1,5 +1,5 @@
 import type { ConsulClient } from "../../../clients/consul/client.ts";
-import { serviceHealth, type ServiceInstance } from "../../../clients/consul/health.ts";
+import type { ServiceInstance } from "../../../clients/consul/health.ts";
 import type { CheckOutcome } from "../../../domain/check.ts";
 import type { Checker } from "../../../ports/check.ts";
 
@@ -15,6 +15,7 @@ export function consulChecker(client: ConsulClient | null): Checker {
       signal.throwIfAborted();
       if (client === null)
         return { healthy: false, detail: "no Consul is configured: set consul.address" };
+      const { serviceHealth } = await import("../../../clients/consul/health.ts");
       const deadline = AbortSignal.timeout(timeoutMs);
       const { service, datacenter, tag } = target;
       try {

@@ -1,8 +1,5 @@
 import type { Executor } from "../../../ports/executor.ts";
-import { apply, plan } from "./apply.ts";
-import { destroy } from "./destroy.ts";
-import { asStep, type KvHost } from "./host.ts";
-import { observe } from "./observe.ts";
+import type { KvHost } from "./host.ts";
 import { settingsShape, validateSettings } from "./settings.ts";
 
 export type { KvHost } from "./host.ts";
@@ -18,11 +15,16 @@ export function consulKvExecutor(host: KvHost): Executor {
     settings: settingsShape,
     filesOf: () => [],
     validate: validateSettings,
-    plan: (ctx) => asStep(ctx, () => plan(host, ctx)),
-    apply: (ctx) => asStep(ctx, () => apply(host, ctx)),
-    destroy: (ctx) => asStep(ctx, () => destroy(host, ctx)),
-    observe: (ctx) => asStep(ctx, () => observe(host, ctx)),
+    plan: async (ctx) => (await acts()).plan(host, ctx),
+    apply: async (ctx) => (await acts()).apply(host, ctx),
+    destroy: async (ctx) => (await acts()).destroy(host, ctx),
+    observe: async (ctx) => (await acts()).observe(host, ctx),
     // An apply and a destroy look first, and a new owner's fence ends what an old one still has under way.
     settle: () => Promise.resolve({ kind: "again" }),
   };
+}
+
+/** Loaded by the first step that needs it: most servers have no Consul. */
+function acts() {
+  return import("./acts.ts");
 }
