@@ -329,6 +329,7 @@ describe("two datacenters", { skip: consulSkip }, () => {
     const moved = await site.update("two", { template: "shop@2.0.0" });
     assert.equal(moved.status, "succeeded", moved.reason ?? "");
     assert.deepEqual([Object.keys(await here()).length, Object.keys(await there()).length], [0, 2]);
+    assert.deepEqual(await consul.keys("glasshouse/", "dc1"), {});
     await consul.put("shop/two/size", "9", "dc2");
     const drift = await site.drift("two");
     assert.match(JSON.stringify(drift.groups), /"address":"dc2:shop\/two\/size"/u);

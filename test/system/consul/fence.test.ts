@@ -7,7 +7,7 @@ import { consulKvExecutor } from "../../../src/adapters/executors/consul-kv/inde
 import { HttpConnection } from "../../../src/clients/http/connection.ts";
 import { GlasshouseError } from "../../../src/domain/errors.ts";
 import { TestGroup, type GroupCase } from "../../../src/testing/executor-group.ts";
-import { consulClientOver } from "../../support/consul-client.ts";
+import { consulClient, consulClientOver } from "../../support/consul-client.ts";
 import { consulSkip } from "../../support/consul-program.ts";
 import { Consul } from "../../support/consul.ts";
 import { until } from "../../support/site.ts";
@@ -146,6 +146,27 @@ describe("the fence of a group in Consul", { skip: consulSkip }, () => {
     assert.equal(Object.keys(await consul.keys("fence/there/")).length, 2);
     await gated(0).executor.destroy(group.context());
     assert.deepEqual(await consul.keys("fence/there/"), {});
+  });
+
+  test("keys that the token cannot see are not forgotten when they are not wanted any more", async () => {
+    const group = new TestGroup(join(directory, "unseen"), wanting("unseen/here/", 2, "x"));
+    group.keep(await gated(0).executor.apply(group.context()));
+    const rules = ["glasshouse/", "unseen/there/"].map(
+      (prefix) => `key_prefix "${prefix}" { policy = "write" }`,
+    );
+    const client = consulClient({
+      url: consul.url(),
+      token: await consul.newToken(rules.join("\n")),
+    });
+    const blind = consulKvExecutor({ client, datacenter: null });
+    group.change(wanting("unseen/there/", 1, "x"));
+    await assert.rejects(blind.apply(group.context()), {
+      code: "provider-failed",
+      message: /Permission denied/u,
+    });
+    assert.equal(Object.keys(await consul.keys("unseen/here/")).length, 2);
+    group.keep(await gated(0).executor.apply(group.context()));
+    assert.deepEqual(await consul.keys("unseen/"), { "unseen/there/k0": "x" });
   });
 
   test("an owner that comes back after the group was destroyed makes nothing", async () => {

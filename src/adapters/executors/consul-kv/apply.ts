@@ -4,10 +4,26 @@ import { GlasshouseError } from "../../../domain/errors.ts";
 import type { ObservedResource } from "../../../domain/resource.ts";
 import type { Values } from "../../../domain/value.ts";
 import type { ExecutorContext, ExecutorPlan, ExecutorResult } from "../../../ports/executor.ts";
-import { addressOf, differences, shownChange, shownValue, type KeyChange } from "./difference.ts";
+import { absenceChecks, hiddenKey } from "./absence.ts";
+import {
+  addressOf,
+  differences,
+  shownChange,
+  shownValue,
+  type Comparing,
+  type KeyChange,
+} from "./difference.ts";
 import { takeFences, type Fence } from "./fence.ts";
 import { clientOf, look, throwIfStopped, type KvHost } from "./host.ts";
-import { distinctPlaces, markOf, memoryOf, nameIn, recall, type Known } from "./memory.ts";
+import {
+  distinctPlaces,
+  isSamePlace,
+  markOf,
+  memoryOf,
+  nameIn,
+  recall,
+  type Known,
+} from "./memory.ts";
 import { parseSettings, type KvSettings, type Place } from "./settings.ts";
 import { refuseTooLarge, send } from "./transactions.ts";
 
@@ -43,7 +59,7 @@ export async function apply(host: KvHost, ctx: ExecutorContext): Promise<Executo
   refuseForeign(ctx, changes);
   refuseStalePlan(ctx, changes);
   if (ctx.sealedPlan === null) refuseChanged(ctx, changes, known);
-  const written = await write(client, ctx, { changes, fences, mark });
+  const written = await write(client, ctx, { ...of, changes, fences, wanted });
   const entries = entriesAfter(changes, written);
   return {
     outputs: outputsOf(ctx, wanted),
@@ -53,14 +69,17 @@ export async function apply(host: KvHost, ctx: ExecutorContext): Promise<Executo
   };
 }
 
-/** Creates and updates first, removals last: who reads meanwhile finds the new before the old is gone. */
+/**
+ * Creates and updates first, removals last: who reads meanwhile finds the new before the old is gone. A datacenter where keys were
+ * and are not wanted any more is left without a trace, its fence included.
+ */
 async function write(
   client: ConsulClient,
   ctx: ExecutorContext,
-  of: {
+  of: Comparing & {
     readonly changes: readonly KeyChange[];
     readonly fences: readonly Fence[];
-    readonly mark: number;
+    readonly wanted: KvSettings;
   },
 ): Promise<ReadonlyMap<string, Omit<KvEntry, "value">>> {
   const total = of.changes.filter(({ action }) => action !== "none").length;
@@ -75,15 +94,33 @@ async function write(
       ctx.progress({ done, total, message: `${done} of ${total} keys written` });
     };
     for (const part of [others, removals]) {
-      const operations = operationsOf(part, of.mark);
-      const { entries, refused } = await send(client, ctx, { fence, operations, sent });
+      const isLast = part === removals;
+      const gone = isLast ? absencesAt(fence, of) : [];
+      const operations = [...operationsOf(part, of.mark), ...gone];
+      const removesFence = isLast && fence.datacenter !== of.wanted.place.datacenter;
+      const sending = { fence, operations, sent, removesFence };
+      const { entries, refused } = await send(client, ctx, sending);
       for (const entry of entries)
         written.set(addressOf({ ...fence, prefix: "" }, entry.key), entry);
-      if (refused !== null) throw conflict(ctx, [refused.operation.key], "just now");
+      if (refused === null) continue;
+      const { verb, key } = refused.operation;
+      throw verb === "check-not-exists" ? hiddenKey(key) : conflict(ctx, [key], "just now");
     }
   }
   if (total > 0) ctx.log(`[glasshouse] ${total} of ${of.changes.length} keys changed in Consul`);
   return written;
+}
+
+/** Keys of one datacenter that are not wanted any more and were not listed: they must be gone. */
+function absencesAt(
+  fence: Fence,
+  of: Comparing & { readonly wanted: KvSettings },
+): readonly KvOperation[] {
+  return of.found.flatMap((found) => {
+    if (found.place.datacenter !== fence.datacenter) return [];
+    const wanted = isSamePlace(found.place, of.wanted.place) ? of.wanted.keys.keys() : [];
+    return absenceChecks(found, of.known, wanted);
+  });
 }
 
 function operationsOf(changes: readonly KeyChange[], mark: number): readonly KvOperation[] {

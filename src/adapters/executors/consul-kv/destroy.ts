@@ -2,11 +2,11 @@ import type { ConsulClient } from "../../../clients/consul/client.ts";
 import type { KvOperation } from "../../../clients/consul/kv.ts";
 import { GlasshouseError } from "../../../domain/errors.ts";
 import type { ExecutorContext } from "../../../ports/executor.ts";
+import { absenceChecks, hiddenKey } from "./absence.ts";
 import { isOurs, type Comparing } from "./difference.ts";
 import { takeFences, type Fence } from "./fence.ts";
 import { clientOf, look, throwIfStopped, type KvHost } from "./host.ts";
-import { isSamePlace, markOf, recall, type Known } from "./memory.ts";
-import type { Place } from "./settings.ts";
+import { markOf, recall, type Known } from "./memory.ts";
 import { send } from "./transactions.ts";
 
 /** Somebody may write a key between the look and the removal, which then looks again. */
@@ -41,7 +41,7 @@ async function clear(
       ctx.log(`[glasshouse] ${operations.length} keys are gone from Consul`);
       return;
     }
-    if (refused.operation.verb === "check-not-exists") throw hidden(refused.operation.key);
+    if (refused.operation.verb === "check-not-exists") throw hiddenKey(refused.operation.key);
   }
   throw new GlasshouseError(
     "provider-failed",
@@ -52,29 +52,10 @@ async function clear(
 /** Ours are removed; those of the record that are not shown must be proven gone; those that are another's now are left alone. */
 function removals(of: Comparing): readonly KvOperation[] {
   return of.found.flatMap(({ place, entries }) => {
-    const there = new Set(entries.map(({ key }) => key));
     const ours = entries.filter((entry) => isOurs(entry, place, of));
-    const absent = namesAt(place, of.known).filter((key) => !there.has(key));
     return [
       ...ours.map(({ key, modifyIndex: index }) => ({ verb: "delete-cas" as const, key, index })),
-      ...absent.map((key) => ({ verb: "check-not-exists" as const, key })),
+      ...absenceChecks({ place, entries }, of.known, []),
     ];
   });
-}
-
-/** Whole keys that the record or the last attempt speaks of. */
-function namesAt(place: Place, { memory, attempted }: Known): readonly string[] {
-  const names = new Set<string>();
-  if (memory !== null && isSamePlace(memory.place, place))
-    for (const name of Object.keys(memory.keys)) names.add(name);
-  if (attempted !== null && isSamePlace(attempted.place, place))
-    for (const name of attempted.keys.keys()) names.add(name);
-  return [...names].map((name) => `${place.prefix}${name}`);
-}
-
-function hidden(key: string): GlasshouseError {
-  return new GlasshouseError(
-    "forbidden",
-    `The key ${key} is in Consul but was not shown: the token may not read it, or it was made just now.`,
-  );
 }

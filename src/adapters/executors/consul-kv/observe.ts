@@ -1,13 +1,11 @@
-import type { ConsulClient } from "../../../clients/consul/client.ts";
-import { kvLimits, transact } from "../../../clients/consul/kv.ts";
-import { GlasshouseError } from "../../../domain/errors.ts";
 import type { DriftStatus } from "../../../domain/record.ts";
 import type { ExecutorContext, Observation } from "../../../ports/executor.ts";
+import { proveAbsent } from "./absence.ts";
 import { observedOf, outputsOf } from "./apply.ts";
 import { differences, shownChange, type KeyChange } from "./difference.ts";
 import { clientOf, look, type KvHost } from "./host.ts";
 import { markOf, recall } from "./memory.ts";
-import { parseSettings, type Place } from "./settings.ts";
+import { parseSettings } from "./settings.ts";
 
 /**
  * Looks at the keys of the record: one request, and one more for each 128 keys that are missing, as an answer without a key proves
@@ -37,27 +35,4 @@ export async function observe(host: KvHost, ctx: ExecutorContext): Promise<Obser
 function driftOf(changes: readonly KeyChange[]): DriftStatus {
   if (changes.every(({ action }) => action === "none")) return "none";
   return changes.every(({ action }) => action === "create") ? "missing" : "drifted";
-}
-
-/**
- * Returns only when none of the keys is there: each is asked for by name, which a token without permission is refused. Errors:
- * `forbidden`, also when a key is there that was not shown; those of the client.
- */
-export async function proveAbsent(
-  client: ConsulClient,
-  { signal }: Pick<ExecutorContext, "signal">,
-  { place, keys }: { readonly place: Place; readonly keys: readonly string[] },
-): Promise<void> {
-  for (let from = 0; from < keys.length; from += kvLimits.operations) {
-    const part = keys.slice(from, from + kvLimits.operations);
-    const operations = part.map((key) => ({ verb: "check-not-exists" as const, key }));
-    const options = { datacenter: place.datacenter, signal };
-    const outcome = await transact(client, operations, options);
-    if (outcome.kind === "taken") continue;
-    const hidden = part[outcome.faults[0]?.at ?? 0] ?? "";
-    throw new GlasshouseError(
-      "forbidden",
-      `The key ${hidden} is in Consul but was not shown: the token may not read it, or it was made just now.`,
-    );
-  }
 }
