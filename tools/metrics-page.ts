@@ -12,11 +12,11 @@ export function metricsPage(): string {
     "[Operations](operations.md#metrics) says which to look at first. This page is made from `src/domain/metrics.ts` by",
     "`npm run generate`.",
     "",
-    "| metric | kind | unit | labels | meaning |",
-    "| --- | --- | --- | --- | --- |",
+    "| metric | kind | unit | labels | meaning | what to do |",
+    "| --- | --- | --- | --- | --- | --- |",
     ...rows.map(
-      ([name, { kind, unit, labels, meaning }]) =>
-        `| \`${name}\` | ${kind} | ${unit} | ${labels.map((label) => `\`${label}\``).join(", ")} | ${meaning} |`,
+      ([name, { kind, unit, labels, meaning, advice = "" }]) =>
+        `| \`${name}\` | ${kind} | ${unit} | ${labels.map((label) => `\`${label}\``).join(", ")} | ${meaning} | ${advice} |`,
     ),
     "",
     "A histogram `x` is three metrics: `x_bucket`, `x_sum` and `x_count`, which is how many there were. No label holds an id or a",

@@ -41,6 +41,7 @@ import { resolveGrants } from "./config-grants.ts";
 import { isLoopback, listenAddress } from "./config-listen.ts";
 import { vaultParts, type VaultParts } from "./vault.ts";
 import { vaultVariables } from "./vault-references.ts";
+import { observeBus } from "./metered-bus.ts";
 import { meterAccept, type Accept } from "./metered-accept.ts";
 import { meterStore, observeStore } from "./metered-store.ts";
 import { programVersion } from "./program-version.ts";
@@ -112,7 +113,8 @@ export async function compose(
       command,
       consulKvExecutor({ client: consul, datacenter: config.consul.datacenter ?? null }),
     ];
-    const bus = await createBus(config, { clock, log, remotes, variables });
+    const bus = await createBus(config, { clock, log, remotes, metrics, variables });
+    observeBus({ bus, store }, metrics);
     const services: Services = {
       ...shared,
       git: gitSource({ env: process.env, remotes }),
@@ -221,6 +223,7 @@ async function createBus(
     readonly clock: Clock;
     readonly log: Log;
     readonly remotes: Remotes;
+    readonly metrics: Metrics;
     readonly variables: Variables;
   },
 ): Promise<Bus> {

@@ -56,6 +56,55 @@ export const metricTable = {
     "",
     "Connections for transactions, with PostgreSQL alone: `used`, `free` up to store.pool, and how many `waiting` want one",
   ),
+  glasshouse_bus_received_total: counter(
+    ["outcome"],
+    "Messages of the command queue that this process decided on: `taken` (into the inbox, or refused with an answer), `parked` (laid with the dead letters), `returned` (back to the queue, to come again)",
+    "`returned` that goes on: the store or the broker is away, see `/health`",
+  ),
+  glasshouse_bus_redelivered_total: counter(
+    [],
+    "Messages of the command queue that had been delivered before, here or elsewhere; each takes effect once all the same",
+    "Now and then is a restart or a lost connection; all the time, look for servers that end, or a broker that drops connections",
+  ),
+  glasshouse_bus_sent_total: counter(
+    ["message", "outcome"],
+    "Messages to the bus, by its answer: `sent` (confirmed), `returned` (no such queue), `refused` (the queue is full), `unconfirmed` (no confirmation in time: sent again)",
+    "`unconfirmed`: look at the broker. `returned` or `refused` replies: whoever asked is gone, or does not read",
+  ),
+  glasshouse_bus_outbox_events: gauge(
+    [],
+    "",
+    "Events of the journal that the bus has not confirmed yet, with a broker alone; every replica says the same",
+    "More and more: the broker is away or too slow; nothing is lost, and it is caught up when it is back",
+  ),
+  glasshouse_bus_queue_messages: gauge(
+    ["queue"],
+    "",
+    "Messages that lie ready in a queue of the broker: `commands`, or `dead` for the dead letters; none while it does not answer",
+    "`commands` that grow: start more replicas with the role api. `dead` above 0: mend the reason that each carries, then `glasshouse bus redrive`",
+  ),
+  glasshouse_lease_held: gauge(
+    [],
+    "",
+    "1 while this worker may write: its lease holds; 0 while it does not. The sum over all replicas is how many work",
+    "0 for longer than a few seconds: it does not reach the store, or was stopped; it holds what it knows and goes on by itself",
+  ),
+  glasshouse_lease_remaining_seconds: gauge(
+    [],
+    "seconds",
+    "How long this worker's lease lasts if it is not renewed any more; none where holding the store itself is the lease",
+    "Below half of what it usually is: renewals fail or are late; look at the store and at the way to it",
+  ),
+  glasshouse_lease_lapses_total: counter(
+    [],
+    "How often this worker's lease had ended, or may have, before it was renewed: what it ran was stopped",
+    "The process was paused or cut off from the store for too long: give it more processor time, or mend the network",
+  ),
+  glasshouse_leases_lost_total: counter(
+    [],
+    "How often this worker was taken for dead, and began anew under another id",
+    "As for lapses; what it ran was looked at and taken over by others",
+  ),
   glasshouse_http_request_duration_seconds: histogram(
     ["method", "route", "status"],
     "Requests of the REST API until their answer was sent; live events and followed logs are not among them",
@@ -93,9 +142,11 @@ export const metricTable = {
 export const metricLabels: Readonly<Record<string, string>> = {
   executor: "who does the work: an executor's name, `check`, or `engine` for what needs none",
   kind: "kind of the run, or of the transaction",
+  message: "what is sent: `event`, `reply`, `dead-letter`",
   method: "method of the request",
   outcome: "how it ended; each metric says which there are",
   phase: "what a step does: `apply`, `destroy`, `observe`, `plan`, `check`, `action`",
+  queue: "queue of the broker",
   quantile: "share of the values that are at most this",
   remote:
     "what is called: `git` (all hosts of repositories together), `store`, `bus`, `consul`, `vault`",
@@ -113,6 +164,8 @@ export interface MetricRow {
   readonly labels: readonly string[];
   /** For operators: what it says, without a full stop. */
   readonly meaning: string;
+  /** For operators: what to do when it is not as it should be. */
+  readonly advice?: string;
   /** Upper bounds of a histogram's buckets, in its unit. */
   readonly buckets?: readonly number[];
 }
@@ -136,8 +189,12 @@ function durationBuckets(): readonly number[] {
   return [0.001, 0.005, 0.02, 0.1, 0.5, 1, 5, 15, 60, 300, 900];
 }
 
-function counter<const Labels extends readonly string[]>(labels: Labels, meaning: string) {
-  return { kind: "counter", unit: "", labels, meaning } as const;
+function counter<const Labels extends readonly string[]>(
+  labels: Labels,
+  meaning: string,
+  advice = "",
+) {
+  return { kind: "counter", unit: "", labels, meaning, advice } as const;
 }
 
 function histogram<const Labels extends readonly string[]>(labels: Labels, meaning: string) {
@@ -150,10 +207,12 @@ function histogram<const Labels extends readonly string[]>(labels: Labels, meani
   } as const;
 }
 
+// eslint-disable-next-line max-params -- a row of the table, read from left to right
 function gauge<const Labels extends readonly string[], const Unit extends MetricRow["unit"]>(
   labels: Labels,
   unit: Unit,
   meaning: string,
+  advice = "",
 ) {
-  return { kind: "gauge", unit, labels, meaning } as const;
+  return { kind: "gauge", unit, labels, meaning, advice } as const;
 }

@@ -5,7 +5,10 @@ import type { Store } from "../ports/store.ts";
 import type { WorkerLease } from "../ports/worker.ts";
 import type { EngineDeps } from "./deps.ts";
 
-type MembershipDeps = Pick<EngineDeps, "store" | "clock" | "log" | "processes" | "worker">;
+type MembershipDeps = Pick<
+  EngineDeps,
+  "store" | "clock" | "log" | "metrics" | "processes" | "worker"
+>;
 
 /**
  * This process as one of the workers that share the store: under which id it claims, and whether it may write. An id whose
@@ -16,10 +19,13 @@ export class Membership {
   #id: string;
   #lease: WorkerLease | null = null;
   #joining: Promise<void> | null = null;
+  /** Of the leases before this one. */
+  #lapsesBefore = 0;
 
   constructor(deps: MembershipDeps) {
     this.#deps = deps;
     this.#id = deps.clock.id("worker");
+    this.#observe();
   }
 
   get id(): string {
@@ -41,8 +47,10 @@ export class Membership {
 
   /** Joins under a new id, because the old one is over. Tries until it succeeds or `isOver` says that nobody needs it. */
   async joinAnew(isOver: () => boolean): Promise<void> {
-    const { clock, log } = this.#deps;
+    const { clock, log, metrics } = this.#deps;
+    metrics.count("glasshouse_leases_lost_total", {});
     await this.#lease?.release({ gone: false });
+    this.#lapsesBefore += this.#lease?.lapses() ?? 0;
     this.#lease = null;
     this.#id = clock.id("worker");
     for (let tries = 1; !isOver(); tries += 1) {
@@ -107,6 +115,18 @@ export class Membership {
       health: () => store.health(),
       close: () => store.close(),
     };
+  }
+
+  #observe(): void {
+    const { metrics } = this.#deps;
+    metrics.observe("glasshouse_lease_held", () => [{ value: Number(this.holds()), labels: {} }]);
+    metrics.observe("glasshouse_lease_remaining_seconds", () => {
+      const remainingMs = this.#lease?.remainingMs() ?? 0;
+      return Number.isFinite(remainingMs) ? [{ value: remainingMs / 1000, labels: {} }] : [];
+    });
+    metrics.observe("glasshouse_lease_lapses_total", () => [
+      { value: this.#lapsesBefore + (this.#lease?.lapses() ?? 0), labels: {} },
+    ]);
   }
 
   async #join(): Promise<void> {

@@ -18,12 +18,16 @@ export interface BusRead extends BusStatus {
 export async function getBus({ bus, store }: Pick<BusDeps, "bus" | "store">): Promise<BusRead> {
   const status = await bus.status();
   if (bus.kind === "embedded") return { ...status, kind: bus.kind, behind: null };
+  return { ...status, kind: bus.kind, behind: await eventsBehind({ store }) };
+}
+
+/** Events of the journal that the bus has not confirmed yet; null until a replica has begun to pass it on. */
+export async function eventsBehind({ store }: Pick<BusDeps, "store">): Promise<number | null> {
   const { head, position } = await store.read(async (tx) => ({
     head: await tx.events.head(),
     position: await tx.relays.position("bus"),
   }));
-  const behind = position === null ? null : Math.max(0, head - position);
-  return { ...status, kind: bus.kind, behind };
+  return position === null ? null : Math.max(0, head - position);
 }
 
 /** Moves dead letters back to the commands. Safe to repeat. Errors: `unavailable`. */

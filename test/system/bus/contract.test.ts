@@ -5,6 +5,7 @@ import { Connection } from "rabbitmq-client";
 import { AmqpBus } from "../../../src/adapters/buses/amqp/bus.ts";
 import type { AmqpTimes } from "../../../src/adapters/buses/amqp/settings.ts";
 import { SystemClock } from "../../../src/adapters/clock/system/index.ts";
+import { noMetrics } from "../../../src/ports/telemetry.ts";
 import { createLog } from "../../../src/adapters/telemetry/pino/index.ts";
 import { busNames } from "../../../src/contract/bus.ts";
 import type { BusMessage } from "../../../src/ports/bus.ts";
@@ -174,6 +175,7 @@ suite("over RabbitMQ", { skip: rabbitmqSkip }, () => {
         watchCredentials: () => () => undefined,
         clock: new SystemClock(),
         log: createLog({ level: "silent", format: "json" }),
+        metrics: noMetrics,
         connection: { up: () => undefined, down: () => undefined },
       },
       opening.times,

@@ -10,6 +10,7 @@ import type {
   Redriven,
   Verdict,
 } from "../../../ports/bus.ts";
+import { counted } from "./count.ts";
 import { Link } from "./link.ts";
 import { outboundOf } from "./message.ts";
 import { redrive } from "./redrive.ts";
@@ -60,7 +61,11 @@ export class AmqpBus implements Bus {
   async publish(notices: readonly BusNotice[]): Promise<readonly PublishOutcome[]> {
     while (this.#handingOver !== null) await this.#handingOver;
     const { events } = this.#opened();
-    const outcomes = await events.send(notices.map((notice) => outboundOf(notice)));
+    const outcomes = await counted(
+      this.#options.metrics,
+      notices.map(({ kind }) => kind),
+      () => events.send(notices.map((notice) => outboundOf(notice))),
+    );
     // Only an answer can be refused by its queue alone: a refused event fails the whole.
     return outcomes.map((outcome) => (outcome === "sent" ? "sent" : "returned"));
   }

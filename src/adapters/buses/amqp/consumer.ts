@@ -4,7 +4,8 @@ import { busNames } from "../../../contract/bus.ts";
 import { backoff } from "../../../lib/backoff.ts";
 import type { BusMessage, Decided, Verdict } from "../../../ports/bus.ts";
 import { timestamp, type Clock } from "../../../ports/clock.ts";
-import type { Log } from "../../../ports/telemetry.ts";
+import type { Log, Metrics } from "../../../ports/telemetry.ts";
+import { counted } from "./count.ts";
 import { deadLetterOf, incomingOf, outboundOf } from "./message.ts";
 import type { Outbound, Publisher } from "./publisher.ts";
 import type { AmqpTimes } from "./settings.ts";
@@ -22,6 +23,7 @@ export interface ConsumerOptions {
   readonly times: AmqpTimes;
   readonly clock: Clock;
   readonly log: Log;
+  readonly metrics: Pick<Metrics, "count">;
 }
 
 const answersTried = 5;
@@ -119,9 +121,11 @@ export class CommandConsumer {
   }
 
   async #handle(channel: Channel, message: AsyncMessage): Promise<void> {
-    const verdict = await this.#decide(channel, incomingOf(message, this.#options.user));
+    const { log, clock, user, metrics } = this.#options;
+    if (message.redelivered) metrics.count("glasshouse_bus_redelivered_total", {});
+    const verdict = await this.#decide(channel, incomingOf(message, user));
+    metrics.count("glasshouse_bus_received_total", { outcome: verdict?.outcome ?? "returned" });
     if (verdict === null) return;
-    const { log, clock, user } = this.#options;
     if (verdict.outcome === "parked") {
       const { reason, detail } = verdict;
       const death = { reason, detail, time: timestamp(clock) };
@@ -169,9 +173,10 @@ export class CommandConsumer {
 
   /** `kept`: it must be there. `asked`: who asked may be gone, or its queue full, which is its own affair. */
   async #answer(message: Outbound, need: "kept" | "asked"): Promise<void> {
-    const { answers, log } = this.#options;
+    const { answers, log, metrics } = this.#options;
+    const kind = need === "kept" ? "dead-letter" : "reply";
     for (let attempt = 1; ; attempt += 1) {
-      const [outcome] = await answers.send([message]);
+      const [outcome] = await counted(metrics, [kind], () => answers.send([message]));
       if (outcome === "sent") return;
       if (need === "asked") {
         const queue = message.envelope.routingKey;

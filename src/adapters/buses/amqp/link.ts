@@ -69,7 +69,7 @@ export class Link {
   }
 
   consume(take: (message: BusMessage) => Promise<Verdict>): void {
-    const { settings, clock, log } = this.#options;
+    const { settings, clock, log, metrics } = this.#options;
     this.#consumer ??= new CommandConsumer({
       connection: this.connection,
       declare: () => this.declare(),
@@ -80,6 +80,7 @@ export class Link {
       times: this.#times,
       clock,
       log,
+      metrics,
     });
   }
 

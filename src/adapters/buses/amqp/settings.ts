@@ -1,5 +1,5 @@
 import type { Clock } from "../../../ports/clock.ts";
-import type { Log } from "../../../ports/telemetry.ts";
+import type { Log, Metrics } from "../../../ports/telemetry.ts";
 
 export interface AmqpOptions {
   readonly settings: AmqpSettings;
@@ -9,6 +9,7 @@ export interface AmqpOptions {
   readonly watchCredentials: (changed: () => void) => () => void;
   readonly clock: Clock;
   readonly log: Log;
+  readonly metrics: Pick<Metrics, "count">;
   /** Told when the broker comes and goes. */
   readonly connection: AmqpConnectionState;
 }

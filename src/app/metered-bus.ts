@@ -1,0 +1,21 @@
+import type { Metrics } from "../ports/telemetry.ts";
+import { eventsBehind, type BusDeps } from "../services/bus.ts";
+
+/** What waits to go out and to come in, for whoever asks for metrics. Nothing where there is no broker. */
+export function observeBus(
+  deps: Pick<BusDeps, "bus" | "store">,
+  metrics: Pick<Metrics, "observe">,
+): void {
+  if (deps.bus.kind === "embedded") return;
+  metrics.observe("glasshouse_bus_outbox_events", async () => {
+    const behind = await eventsBehind(deps);
+    return behind === null ? [] : [{ value: behind, labels: {} }];
+  });
+  metrics.observe("glasshouse_bus_queue_messages", async () => {
+    const { commands, dead } = await deps.bus.status();
+    return [
+      ...(commands === null ? [] : [{ value: commands, labels: { queue: "commands" } }]),
+      ...(dead === null ? [] : [{ value: dead, labels: { queue: "dead" } }]),
+    ];
+  });
+}
