@@ -8,6 +8,7 @@ import { timestamp } from "../src/ports/clock.ts";
 import type { ExecutorContext } from "../src/ports/executor.ts";
 import { outlivesLeaseMs, takeoverMarginMs } from "../src/domain/lease.ts";
 import { fakeExecutor, untilInterrupted } from "../src/testing/fake-executor.ts";
+import { FakeMetrics } from "../src/testing/fake-metrics.ts";
 import { sampleGroup, sampleTemplate } from "../src/testing/samples.ts";
 import { createReplicas, leaseMs, type Replicas } from "./support/replicas.ts";
 
@@ -188,7 +189,8 @@ suite("a worker that died", () => {
   test("that was only taken for dead stops, writes nothing, and begins anew under another id", async () => {
     const held = gate();
     const first = fakeExecutor({ act: (ctx) => (ctx.token === 1 ? held.opened : done()) });
-    const one = await all.start(first);
+    const metrics = new FakeMetrics();
+    const one = await all.start(first, {}, { metrics });
     const run = await begin();
     await all.pass(1_000);
     const [before] = await all.world.store.read((tx) => tx.workers.list());
@@ -203,6 +205,7 @@ suite("a worker that died", () => {
     assert.deepEqual([after?.status, more], ["working", []]);
     assert.equal((await onlyStep(run)).token, 2);
     assert.ok(one.said.some((line) => line.includes("taken for dead")));
+    assert.equal(metrics.sum("glasshouse_leases_lost_total"), 1);
     assert.ok(!one.said.includes(late));
   });
 });

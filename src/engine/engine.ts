@@ -198,8 +198,10 @@ export class Engine {
     // Those that are known to be blocked take no place from those behind them.
     const limit = startableLimit + this.#blocked.size;
     const seen = await store.read(async (tx) => {
-      const cancelling = await tx.runs.cancelling();
-      const startable = await tx.runs.startable(limit);
+      const [cancelling, startable] = await Promise.all([
+        tx.runs.cancelling(),
+        tx.runs.startable(limit),
+      ]);
       const open = this.#open(startable, now);
       const first = await this.#lookAt(tx, open.slice(0, startsAtOnce));
       return { cancelling, startable, open, first };

@@ -66,11 +66,13 @@ export async function look(tx: ReadTx, cache: RunCache, queued: Run): Promise<Lo
     queued.kind === "plan"
       ? queued
       : { ...queued, desired: environment.desired, generation: environment.generation };
-  const facts: RunFacts = await cache.load(tx, { run, environment });
+  const [facts, records, secrets] = await Promise.all([
+    cache.load(tx, { run, environment }),
+    tx.records.list(environment.id),
+    // All of them: also those of another version of the template have to go some day.
+    tx.ownedSecrets.ofEnvironment(environment.id),
+  ]);
   const { blocker, uses } = await blockerOf(tx, run, { environment, facts });
-  const records = await tx.records.list(environment.id);
-  // All of them: also those of another version of the template have to go some day.
-  const secrets = await tx.ownedSecrets.ofEnvironment(environment.id);
   const saved: SavedPlan | null =
     run.planId === null || run.kind === "plan" ? null : await tx.plans.get(run.planId);
   return { run, facts, environment, records, secrets, saved, blocker, uses };
@@ -83,7 +85,11 @@ interface Planned extends Looked {
 async function begin(tx: Tx, deps: EngineDeps, of: Planned): Promise<boolean> {
   const { run, environment } = of;
   const now = timestamp(deps.clock);
-  const [freshRun, fresh] = [await tx.runs.get(run.id), await tx.environments.get(environment.id)];
+  // The environment first: it is held from there on.
+  const [fresh, freshRun] = await Promise.all([
+    tx.environments.get(environment.id),
+    tx.runs.get(run.id),
+  ]);
   if (freshRun?.status !== "queued" || fresh === null) return false;
   const exclusive = exclusiveKinds.includes(run.kind);
   if (fresh.generation !== environment.generation || (exclusive && fresh.activeRun !== null))
@@ -100,6 +106,7 @@ async function begin(tx: Tx, deps: EngineDeps, of: Planned): Promise<boolean> {
     blocker: null,
     desired: run.desired,
     generation: run.generation,
+    progress: begun(freshRun.progress, rows),
   } as const;
   await tx.runs.update(run.id, beginning);
   if (of.uses.length > 0) await tx.runs.use(run.id, of.uses);
@@ -124,12 +131,7 @@ async function begin(tx: Tx, deps: EngineDeps, of: Planned): Promise<boolean> {
     });
   }
   await tx.steps.insert(rows.steps, rows.dependsOn);
-  const progress = await tx.runs.addProgress(run.id, {
-    total: rows.steps.length,
-    done: rows.skipped,
-    skipped: rows.skipped,
-  });
-  const startedRun: Run = { ...freshRun, ...beginning, progress: progress ?? run.progress };
+  const startedRun: Run = { ...freshRun, ...beginning };
   const subject = `environments/${environment.name}`;
   const about = { environmentId: environment.id, subject, runId: run.id };
   await tx.events.append(
@@ -145,6 +147,18 @@ async function begin(tx: Tx, deps: EngineDeps, of: Planned): Promise<boolean> {
   if (!rows.steps.some(({ status }) => status === "ready"))
     await advanceRun(tx, deps, { facts: of.facts, runId: run.id });
   return true;
+}
+
+function begun(
+  { done, total, failed, skipped }: Run["progress"],
+  rows: { readonly steps: readonly unknown[]; readonly skipped: number },
+): Run["progress"] {
+  return {
+    done: done + rows.skipped,
+    total: total + rows.steps.length,
+    failed,
+    skipped: skipped + rows.skipped,
+  };
 }
 
 /** Whether a create or update uses other environments than the row says. */

@@ -9,9 +9,10 @@ import type { Page, PageRequest } from "./page.ts";
 export interface RunRepository {
   insert(run: Run): Promise<void>;
   get(id: string): Promise<Run | null>;
+  /** Changes the named members only; a progress that is named replaces the whole of it, as at a run's start. */
   update(
     id: string,
-    patch: Partial<Omit<Run, "id" | "environmentId" | "progress" | "createdAt">>,
+    patch: Partial<Omit<Run, "id" | "environmentId" | "createdAt">>,
   ): Promise<void>;
   /** Adds to the counters of progress; returns them as they are now, or null when there is no such run. */
   addProgress(id: string, delta: Partial<Run["progress"]>): Promise<Run["progress"] | null>;

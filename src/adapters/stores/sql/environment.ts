@@ -78,7 +78,6 @@ export function environments(session: Session): EnvironmentRepository {
 }
 
 async function insert(session: Session, environment: Environment): Promise<void> {
-  await session.locks.hold(environment.id);
   const row = {
     ...environment,
     tags: toJson(environment.tags),
@@ -95,6 +94,8 @@ async function insert(session: Session, environment: Environment): Promise<void>
       `There is a living environment with the name ${environment.name}; choose another name or destroy that one first.`,
     );
   }
+  // Once it is there, so that the hold tells its sequence. Nobody else knows it before.
+  await session.locks.hold(environment.id);
   await addRequirements(session, environment.id, environment.requires);
 }
 

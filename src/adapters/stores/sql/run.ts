@@ -150,8 +150,10 @@ async function update(
   if (Object.keys(patch).length === 0) return;
   session.touch("queue");
   await session.locks.holdRun(id);
+  const { progress, ...plain } = patch;
   const row = {
-    ...patch,
+    ...plain,
+    ...progress,
     blocker: toJsonIfGiven(patch.blocker),
     failure: toJsonIfGiven(patch.failure),
     desired: toJsonIfGiven(patch.desired),

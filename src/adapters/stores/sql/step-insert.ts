@@ -11,13 +11,12 @@ export const insertStep = statement(
   `insert into "step" ("id", "runId", "environmentId", "key", "phase", "template", "group", "executor", "lane", "status",
      "offered", "reason", "failure", "waitingOn", "token", "worker", "attempts", "retry", "timeoutMs", "onFailure",
      "runsOn", "availableAt", "mark", "changes", "input", "createdAt", "startedAt", "finishedAt")
-   values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
+   values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?,
+     case when ? = 1 and exists (select 1 from "run" where "id" = ? and "status" = 'running') then 1 else 0 end,
+     ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
 );
 export const insertEdge = statement(
   `insert into "stepEdge" ("runId", "upstreamId", "stepId") values (?, ?, ?) on conflict do nothing`,
-);
-const runStatus = statement<{ readonly status: string }>(
-  `select "status" from "run" where "id" = ?`,
 );
 
 export async function insertSteps(
@@ -26,7 +25,6 @@ export async function insertSteps(
   dependsOn: readonly (readonly number[])[],
 ): Promise<void> {
   let written = 0;
-  const running = new Map<string, boolean>();
   for (const [index, given] of steps.entries()) {
     const step = counted(
       given,
@@ -34,9 +32,7 @@ export async function insertSteps(
     );
     session.locks.knows(step.runId, step.environmentId);
     await session.locks.hold(step.environmentId);
-    const open = running.get(step.runId) ?? (await isRunning(session, step.runId));
-    running.set(step.runId, open);
-    await insertOne(session, step, open);
+    await insertOne(session, step);
     written += 1;
     if (written % rowsAtOnce === 0) await session.pause();
   }
@@ -50,7 +46,7 @@ export async function insertSteps(
   }
 }
 
-async function insertOne(session: Session, step: Step, open: boolean): Promise<void> {
+async function insertOne(session: Session, step: Step): Promise<void> {
   const row = rowOf(step);
   const claimable = step.status === "ready" || step.status === "unknown";
   if (claimable) session.touch("steps");
@@ -66,7 +62,8 @@ async function insertOne(session: Session, step: Step, open: boolean): Promise<v
     step.executor,
     row.lane,
     row.status,
-    claimable && open && row.availableAt === null ? 1 : 0,
+    claimable && row.availableAt === null ? 1 : 0,
+    row.runId,
     step.reason,
     row.failure,
     row.waitingOn,
@@ -94,10 +91,6 @@ function counted(step: Step, upstreams: readonly Step[]): Step {
   const waitingOn = new Set(open).size;
   const released = waitingOn === 0 && step.status === "blocked";
   return { ...step, waitingOn, status: released ? "ready" : step.status };
-}
-
-async function isRunning(session: Session, runId: string): Promise<boolean> {
-  return (await session.one(runStatus, runId))?.status === "running";
 }
 
 function at(steps: readonly Step[], index: number): Step {

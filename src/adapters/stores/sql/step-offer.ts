@@ -30,8 +30,11 @@ const offerDue = statement(
 
 /** Keeps the index of claims true when a run starts or stops running. Steps with a time are offered when it has come. */
 export async function offerSteps(session: Session, runId: string, running: boolean): Promise<void> {
-  const changed = await session.change(running ? offer : withdraw, runId);
-  if (running || changed > 0) session.touch("steps");
+  if (running) {
+    session.touch("steps");
+    return session.run(offer, runId);
+  }
+  if ((await session.change(withdraw, runId)) > 0) session.touch("steps");
 }
 
 /** Steps whose time has come, to be offered. */
