@@ -41,6 +41,19 @@ describe("creating an environment", () => {
     assert.equal((await w.named("bare-again")).desired.templates[0]?.version, "1.9.0");
   });
 
+  test("takes what a reference means now, although it has meant another version before", async () => {
+    await w.register(plainYaml("1.9.5"));
+    await w.send("environment.create", "newer", { template: "plain" });
+    assert.equal((await w.named("newer")).desired.templates[0]?.version, "1.9.5");
+    const exact = { template: "plain@1.9.5" };
+    await w.send("environment.create", "exact", exact);
+    await w.send("template.deprecate", "plain@1.9.5");
+    assert.equal((await w.refused("environment.create", "too-late", exact)).code, "conflict");
+    await w.send("template.activate", "plain@1.9.5");
+    await w.send("environment.create", "again", exact);
+    await w.send("template.deprecate", "plain@1.9.5");
+  });
+
   test("refuses deprecated versions and drafts by name, and says how to activate them", async () => {
     const deprecated = await w.refused("environment.create", "x", { template: "plain@1.10.0" });
     assert.equal(deprecated.code, "conflict");

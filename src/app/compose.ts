@@ -35,6 +35,7 @@ import type { Services } from "../services/deps.ts";
 import { accept } from "../services/command.ts";
 import { serviceLimits } from "../services/deps.ts";
 import { QueueRoom } from "../services/queue-room.ts";
+import { TemplateChoices } from "../services/template-choices.ts";
 import { watchCredentials } from "./credential-watch.ts";
 import { busCredentials, busSettings } from "./bus-settings.ts";
 import { resolveGrants } from "./config-grants.ts";
@@ -122,6 +123,7 @@ export async function compose(
       executors,
       limits: limitsOf(config),
       room: new QueueRoom(clock),
+      choices: new TemplateChoices(),
     };
     return {
       ...shared,

@@ -13,7 +13,7 @@ import { blockerOf } from "./blockers.ts";
 import type { EngineDeps } from "./deps.ts";
 import { endRun } from "./end-run.ts";
 import { planRun, type PlannedRun, type PlanningInput } from "./plan-run.ts";
-import type { RunCache, RunFacts } from "./run-cache.ts";
+import type { RunCache } from "./run-cache.ts";
 import { stepRows } from "./step-rows.ts";
 
 /** A run of more steps is inserted by itself: it would keep others waiting. */

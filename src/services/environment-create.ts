@@ -13,7 +13,6 @@ import { plannedDestruction } from "./lifetime.ts";
 import { keepParameters, putSecrets } from "./parameters.ts";
 import { enqueue, queuedRun } from "./queue.ts";
 import { resolveRequirements } from "./requirements.ts";
-import { chooseTemplate } from "./template-choice.ts";
 
 /** Creates an environment and queues its first run. Errors: `already-exists`, `not-found`, `invalid-parameters`, `requirement-cycle`, `no-worker`. */
 export async function prepareCreate(
@@ -22,14 +21,15 @@ export async function prepareCreate(
 ): Promise<Effect> {
   const name = nameOf(asked);
   const reference = templateOf(asked.data);
-  const template = await deps.store.read((tx) => chooseTemplate(tx, reference));
+  const template = await deps.choices.choose(reference, (fn) => deps.store.read(fn));
   const ids = { environment: deps.clock.id("environment"), run: deps.clock.id("run") };
-  return (tx, now) => create(tx, deps, { asked, name, template, ids, now });
+  return (tx, now) => create(tx, deps, { asked, name, reference, template, ids, now });
 }
 
 interface Creation {
   readonly asked: Asked<"environment.create">;
   readonly name: string;
+  readonly reference: string;
   readonly template: Template;
   readonly ids: { readonly environment: string; readonly run: string };
   readonly now: string;
@@ -38,7 +38,7 @@ interface Creation {
 async function create(tx: Tx, deps: Services, of: Creation): Promise<Effected> {
   const { asked, name, template, ids, now } = of;
   const { data } = asked;
-  await sameTemplate(tx, template);
+  await deps.choices.confirm(tx, of.reference, template);
   const kept = await keepParameters(tx, deps, {
     environmentId: ids.environment,
     template,
