@@ -18,8 +18,12 @@ async function main([directory = "", store = "", bus = ""]: readonly string[]): 
   const connection = new Connection({ url: bus, frameMax: 131_072, noDelay: true });
   connection.on("error", () => undefined);
   const gate = new Gate();
-  const commit = store === "sqlite" ? openSqlite(directory) : await openPostgres(store);
-  await consume(connection, { gate, commit });
+  const commits = store === "sqlite" ? openSqlite(directory) : await openPostgres(store);
+  let isWide = false;
+  await consume(connection, {
+    gate,
+    commit: (id, body) => (isWide ? commits.wide : commits.loop)(id, body),
+  });
   let kept: readonly Kept[] = [];
   answerParent({
     ready: async () => 0,
@@ -27,7 +31,15 @@ async function main([directory = "", store = "", bus = ""]: readonly string[]): 
       gate.shut();
       return 0;
     },
-    take: (count) => gate.take(count),
+    take: (count) => {
+      isWide = false;
+      return gate.take(count);
+    },
+    /** Over as many connections as a server has. */
+    takeWide: (count) => {
+      isWide = true;
+      return gate.take(count);
+    },
     keep: async (count) => {
       kept = await collect(connection, count);
       return kept.length;
@@ -36,24 +48,36 @@ async function main([directory = "", store = "", bus = ""]: readonly string[]): 
   });
 }
 
+interface Commits {
+  /** One after the other. */
+  readonly loop: Commit;
+  /** Many at once, where that is possible. */
+  readonly wide: Commit;
+}
+
 /** As the product's own store is set up. */
-function openSqlite(directory: string): Commit {
+function openSqlite(directory: string): Commits {
   const database = new DatabaseSync(join(directory, "raw.db"));
   database.exec(
     "pragma journal_mode = wal; pragma synchronous = full; pragma wal_autocheckpoint = 4000;" +
       "create table inbox (id text primary key, body blob not null)",
   );
   const statement = database.prepare(`${insert} (?, ?)`);
-  return (id, body) => void statement.run(id, body);
+  const commit: Commit = (id, body) => void statement.run(id, body);
+  return { loop: commit, wide: commit };
 }
 
-/** Over as many connections as a server has. */
-async function openPostgres(url: string): Promise<Commit> {
-  const pool = new pg.Pool({ connectionString: url, max: 16 });
-  await pool.query("create table inbox (id text primary key, body bytea not null)");
+function commitOn(pool: pg.Pool): Commit {
   return async (id, body) => {
     await pool.query({ name: "inbox", text: `${insert} ($1, $2)`, values: [id, body] });
   };
+}
+
+async function openPostgres(url: string): Promise<Commits> {
+  const open = (max: number): pg.Pool => new pg.Pool({ connectionString: url, max });
+  const one = open(1);
+  await one.query("create table inbox (id text primary key, body bytea not null)");
+  return { loop: commitOn(one), wide: commitOn(open(16)) };
 }
 
 /** Whoever wants an answer gets the body back. */
