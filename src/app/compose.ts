@@ -15,6 +15,7 @@ import {
 } from "../adapters/executors/terraform/index.ts";
 import { embeddedKeeper } from "../adapters/secrets/embedded/index.ts";
 import { vaultKeeper } from "../adapters/secrets/vault/index.ts";
+import { vaultSecretsExecutor } from "../adapters/executors/vault-secrets/index.ts";
 import { unpack } from "../adapters/sources/archive/index.ts";
 import { gitSource } from "../adapters/sources/git/index.ts";
 import { detectIsolation, type Isolation } from "../clients/process/isolation.ts";
@@ -112,6 +113,7 @@ export async function compose(
     const executors: readonly Executor[] = [
       terraform,
       command,
+      vaultSecretsExecutor({ session: vault?.session ?? null, mount: config.vault.kv.mount }),
       consulKvExecutor({ client: consul, datacenter: config.consul.datacenter ?? null }),
     ];
     const bus = await createBus(config, { clock, log, remotes, metrics, variables });

@@ -1,6 +1,7 @@
 import { join } from "node:path";
 import { commandExecutor } from "../adapters/executors/command/index.ts";
 import { consulKvExecutor } from "../adapters/executors/consul-kv/index.ts";
+import { vaultSecretsExecutor } from "../adapters/executors/vault-secrets/index.ts";
 import { createTerraformExecutor } from "../adapters/executors/terraform/index.ts";
 import { pack } from "../adapters/sources/archive/index.ts";
 import { readDirectory } from "../adapters/sources/directory/index.ts";
@@ -96,6 +97,7 @@ function executorShapes(): readonly ExecutorShape[] {
     createTerraformExecutor({ ...host, log }),
     commandExecutor({ ...host, graceMs: 0 }),
     consulKvExecutor({ client: null, datacenter: null }),
+    vaultSecretsExecutor({ session: null, mount: "secret" }),
   ];
 }
 

@@ -84,6 +84,38 @@ export async function markKey(
   });
 }
 
+/** A key without its values. */
+export interface KvKey {
+  /** The newest, deleted or not; 0 when there was none yet. */
+  readonly version: number;
+  readonly marks: Readonly<Record<string, string>>;
+}
+
+const keySchema = z.object({
+  data: z.object({
+    current_version: z.int(),
+    custom_metadata: z.record(z.string(), z.string()).nullish(),
+  }),
+});
+
+/** What is known of a key, or null when it is not there: a token that may not look gets an error. Errors: those of the session. */
+export async function lookAtKey(
+  session: VaultSession,
+  place: KvPlace,
+  { signal }: KvOptions,
+): Promise<KvKey | null> {
+  const answer = await session.call({
+    method: "GET",
+    path: `${place.mount}/metadata/${pathOf(place.path)}`,
+    repeatable: true,
+    expected: [404],
+    signal,
+  });
+  if (answer.status === 404) return null;
+  const { data } = keySchema.parse(JSON.parse(answer.body.toString("utf8")));
+  return { version: data.current_version, marks: data.custom_metadata ?? {} };
+}
+
 /** Takes all versions and the metadata away. What is not there is no error. Safe to repeat. Errors: those of the session. */
 export async function destroyKey(
   session: VaultSession,

@@ -9,6 +9,7 @@ import {
   type KvPlace,
 } from "../../../clients/vault/kv.ts";
 import type { VaultSession } from "../../../clients/vault/session.ts";
+import { waitingForPolicy } from "../../../clients/vault/waiting.ts";
 import { GlasshouseError } from "../../../domain/errors.ts";
 import { ownedSecretName, secretCharsets, type SecretSource } from "../../../domain/secret.ts";
 import { sealContext } from "../../../domain/value.ts";
@@ -52,10 +53,13 @@ export function vaultKeeper(options: VaultKeeperOptions): SecretKeeper {
   return {
     name: "vault",
     isOutside: true,
-    make: (order) => waiting(() => make(options, order)),
-    open: (secret) => waiting(() => open(options, secret)),
+    make: async (order) => {
+      refuseUnshared(options, order);
+      return waitingForPolicy(() => make(options, order));
+    },
+    open: (secret) => waitingForPolicy(() => open(options, secret)),
     remove: (place, signal) =>
-      waiting(() => destroyKey(options.session, keyOf(options, place), { signal })),
+      waitingForPolicy(() => destroyKey(options.session, keyOf(options, place), { signal })),
   };
 }
 
@@ -92,35 +96,38 @@ async function write(options: VaultKeeperOptions, order: SecretOrder): Promise<L
   return { ...key, version };
 }
 
+/** Errors: `forbidden`, by the operator and not by Vault: waiting is no help. */
+function refuseUnshared({ shared }: VaultKeeperOptions, { name, declaration }: SecretOrder): void {
+  const { from } = declaration;
+  if (from === undefined) return;
+  const whole = `${from.mount}/${from.path}`;
+  if (shared.some((allowed) => covers(allowed, whole))) return;
+  throw new GlasshouseError(
+    "forbidden",
+    `The secret ${name} is to come from ${whole} in Vault, which templates may not name: the operator allows it with vault.shared.`,
+  );
+}
+
 /**
- * The newest version of a value that somebody else keeps, which it stays until it is rotated. Errors: `forbidden` for one that
- * templates may not name; `unavailable` while it is not there.
+ * The newest version of a value that somebody else keeps, which it stays until it is rotated. Errors: `unavailable` while it is
+ * not there.
  */
 async function find(
-  { session, shared }: VaultKeeperOptions,
+  { session }: VaultKeeperOptions,
   of: Pick<SecretOrder, "name" | "signal"> & { readonly from: SecretSource },
 ): Promise<Locator> {
   const { mount, path, field } = of.from;
-  const whole = `${mount}/${path}`;
-  if (!shared.some((allowed) => covers(allowed, whole)))
-    throw new NotShared(
-      "forbidden",
-      `The secret ${of.name} is to come from ${whole} in Vault, which templates may not name: the operator allows it with vault.shared.`,
-    );
   const found = await readVersion(session, of.from, { version: 0, signal: of.signal });
   if (typeof found?.data[field] === "string") return { mount, path, field, version: found.version };
   throw new GlasshouseError(
     "unavailable",
-    `The secret ${of.name} is to come from ${whole} in Vault, but there is no text ${field}: work waits until somebody puts it there.`,
+    `The secret ${of.name} is to come from ${mount}/${path} in Vault, but there is no text ${field}: work waits until somebody puts it there.`,
   );
 }
 
 function covers(allowed: string, whole: string): boolean {
   return allowed.endsWith("/*") ? whole.startsWith(allowed.slice(0, -1)) : allowed === whole;
 }
-
-/** It is not Vault that denies it, so waiting is no help. */
-class NotShared extends GlasshouseError {}
 
 /** The version that an earlier try has written without hearing of it. Errors: `conflict` when it is somebody else's. */
 async function earlier(
@@ -160,26 +167,4 @@ function locatorOf(
   { sealed, environmentId, name }: Pick<SealedSecret, "sealed" | "environmentId" | "name">,
 ): Locator {
   return locatorSchema.parse(JSON.parse(sealer.open(sealed, sealContext(environmentId, name))));
-}
-
-/**
- * What Vault denies waits as what cannot be reached does: it is the operator who mends a policy, and then the work goes on by
- * itself. Nothing was done.
- */
-async function waiting<T>(act: () => Promise<T>): Promise<T> {
-  try {
-    return await act();
-  } catch (error) {
-    if (
-      !(error instanceof GlasshouseError) ||
-      error.code !== "forbidden" ||
-      error instanceof NotShared
-    )
-      throw error;
-    throw new GlasshouseError(
-      "unavailable",
-      `${error.message} Work waits until the policy of this server's token allows it.`,
-      { cause: error },
-    );
-  }
 }
