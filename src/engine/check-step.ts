@@ -4,7 +4,7 @@ import type { Check, CheckOutcome, CheckState } from "../domain/check.ts";
 import { GlasshouseError } from "../domain/errors.ts";
 import { evaluate, type Scope } from "../domain/expression.ts";
 import type { Step } from "../domain/step.ts";
-import type { TemplateBody } from "../domain/template.ts";
+import { checkOf } from "../domain/template-checks.ts";
 import { textOf } from "../domain/value.ts";
 import { isJsonObject } from "../lib/json.ts";
 import type { CheckTarget } from "../ports/check.ts";
@@ -42,6 +42,8 @@ export async function performCheck(
       ? step.input["key"]
       : step.key;
   const check = checkOf(facts.template.body, key);
+  if (check === undefined)
+    throw new GlasshouseError("internal", `The template has no check ${key}.`);
   const records = await deps.store.read((tx) => tx.records.list(facts.environment.id));
   const target = await targetOf(deps, check, { facts, scope: deliveredScope(facts, records), key });
   const checker = deps.checkers.find((candidate) => candidate.kind === target.kind);
@@ -66,18 +68,6 @@ export async function performCheck(
     outcome,
     againInMs: outcome.healthy || left <= 0 ? null : Math.min(interval, Math.max(left, 1)),
   };
-}
-
-/** A check by its key: its own name, or `group.resource.check`. */
-function checkOf(body: TemplateBody, key: string): Check {
-  const [group, resource, name] = key.split(".");
-  const found =
-    name === undefined
-      ? body.checks[key]
-      : body.groups[group ?? ""]?.resources[resource ?? ""]?.checks[name];
-  if (found === undefined)
-    throw new GlasshouseError("internal", `The template has no check ${key}.`);
-  return found;
 }
 
 async function targetOf(

@@ -2,10 +2,10 @@ import type { PlannedStep } from "../domain/plan.ts";
 import { timestamp } from "../ports/clock.ts";
 import type { Run } from "../domain/run.ts";
 import type { Step } from "../domain/step.ts";
-import { runsOnOfCheck, type Check } from "../domain/check.ts";
 import { GlasshouseError } from "../domain/errors.ts";
 import { runsOnMember, sortedLabels } from "../domain/label.ts";
 import type { TemplateBody } from "../domain/template.ts";
+import { checksOf, type TemplateCheck } from "../domain/template-checks.ts";
 import type { Json } from "../lib/json.ts";
 import type { EngineDeps } from "./deps.ts";
 
@@ -63,25 +63,9 @@ export function stepRows(
   return { steps, dependsOn, skipped: steps.filter((step) => step.status === "skipped").length };
 }
 
-/** The checks of the environment and of its resources, as steps behind the gate: they open when all else is done. */
+/** The template's checks as steps behind the gate: they open when all else is done. */
 export function checkSteps(body: TemplateBody): readonly PlannedStep[] {
-  const own = Object.entries(body.checks).map(([key, check]) =>
-    checkStep({ template: body.name, key, check, group: null, runsOn: runsOnOfCheck(check, null) }),
-  );
-  const ofResources = Object.entries(body.groups).flatMap(([name, group]) =>
-    Object.entries(group.resources).flatMap(([resource, { checks }]) =>
-      Object.entries(checks).map(([key, check]) =>
-        checkStep({
-          template: body.name,
-          key: `${name}.${resource}.${key}`,
-          check,
-          group: name,
-          runsOn: runsOnOfCheck(check, group),
-        }),
-      ),
-    ),
-  );
-  return [...own, ...ofResources];
+  return checksOf(body).map((check) => checkStep(body.name, check));
 }
 
 /** A step that looks at every recorded group, or makes a plan of it, each by itself. */
@@ -112,19 +96,7 @@ export function looseStep(
   };
 }
 
-function checkStep({
-  template,
-  key,
-  check,
-  group,
-  runsOn,
-}: {
-  readonly template: string;
-  readonly key: string;
-  readonly check: Check;
-  readonly group: string | null;
-  readonly runsOn: readonly string[] | undefined;
-}): PlannedStep {
+function checkStep(template: string, { key, check, group, runsOn }: TemplateCheck): PlannedStep {
   return {
     key: `check:${key}`,
     phase: "check",

@@ -14,7 +14,7 @@ export function templateFiles(files: readonly TemplateFile[], blobs: BlobStore):
     paths: files.map((file) => file.path),
     digestOf: (paths) => filesDigest(files, paths),
     materialise: (path, directory) =>
-      materialise({ files: below(files, path), path, directory, blobs }),
+      oneByOne(directory, () => materialise({ files: below(files, path), path, directory, blobs })),
   };
 }
 
@@ -46,6 +46,21 @@ function normal(path: string): string {
     .split("/")
     .filter((part) => part !== "" && part !== ".")
     .join("/");
+}
+
+/** The last that was begun in each directory. */
+const begun = new Map<string, Promise<void>>();
+
+/** Checks of an environment share a directory and begin at the same time. */
+async function oneByOne(directory: string, put: () => Promise<void>): Promise<void> {
+  const before = begun.get(directory) ?? Promise.resolve();
+  const own = before.catch(() => {}).then(put);
+  begun.set(directory, own);
+  try {
+    await own;
+  } finally {
+    if (begun.get(directory) === own) begun.delete(directory);
+  }
 }
 
 interface Materialise {

@@ -1,7 +1,7 @@
-import { runsOnOfCheck } from "../domain/check.ts";
 import { groupKey, type GroupRecord } from "../domain/record.ts";
 import type { Step } from "../domain/step.ts";
 import type { Action, TemplateBody } from "../domain/template.ts";
+import { checksOf } from "../domain/template-checks.ts";
 import type { ReadTx } from "../ports/store.ts";
 import type { ServiceExecutor } from "./deps.ts";
 
@@ -82,19 +82,7 @@ function labelledGroups({ groups }: TemplateBody): readonly LabelledGroup[] {
 }
 
 export function askingOfChecks(body: TemplateBody): readonly Asking[] {
-  const found: Asking[] = [];
-  for (const [name, check] of Object.entries(body.checks))
-    found.push({ what: `check ${name}`, runsOn: runsOnOfCheck(check, null) });
-  for (const [name, group] of Object.entries(body.groups)) {
-    for (const [resource, { checks }] of Object.entries(group.resources)) {
-      for (const [key, check] of Object.entries(checks))
-        found.push({
-          what: `check ${name}.${resource}.${key}`,
-          runsOn: runsOnOfCheck(check, group),
-        });
-    }
-  }
-  return found;
+  return checksOf(body).map(({ key, runsOn }) => ({ what: `check ${key}`, runsOn }));
 }
 
 /** What makes these groups, takes them down, or looks at them. */

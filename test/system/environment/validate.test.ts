@@ -26,6 +26,12 @@ describe("checks", () => {
       name,
       more: {
         parameters: { port: { type: "integer" } },
+        requires: {
+          mail: {
+            description: "A mail server that others run",
+            check: { command: ["./probe", site.outside.directory, "mail"], ...often, within },
+          },
+        },
         checks: {
           page: {
             http: "http://127.0.0.1:${{ parameters.port }}/health",
@@ -77,6 +83,12 @@ describe("checks", () => {
     );
     assert.equal((await site.environment("well")).status, "deployed-validating");
     await site.outside.write("well.healthy");
+    await until(
+      () => checks("well"),
+      (seen) => seen.get("file") === "passing" && seen.get("requires.mail") === "failing",
+    );
+    assert.equal((await site.environment("well")).status, "deployed-validating");
+    await site.outside.write("mail.healthy");
     const run = await site.settled(command, 20_000);
     assert.equal(run.status, "succeeded", run.reason ?? "");
     assert.equal((await site.environment("well")).status, "deployed-ok");
