@@ -12,15 +12,19 @@ const folder = join(import.meta.dirname, "peers");
 export const peers = ["dbos", "graphile-worker", "pg-boss"] as const;
 export type Peer = (typeof peers)[number];
 
-/** So many runs of so many steps that do nothing, so many at once: how long it takes. */
-export async function peerRunsSeconds(
+/** A peer begins no run after so long: its rate is known by then. */
+const mostSeconds = 60;
+
+/** So many runs of so many steps that do nothing, so many at once: steps a second. */
+export async function peerRate(
   postgres: TestPostgres,
   peer: Peer,
   work: { readonly runs: number; readonly steps: number; readonly inFlight: number },
 ): Promise<number> {
   const { runs, steps, inFlight } = work;
-  const printed = await measure(postgres, peer, ["runs", runs, steps, inFlight]);
-  return z.object({ seconds: z.number() }).parse(printed).seconds;
+  const printed = await measure(postgres, peer, ["runs", runs, steps, inFlight, mostSeconds]);
+  const done = z.object({ runs: z.number(), seconds: z.number() }).parse(printed);
+  return (done.runs * steps) / done.seconds;
 }
 
 /** One run of so many steps in a row: what one hop takes. */

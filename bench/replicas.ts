@@ -6,40 +6,43 @@ import { createWorld, type World, type WorldOptions } from "../test/support/worl
 import { chain, fan, templateOf } from "./graphs.ts";
 import { median, type Row } from "./measure.ts";
 import { oldSteps } from "./old-steps.ts";
-import { peerHopMs, peerRunsSeconds, peers } from "./peers.ts";
+import { peerHopMs, peerRate, peers } from "./peers.ts";
+import type { BenchOptions } from "./run.ts";
 
-const many = { runs: 1_000, steps: 10, inFlight: 64 };
+const usualRuns = 1_000;
+const many = { steps: 10, inFlight: 64 };
 const hops = 300;
 const rounds = 3;
 
 /** B2 on PostgreSQL with its usual durability, beside the engines that people would take instead, on the same server. */
-export async function replicas(): Promise<readonly Row[]> {
+export async function replicas({ runs }: BenchOptions): Promise<readonly Row[]> {
+  const count = runs ?? usualRuns;
   const postgres = await TestPostgres.start({ fsync: true });
   try {
     return [
-      ...(await runsBesidePeers(postgres)),
+      ...(await runsBesidePeers(postgres, count)),
       ...(await hopBesidePeers(postgres)),
       await twoWorkers(postgres),
-      await overOldSteps(postgres),
+      await overOldSteps(postgres, count),
     ];
   } finally {
     await postgres.remove();
   }
 }
 
-async function runsBesidePeers(postgres: TestPostgres): Promise<readonly Row[]> {
+async function runsBesidePeers(postgres: TestPostgres, runs: number): Promise<readonly Row[]> {
   const ours: number[] = [];
   const theirs = new Map<string, number[]>(peers.map((peer) => [peer, []]));
   for (let round = 0; round < rounds; round += 1) {
-    ours.push(await ourRunsSeconds(postgres));
-    for (const peer of peers) theirs.get(peer)?.push(await peerRunsSeconds(postgres, peer, many));
+    for (const peer of peers)
+      theirs.get(peer)?.push(await peerRate(postgres, peer, { runs, ...many }));
+    ours.push(await ourRate(postgres, { runs }));
   }
-  const steps = many.runs * many.steps;
-  const rate = steps / median(ours);
-  const rates = peers.map((peer) => ({ peer, rate: steps / median(theirs.get(peer) ?? []) }));
+  const rate = median(ours);
+  const rates = peers.map((peer) => ({ peer, rate: median(theirs.get(peer) ?? []) }));
   const best = rates.reduce((a, b) => (a.rate > b.rate ? a : b));
   const ofDbos = rate / (rates.find(({ peer }) => peer === "dbos")?.rate ?? Number.NaN);
-  const name = "PostgreSQL, 1,000 runs × 10 steps, 64 in flight";
+  const name = `PostgreSQL, ${runs} runs × 10 steps, 64 in flight`;
   return [
     shown(`${name}: rate`, rate, "steps/s"),
     ...rates.map((of) => shown(`  ${of.peer}: rate`, of.rate, "steps/s")),
@@ -86,7 +89,7 @@ async function twoWorkers(postgres: TestPostgres): Promise<Row> {
   });
 }
 
-async function overOldSteps(postgres: TestPostgres): Promise<Row> {
+async function overOldSteps(postgres: TestPostgres, runs: number): Promise<Row> {
   const ratios: number[] = [];
   const full = await postgres.createDatabase();
   await withWorlds({ postgres, database: full, workers: 1 }, async ([world]) => {
@@ -95,8 +98,8 @@ async function overOldSteps(postgres: TestPostgres): Promise<Row> {
   });
   await oldSteps(postgres, full);
   for (let round = 0; round < rounds; round += 1) {
-    const empty = await ourRunsSeconds(postgres);
-    ratios.push(empty / (await ourRunsSeconds(postgres, full)));
+    const empty = await ourRate(postgres, { runs });
+    ratios.push((await ourRate(postgres, { runs, database: full })) / empty);
   }
   return atLeast("PostgreSQL, the same runs over 1,000,000 old steps", {
     value: median(ratios),
@@ -105,7 +108,11 @@ async function overOldSteps(postgres: TestPostgres): Promise<Row> {
   });
 }
 
-async function ourRunsSeconds(postgres: TestPostgres, database?: string): Promise<number> {
+/** Steps a second, after one run that is not counted, as the peers have one. */
+async function ourRate(
+  postgres: TestPostgres,
+  { runs, database }: { readonly runs: number; readonly database?: string },
+): Promise<number> {
   const waiting = new Map<string, () => void>();
   const executor = fakeExecutor({
     name: "timer",
@@ -116,19 +123,23 @@ async function ourRunsSeconds(postgres: TestPostgres, database?: string): Promis
   const of = { postgres, database, workers: 1, executor, settings: { places: many.inFlight } };
   return withWorlds(of, async ([world]) => {
     const template = await world.template(templateOf(chain(many.steps), {}));
+    const runOne = async (): Promise<void> => {
+      const done = Promise.withResolvers<void>();
+      const run = await world.create(template);
+      waiting.set(run.environmentId, done.resolve);
+      await done.promise;
+    };
+    await runOne();
     const begun = performance.now();
     let next = 0;
     const feed = async (): Promise<void> => {
-      while (next < many.runs) {
+      while (next < runs) {
         next += 1;
-        const done = Promise.withResolvers<void>();
-        const run = await world.create(template);
-        waiting.set(run.environmentId, done.resolve);
-        await done.promise;
+        await runOne();
       }
     };
     await Promise.all(Array.from({ length: many.inFlight }, feed));
-    return (performance.now() - begun) / 1_000;
+    return (runs * many.steps) / ((performance.now() - begun) / 1_000);
   });
 }
 

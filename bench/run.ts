@@ -1,4 +1,5 @@
 import { cpus, loadavg, totalmem } from "node:os";
+import { parseArgs } from "node:util";
 import { durableChain } from "./bare-loop.ts";
 import { bus } from "./bus.ts";
 import { consulKeys } from "./consul.ts";
@@ -12,7 +13,13 @@ import { restart } from "./restart.ts";
 import { idle, secondStart } from "./server-cost.ts";
 import { terraformUnit } from "./terraform-unit.ts";
 
-const suites: Readonly<Record<string, () => Promise<readonly Row[]>>> = {
+/** What may be asked for other than usual. */
+export interface BenchOptions {
+  /** Runs of the suites that have many of them; each says how many it has otherwise. */
+  readonly runs: number | null;
+}
+
+const suites: Readonly<Record<string, (options: BenchOptions) => Promise<readonly Row[]>>> = {
   graph: graphOverhead,
   chain: durableChain,
   runs: manyRuns,
@@ -27,8 +34,21 @@ const suites: Readonly<Record<string, () => Promise<readonly Row[]>>> = {
   consul: consulKeys,
 };
 
-/** `npm run bench [-- suite …]`: measures every suite (or those named) and prints one table. Exit 1 when a target is missed. */
-async function main(names: readonly string[]): Promise<number> {
+/**
+ * `npm run bench [-- suite … --runs <number>]`: measures every suite (or those named) and prints one table. Exit 1 when a
+ * target is missed.
+ */
+async function main(args: readonly string[]): Promise<number> {
+  const { values, positionals: names } = parseArgs({
+    args: [...args],
+    options: { runs: { type: "string" } },
+    allowPositionals: true,
+  });
+  const runs = values.runs === undefined ? null : Number(values.runs);
+  if (runs !== null && !(Number.isInteger(runs) && runs > 0)) {
+    print("--runs takes a whole number.");
+    return 2;
+  }
   const unknown = names.filter((name) => suites[name] === undefined);
   if (unknown.length > 0) {
     print(`There is no suite ${unknown.join(", ")}. There are: ${Object.keys(suites).join(", ")}.`);
@@ -43,7 +63,7 @@ async function main(names: readonly string[]): Promise<number> {
   let missed = 0;
   for (const [name, suite] of Object.entries(suites)) {
     if (names.length > 0 && !names.includes(name)) continue;
-    for (const row of await suite()) {
+    for (const row of await suite({ runs })) {
       missed += row.ok ? 0 : 1;
       print(
         `${row.ok ? "✔" : "✖"} ${row.name.padEnd(64)} ${format(row.value).padStart(9)} ${row.unit.padEnd(34)} ${row.target}`,

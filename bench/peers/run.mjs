@@ -1,6 +1,6 @@
 /**
  * `node run.mjs <peer> <workload> <database URL> <numbers…>`: runs one workload on one peer and prints its result as JSON.
- * Workloads: `runs <runs> <steps> <in flight>` → { seconds }; `chain <steps>` → { hopMs }; `start <times>` → { startMs }.
+ * Workloads: `runs <runs> <steps> <in flight> <seconds>` → { runs, seconds }, begins none after so long; `chain <steps>` → { hopMs }; `start <times>` → { startMs }.
  */
 const [peer, workload, url, ...numbers] = process.argv.slice(2);
 const counts = numbers.map(Number);
@@ -8,18 +8,19 @@ const { open } = await import(`./${peer}.mjs`);
 const engine = await open(url);
 
 const workloads = {
-  async runs([runs, steps, inFlight]) {
+  async runs([runs, steps, inFlight, mostSeconds]) {
     await engine.run(steps);
     const begun = performance.now();
     let next = 0;
+    const isOver = () => next >= runs || performance.now() - begun > mostSeconds * 1_000;
     const feed = async () => {
-      while (next < runs) {
+      while (!isOver()) {
         next += 1;
         await engine.run(steps);
       }
     };
     await Promise.all(Array.from({ length: inFlight }, feed));
-    return { seconds: (performance.now() - begun) / 1_000 };
+    return { runs: next, seconds: (performance.now() - begun) / 1_000 };
   },
   async chain([steps]) {
     await engine.run(5);

@@ -6,6 +6,7 @@ import { manyReplicas } from "./migrations/0003-many-replicas.ts";
 import { bus } from "./migrations/0004-bus.ts";
 import { labels } from "./migrations/0005-labels.ts";
 import { ownedSecrets } from "./migrations/0006-owned-secrets.ts";
+import { runningSteps } from "./migrations/0007-running-steps.ts";
 
 export interface Migration {
   readonly version: number;
@@ -26,6 +27,7 @@ export const migrations: readonly Migration[] = [
   { version: 4, name: "message bus", statements: bus },
   { version: 5, name: "labels of steps and groups", statements: labels },
   { version: 6, name: "declared secrets", statements: ownedSecrets },
+  { version: 7, name: "index of running steps", oldest: 6, statements: runningSteps },
 ];
 
 /** Where it is kept which changes a database has seen. The last column says of which programs it wants to be used since. */
