@@ -2,6 +2,12 @@ import { closeSync, fdatasyncSync, mkdtempSync, openSync, rmSync, writeSync } fr
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 
+/** What may be asked for other than usual. */
+export interface BenchOptions {
+  /** Runs where there are many of them beside those of others; a suite says how many it has otherwise. */
+  readonly runs: number | null;
+}
+
 /** One measured line of the table. */
 export interface Row {
   readonly name: string;

@@ -4,10 +4,9 @@ import { fakeExecutor } from "../src/testing/fake-executor.ts";
 import { TestPostgres } from "../test/support/postgres.ts";
 import { createWorld, type World, type WorldOptions } from "../test/support/world.ts";
 import { chain, fan, templateOf } from "./graphs.ts";
-import { median, type Row } from "./measure.ts";
+import { median, type BenchOptions, type Row } from "./measure.ts";
 import { oldSteps } from "./old-steps.ts";
 import { peerHopMs, peerRate, peers } from "./peers.ts";
-import type { BenchOptions } from "./run.ts";
 
 const usualRuns = 1_000;
 const many = { steps: 10, inFlight: 64 };

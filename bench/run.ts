@@ -7,17 +7,11 @@ import { graphOverhead } from "./graph-overhead.ts";
 import { largeTemplate } from "./large-template.ts";
 import { layers } from "./layers.ts";
 import { manyRuns } from "./many-runs.ts";
-import type { Row } from "./measure.ts";
+import type { BenchOptions, Row } from "./measure.ts";
 import { replicas } from "./replicas.ts";
 import { restart } from "./restart.ts";
 import { idle, secondStart } from "./server-cost.ts";
 import { terraformUnit } from "./terraform-unit.ts";
-
-/** What may be asked for other than usual. */
-export interface BenchOptions {
-  /** Runs of the suites that have many of them; each says how many it has otherwise. */
-  readonly runs: number | null;
-}
 
 const suites: Readonly<Record<string, (options: BenchOptions) => Promise<readonly Row[]>>> = {
   graph: graphOverhead,

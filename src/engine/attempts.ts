@@ -9,6 +9,7 @@ import type { EngineDeps } from "./deps.ts";
 import { fenceOf } from "./executor-context.ts";
 import type { Membership } from "./membership.ts";
 import type { RunCache, RunFacts } from "./run-cache.ts";
+import { askAhead } from "./step-inputs.ts";
 import type { Claimed } from "./work.ts";
 
 /** The steps this process works on: claims them up to its places, runs them, and claims the next in the transaction that ends one. */
@@ -42,7 +43,7 @@ export class Attempts {
     );
   }
 
-  /** How often a claim has taken all that was ready. */
+  /** How often a claim that came with a new run has taken all that was ready. */
   get emptied(): number {
     return this.#emptied;
   }
@@ -80,7 +81,8 @@ export class Attempts {
         this.#reserved += reserved;
         return { started: facts, claimed: claims, isAll: claims.length < limit };
       }, how);
-      if (isAll) this.#emptied += 1;
+      // What ends steps may have seen what is offered a while ago.
+      if (isAll && started !== null) this.#emptied += 1;
       try {
         if (claimed.length > 0) await this.#deps.settings.failpoint("step.claimed");
       } finally {
@@ -172,28 +174,27 @@ export class Attempts {
       places: this.#places(),
       labels: this.#deps.worker.labels,
     });
-    const claimed: Claimed[] = [];
+    const known: (Claim & Pick<Claimed, "facts">)[] = [];
     for (const claim of claims)
-      claimed.push({
+      known.push({
         ...claim,
         facts:
           this.#startedAs(claim) ??
           (await this.#cache.within(tx, claim.step.runId, claim.runAttempt)),
       });
-    if (claimed.length > 0) {
-      const events = claimed
-        .filter(({ step }) => isNews(step))
-        .map(({ step, facts }) => ({
-          type: "step.started" as const,
-          environmentId: facts.environment.id,
-          subject: `environments/${facts.environment.name}`,
-          runId: step.runId,
-          stepId: step.id,
-          data: stepEventData(step),
-        }));
-      if (events.length > 0) await tx.events.append(events, now);
-    }
-    return claimed;
+    const events = known
+      .filter(({ step }) => isNews(step))
+      .map(({ step, facts }) => ({
+        type: "step.started" as const,
+        environmentId: facts.environment.id,
+        subject: `environments/${facts.environment.name}`,
+        runId: step.runId,
+        stepId: step.id,
+        data: stepEventData(step),
+      }));
+    if (events.length > 0) await tx.events.append(events, now);
+    const asked = await Promise.all(known.map((claim) => askAhead(tx, claim)));
+    return known.map((claim, at) => ({ ...claim, records: asked[at]?.answer ?? null }));
   }
 
   #startedAs({ step, runAttempt }: Claim): RunFacts | null {

@@ -19,7 +19,13 @@ import { stepContext, type SettlingContext, type StepContext } from "./executor-
 import { groupResources } from "./resources.ts";
 import type { RunFacts } from "./run-cache.ts";
 import { performSecret, type PerformedSecret } from "./secret-step.ts";
-import { applyInputs, recordInputs, scopeOf, type StepInputs } from "./step-inputs.ts";
+import {
+  applyInputs,
+  evaluatedInputs,
+  recordInputs,
+  scopeOf,
+  type StepInputs,
+} from "./step-inputs.ts";
 
 /** What an attempt came to; what is written for it is decided in one place (outcome.ts). */
 export type Performed =
@@ -50,6 +56,8 @@ export type Performed =
 export interface Performance {
   readonly facts: RunFacts;
   readonly step: Step;
+  /** What its claim has asked for ahead. */
+  readonly records: Promise<readonly GroupRecord[]> | null;
   /** The last attempt's outcome is unknown. */
   readonly settle: boolean;
   readonly signal: AbortSignal;
@@ -92,7 +100,7 @@ export async function perform(deps: EngineDeps, of: Performance): Promise<Perfor
 
 async function performApply(deps: EngineDeps, of: Performance): Promise<Performed> {
   const { facts, step } = of;
-  const inputs = await deps.store.read((tx) => applyInputs(tx, deps, { facts, step }));
+  const inputs = await inputsOf(deps, of);
   of.prepared(inputs);
   const { group, record, fingerprint } = inputs;
   if (group === null) throw new GlasshouseError("internal", `Step ${step.id} has no group.`);
@@ -117,6 +125,11 @@ async function performApply(deps: EngineDeps, of: Performance): Promise<Performe
     const resources = groupResources(deps, { facts, step, inputs, group, outputs });
     return { kind: "applied", group, inputs, result: { ...result, outputs }, resources };
   });
+}
+
+async function inputsOf(deps: EngineDeps, of: Performance): Promise<StepInputs> {
+  if (of.records === null) return deps.store.read((tx) => applyInputs(tx, deps, of));
+  return evaluatedInputs(deps, of, { records: await of.records, secrets: [] });
 }
 
 async function performDestroy(deps: EngineDeps, of: Performance): Promise<Performed> {

@@ -22,34 +22,72 @@ export interface StepInputs {
   readonly scope: Scope | null;
 }
 
+/** What a step of one run is. */
+interface StepOf {
+  readonly facts: RunFacts;
+  readonly step: Step;
+}
+
 /** For an apply: settings evaluated with what its upstreams delivered. Errors: `step-failed` for what cannot be evaluated. */
-export async function applyInputs(
-  tx: ReadTx,
-  deps: EngineDeps,
-  of: { readonly facts: RunFacts; readonly step: Step },
-): Promise<StepInputs> {
+export async function applyInputs(tx: ReadTx, deps: EngineDeps, of: StepOf): Promise<StepInputs> {
   const { facts, step } = of;
-  const name = step.group ?? "";
-  const group = facts.template.body.groups[name];
-  if (group === undefined)
-    throw new GlasshouseError(
-      "internal",
-      `Step ${step.id} names group ${name}, which its template does not have.`,
-    );
-  const ofResources = Object.keys(group.resources).length > 0 ? group.upstreams : [];
-  const wanted = [...new Set([name, ...group.inputs, ...ofResources])];
-  const records = await tx.records.some(facts.environment.id, step.template, wanted);
+  const group = groupOf(of);
+  const records = await tx.records.some(facts.environment.id, step.template, wantedRecords(of));
   const secrets = group.secrets === undefined ? [] : await ownedSecrets(tx, facts);
-  const scope: Scope = scopeOf(facts, records, secrets);
+  return evaluatedInputs(deps, of, { records, secrets });
+}
+
+/** More records than this are read when the step begins, and by then the claim's transaction is over. */
+const mostAhead = 16;
+
+/**
+ * Asks, in the transaction that claims an apply, for the records that its inputs come from: the step begins with them, and
+ * needs no read of its own. Null where it needs more than a few records.
+ */
+export async function askAhead(
+  tx: ReadTx,
+  of: StepOf,
+): Promise<{ readonly answer: Promise<readonly GroupRecord[]> } | null> {
+  const { facts, step } = of;
+  const group = step.phase === "apply" ? facts.template.body.groups[step.group ?? ""] : undefined;
+  if (group === undefined || group.secrets !== undefined) return null;
+  const wanted = wantedRecords(of);
+  if (wanted.length > mostAhead) return null;
+  return tx.records.ask(facts.environment.id, step.template, wanted);
+}
+
+/** As `applyInputs`, of records that were asked for ahead. */
+export function evaluatedInputs(
+  deps: EngineDeps,
+  of: StepOf,
+  known: {
+    readonly records: readonly GroupRecord[];
+    readonly secrets: readonly OwnedSecret[];
+  },
+): StepInputs {
+  const { facts, step } = of;
+  const group = groupOf(of);
+  const scope: Scope = scopeOf(facts, known.records, known.secrets);
   const settings = evaluate(group.with, scope);
   const fingerprint = settingsFingerprint(group, settings, fingerprintsOf(deps, facts));
-  return {
-    group,
-    record: records.find((record) => record.group === name) ?? null,
-    settings,
-    fingerprint,
-    scope,
-  };
+  const record = known.records.find((one) => one.group === step.group) ?? null;
+  return { group, record, settings, fingerprint, scope };
+}
+
+function groupOf({ facts, step }: StepOf): Group {
+  const group = facts.template.body.groups[step.group ?? ""];
+  if (group !== undefined) return group;
+  throw new GlasshouseError(
+    "internal",
+    `Step ${step.id} names group ${step.group ?? ""}, which its template does not have.`,
+  );
+}
+
+/** Its own, and those of the groups whose outputs it may name. */
+function wantedRecords(of: StepOf): readonly string[] {
+  const group = groupOf(of);
+  const ofResources = Object.keys(group.resources).length > 0 ? group.upstreams : [];
+  return [...new Set([of.step.group ?? "", ...group.inputs, ...ofResources])];
 }
 
 /** For destroy and observe: everything comes from the frozen record, never from the template. */

@@ -1,5 +1,6 @@
 import { GlasshouseError } from "../domain/errors.ts";
 import { stepEventData } from "../domain/event-data.ts";
+import type { GroupRecord } from "../domain/record.ts";
 import type { Step } from "../domain/step.ts";
 import { backoff } from "../lib/backoff.ts";
 import { timestamp } from "../ports/clock.ts";
@@ -21,6 +22,8 @@ import type { StepInputs } from "./step-inputs.ts";
 /** A claim and what its run shares. */
 export interface Claimed extends Claim {
   readonly facts: RunFacts;
+  /** The records that its inputs come from, where they were asked for with the claim. */
+  readonly records: Promise<readonly GroupRecord[]> | null;
 }
 
 /** What an attempt asks of those around it. */
@@ -64,6 +67,7 @@ export async function work(trial: Trial): Promise<void> {
     const performed = await perform(deps, {
       facts: claimed.facts,
       step: claimed.step,
+      records: claimed.records,
       settle: claimed.settle,
       glance,
       signal: trial.gentle,

@@ -99,6 +99,15 @@ export type CommandOrigin = Pick<Command, "id" | "reply" | "traceparent" | "corr
 export interface RecordRepository {
   list(environmentId: string): Promise<readonly GroupRecord[]>;
   get(environmentId: string, template: string, group: string): Promise<GroupRecord | null>;
+  /**
+   * As `some`, for a few groups, without waiting: resolves once it is asked. The answer is what the transaction sees now; it
+   * may come with that of the commit, and may be awaited after it.
+   */
+  ask(
+    environmentId: string,
+    template: string,
+    groups: readonly string[],
+  ): Promise<{ readonly answer: Promise<readonly GroupRecord[]> }>;
   /** Those of the named groups that exist; for evaluating a step's inputs. */
   some(
     environmentId: string,

@@ -1,6 +1,7 @@
 import { exclusiveKinds } from "../../../domain/run.ts";
 import type { EndedStep, Fence, StepOutcome } from "../../../ports/work.ts";
 import { toJson } from "../sql/json.ts";
+import { fewOffered, lookAhead } from "../sql/step-offer.ts";
 import { statement } from "../sql/session.ts";
 import type { Session } from "../sql/session.ts";
 import { indexedStatus } from "../sql/step-rows.ts";
@@ -75,7 +76,7 @@ export async function endAtOnce(
   const { status, reason, failure, changes, now, progress = {} } = outcome;
   const { done = 0, failed = 0, skipped = 0 } = progress;
   await session.locks.hold(fence.environmentId);
-  const row = await session.one(
+  const ended = session.one(
     endOne,
     fence.stepId,
     fence.runId,
@@ -92,6 +93,9 @@ export async function endAtOnce(
     failed,
     skipped,
   );
+  // Those who share a transaction claim once for all, when all have ended.
+  if (!session.isShared) lookAhead(session, now, fewOffered);
+  const row = await ended;
   if (row === undefined) return null;
   session.locks.knows(fence.runId, fence.environmentId);
   if (row.releases) session.touch("steps");

@@ -83,7 +83,7 @@ async function renew(pool: Pool, { worker, times }: LeaseTask): Promise<number |
   const clock = { id: () => "" };
   const builder = new QueryBuilders().take();
   const session = new PostgresSession(
-    { transaction, by: transaction, builder, dialect, clock },
+    { transaction, by: transaction, isShared: false, builder, dialect, clock },
     () => noLocks,
   );
   try {

@@ -16,6 +16,8 @@ export interface SessionDeps {
   readonly transaction: Transaction;
   /** Stands for this one among those who use the transaction. */
   readonly by: object;
+  /** Whether others use the transaction at the same time. */
+  readonly isShared: boolean;
   readonly builder: QueryBuilder;
   readonly dialect: Dialect;
   readonly clock: Pick<Clock, "id">;
@@ -43,6 +45,10 @@ export class PostgresSession implements Session {
   }
 
   /** Whether it asked for anything to be changed. */
+  get isShared(): boolean {
+    return this.#deps.isShared;
+  }
+
   get hasWritten(): boolean {
     return this.#wrote;
   }

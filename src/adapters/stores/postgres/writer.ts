@@ -242,7 +242,14 @@ export class Writer {
     const by = {};
     const locks: WriteLocks[] = [];
     const session = new PostgresSession(
-      { transaction: owner.transaction, by, builder: builders.take(), dialect, clock },
+      {
+        transaction: owner.transaction,
+        by,
+        isShared: sharing,
+        builder: builders.take(),
+        dialect,
+        clock,
+      },
       (giveWay) => {
         const made = new WriteLocks({
           owner,

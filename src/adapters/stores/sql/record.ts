@@ -44,6 +44,7 @@ export function records(session: Session): RecordRepository {
       const row = await session.one(selectRecord, environmentId, template, group);
       return row === undefined ? null : recordOf(row);
     },
+    ask: (environmentId, template, groups) => ask(session, { environmentId, template, groups }),
     async some(environmentId, template, groups) {
       await session.locks.hold(environmentId);
       const found: GroupRecord[] = [];
@@ -99,6 +100,32 @@ export function records(session: Session): RecordRepository {
         .execute();
     },
   };
+}
+
+/** Each by itself: they are sent before this resolves. */
+async function ask(
+  session: Session,
+  of: {
+    readonly environmentId: string;
+    readonly template: string;
+    readonly groups: readonly string[];
+  },
+): Promise<{ readonly answer: Promise<readonly GroupRecord[]> }> {
+  const { environmentId, template, groups } = of;
+  await session.locks.hold(environmentId);
+  const rows = Promise.all(
+    groups.map((group) => session.one(selectRecord, environmentId, template, group)),
+  );
+  const answer = recordsOf(rows);
+  // When it fails so does the transaction, and nobody awaits it.
+  answer.catch(() => {});
+  return { answer };
+}
+
+async function recordsOf(
+  asked: Promise<readonly (RecordRow | undefined)[]>,
+): Promise<readonly GroupRecord[]> {
+  return (await asked).flatMap((row) => (row === undefined ? [] : [recordOf(row)]));
 }
 
 function select(session: Session) {

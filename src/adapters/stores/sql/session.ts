@@ -102,6 +102,8 @@ export interface Session {
   readonly db: Kysely<Tables>;
   readonly dialect: Dialect;
   readonly locks: Locks;
+  /** Whether others use the transaction at the same time. */
+  readonly isShared: boolean;
   /** Runs a kept statement and gives its rows. */
   all<R>(kept: Statement<R>, ...parameters: readonly Cell[]): Promise<readonly R[]>;
   /** Runs a kept statement and gives its first row. */

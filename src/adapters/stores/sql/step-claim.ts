@@ -1,10 +1,9 @@
 import { offersAll } from "../../../domain/label.ts";
-import type { StepStatus } from "../../../domain/step.ts";
 import type { Claim, ClaimRequest } from "../../../ports/work.ts";
 import { toJson } from "./json.ts";
-import { atMost, statement } from "./session.ts";
+import { statement } from "./session.ts";
 import type { Session, Statement } from "./session.ts";
-import { dueSteps, offerDueSteps } from "./step-offer.ts";
+import { fewOffered, offerDueSteps, offersNow, type Offered } from "./step-offer.ts";
 import { indexedStatus, partsOfLane, stepOf } from "./step-rows.ts";
 import type { StepRow } from "./step-rows.ts";
 
@@ -14,17 +13,6 @@ interface Candidate {
   readonly environmentId: string;
 }
 
-interface Offered extends Candidate {
-  readonly lane: string;
-  readonly status: StepStatus;
-}
-
-/** When no more steps than this, or twice what is asked for, are offered, one question fetches them all. */
-const fewOffered = 31;
-const someOffered = statement<Offered>(
-  `select "id", "runId", "environmentId", "lane", "status" from "step"
-   where "offered" = 1 order by "lane", "runId", "number"`,
-);
 const nextLane = statement<{ readonly lane: string }>(
   `select "lane" from "step" where "offered" = 1 and "lane" > ? order by "lane" limit 1`,
 );
@@ -90,18 +78,16 @@ export async function claimSteps(
   return round.claims;
 }
 
-/** Up to one more than few. Both questions go out together: hardly ever has a step's time just come. */
+/** Up to one more than few. */
 async function offeredSteps(
   session: Session,
   now: string,
   few: number,
 ): Promise<readonly Offered[]> {
-  const some = (): Promise<readonly Offered[]> =>
-    atMost(session, { kept: someOffered, limit: few + 1 });
-  const [due, offered] = await Promise.all([dueSteps(session, now), some()]);
+  const { due, offered } = await offersNow(session, now, few);
   if (due.length === 0) return offered;
   await offerDueSteps(session, due);
-  return some();
+  return (await offersNow(session, now, few)).offered;
 }
 
 interface Round {

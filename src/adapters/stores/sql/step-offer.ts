@@ -1,6 +1,18 @@
-import { statement } from "./session.ts";
+import type { StepStatus } from "../../../domain/step.ts";
+import { atMost, statement } from "./session.ts";
 import { indexedStatus } from "./step-rows.ts";
 import type { Session } from "./session.ts";
+
+interface Candidate {
+  readonly id: string;
+  readonly runId: string;
+  readonly environmentId: string;
+}
+
+export interface Offered extends Candidate {
+  readonly lane: string;
+  readonly status: StepStatus;
+}
 
 export interface DueStep {
   readonly id: string;
@@ -28,18 +40,59 @@ const offerDue = statement(
      and exists (select 1 from "run" where "run"."id" = "step"."runId" and "run"."status" = 'running')`,
 );
 
+/** When no more steps than this, or twice what is asked for, are offered, one question fetches them all. */
+export const fewOffered = 31;
+const someOffered = statement<Offered>(
+  `select "id", "runId", "environmentId", "lane", "status" from "step"
+   where "offered" = 1 order by "lane", "runId", "number"`,
+);
+
+/** What may be claimed. */
+interface Offers {
+  readonly due: readonly DueStep[];
+  /** Up to so many as were asked for, and one more. */
+  readonly offered: readonly Offered[];
+}
+
+/** Asked ahead of the claims that come next in their transactions. */
+const ahead = new WeakMap<Session, { readonly few: number; readonly offers: Promise<Offers> }>();
+
+/**
+ * Asks together with the statement before what the claim that follows in the transaction begins with: there it would be a
+ * way to the database and back of its own. What is offered after this in another way than by a step's end must be asked anew.
+ */
+export function lookAhead(session: Session, now: string, few: number): void {
+  const offers = askOffers(session, now, few);
+  // When it fails so does the statement before it, or the claim.
+  offers.catch(() => {});
+  ahead.set(session, { few, offers });
+}
+
+/** Both questions go out together: hardly ever has a step's time just come. */
+export async function offersNow(session: Session, now: string, few: number): Promise<Offers> {
+  const known = ahead.get(session);
+  ahead.delete(session);
+  if (known !== undefined) {
+    const offers = await known.offers;
+    if (known.few >= few || offers.offered.length <= known.few) return offers;
+  }
+  return askOffers(session, now, few);
+}
+
+async function askOffers(session: Session, now: string, few: number): Promise<Offers> {
+  const some = atMost(session, { kept: someOffered, limit: few + 1 });
+  const [due, offered] = await Promise.all([session.all(selectDue, now), some]);
+  return { due, offered };
+}
+
 /** Keeps the index of claims true when a run starts or stops running. Steps with a time are offered when it has come. */
 export async function offerSteps(session: Session, runId: string, running: boolean): Promise<void> {
+  ahead.delete(session);
   if (running) {
     session.touch("steps");
     return session.run(offer, runId);
   }
   if ((await session.change(withdraw, runId)) > 0) session.touch("steps");
-}
-
-/** Steps whose time has come, to be offered. */
-export function dueSteps(session: Session, now: string): Promise<readonly DueStep[]> {
-  return session.all(selectDue, now);
 }
 
 /** Offers them. Those of environments that another transaction holds come at the next look. */
