@@ -35,7 +35,7 @@ const anyKey = (): string => "";
 const known = new Map<string, Together>([
   inserts(insertEvent, "tttntttttt"),
   inserts(insertAttempt, "tnttttt"),
-  inserts(insertStep, "tttttttttt ntt nn tntn ttttt tttt"),
+  inserts(insertStep, "tttttttttt nt tt nn tntn ttttt tttt"),
   inserts(insertEdge, "ttt"),
   inserts(insertObserved, "tttttttt"),
   inserts(putRecord, "ttttt ntttt tttn tt", (values) => values.slice(0, 3).join("\n")),
@@ -91,21 +91,32 @@ const known = new Map<string, Together>([
   [endOne.sql, { sql: endAll, answers: true, alone: true, key: ([stepId]) => String(stepId) }],
 ]);
 
-/** An insert of one row. Its constants stay what they are, and what follows the row stays behind it. */
+/** An insert of one row. Whatever its members are made of stays what it is, and so does what follows the row. */
 function inserts(
   { sql }: Statement<unknown>,
   types: string,
   key: Together["key"] = anyKey,
 ): [string, Together] {
-  const [, before, row, after] = /^([^]*?)values \(([^)]*)\)([^]*)$/u.exec(sql) ?? [];
+  const opens = sql.indexOf("values (");
+  const closes = endOf(sql, opens + "values ".length);
   let parameters = 0;
-  const members = (row ?? "").split(",").map((member) => {
-    if (member.trim() !== "?") return member.trim();
+  const members = sql.slice(opens + "values (".length, closes).replaceAll("?", () => {
     parameters += 1;
     return `"i"."p${parameters}"`;
   });
-  const text = `${before ?? ""}select ${members.join(", ")} from ${rowsOf(types)}${after ?? ""}`;
+  const text = `${sql.slice(0, opens)}select ${members} from ${rowsOf(types)}${sql.slice(closes + 1)}`;
   return [sql, { sql: text, answers: false, alone: false, key }];
+}
+
+/** Where the parenthesis that opens there is closed. */
+function endOf(sql: string, opens: number): number {
+  let depth = 0;
+  for (let at = opens; at < sql.length; at += 1) {
+    if (sql[at] === "(") depth += 1;
+    if (sql[at] === ")") depth -= 1;
+    if (depth === 0) return at;
+  }
+  return sql.length;
 }
 
 function changes(
