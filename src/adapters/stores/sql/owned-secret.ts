@@ -1,24 +1,26 @@
+import type { OwnedSecret } from "../../../domain/secret.ts";
 import type { OwnedSecretRepository } from "../../../ports/repositories.ts";
-import type { Session } from "./session.ts";
+import { atMost, statement, type Session } from "./session.ts";
+
+const select = `select * from "ownedSecret"`;
+const selectOne = statement<OwnedSecret>(
+  `${select} where "environmentId" = ? and "template" = ? and "name" = ?`,
+);
+const selectOfEnvironment = statement<OwnedSecret>(
+  `${select} where "environmentId" = ? order by "template", "name"`,
+);
+const selectDue = statement<OwnedSecret>(`${select} where "rotateAt" <= ? order by "rotateAt"`);
 
 export function ownedSecrets(session: Session): OwnedSecretRepository {
   return {
     async get(environmentId, template, name) {
       await session.locks.hold(environmentId);
-      const row = await select(session)
-        .where("environmentId", "=", environmentId)
-        .where("template", "=", template)
-        .where("name", "=", name)
-        .executeTakeFirst();
+      const row = await session.one(selectOne, environmentId, template, name);
       return row === undefined ? null : { ...row };
     },
     async ofEnvironment(environmentId) {
       await session.locks.hold(environmentId);
-      const rows = await select(session)
-        .where("environmentId", "=", environmentId)
-        .orderBy("template")
-        .orderBy("name")
-        .execute();
+      const rows = await session.all(selectOfEnvironment, environmentId);
       return rows.map((row) => ({ ...row }));
     },
     async put(secret) {
@@ -42,16 +44,8 @@ export function ownedSecrets(session: Session): OwnedSecretRepository {
         .execute();
     },
     async due(now, limit) {
-      const rows = await select(session)
-        .where("rotateAt", "<=", now)
-        .orderBy("rotateAt")
-        .limit(limit)
-        .execute();
+      const rows = await atMost(session, { kept: selectDue, limit }, now);
       return rows.map((row) => ({ ...row }));
     },
   };
-}
-
-function select(session: Session) {
-  return session.db.selectFrom("ownedSecret").selectAll();
 }
