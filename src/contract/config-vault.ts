@@ -17,7 +17,7 @@ const mount = (description: string): z.ZodString =>
     })
     .meta({ description });
 
-/** The section `vault` of the configuration: where it is, how to log in, and what it keeps. OpenBao's API is the same. */
+/** The section `vault` of the configuration: where it is, how to log in, and what it keeps. */
 export const vaultSchema = z.strictObject({
   address: z
     .string({ error: "must be text" })
@@ -26,7 +26,7 @@ export const vaultSchema = z.strictObject({
     })
     .meta({
       description:
-        "Address of Vault or OpenBao, http:// or https://host:port; without one, declared secrets are kept in the embedded sealed store",
+        "Address of Vault, http:// or https://host:port; without one, declared secrets are kept in the embedded sealed store",
     })
     .optional(),
   namespace: text("Namespace, where Vault has them").optional(),

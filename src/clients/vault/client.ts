@@ -36,7 +36,7 @@ export const vaultPolicy = {
   places: { calls: 64, waiting: 1_000 },
 } as const;
 
-/** The API of Vault, and of OpenBao, which is the same for what is used here: one call with its limits and class of error. */
+/** The API of Vault (OpenBao documents the same for what is used here): one call with its limits and class of error. */
 export class VaultClient {
   readonly #options: VaultOptions;
 
