@@ -107,7 +107,9 @@ async function writeLate({ options, dump, lapse }: Place): Promise<Tried> {
     },
     outputs: (ctx) => ({ token: ctx.token }),
   });
-  const world = await createWorld({ ...options, executors: [executor] });
+  // With a place more the first owner could take the step again under its old name, before it knows that its lease is over.
+  const settings = { places: 1 };
+  const world = await createWorld({ ...options, executors: [executor], settings });
   try {
     const body = sampleTemplate({ web: sampleGroup({ outputs: ["token"] }) });
     const run = await world.create(await world.template(body));
