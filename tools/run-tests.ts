@@ -32,8 +32,6 @@ const suites: Readonly<Record<string, Suite>> = {
     patterns: ["test/system/**/*.test.ts"],
     except: ["test/system/**/crash.test.ts"],
     isolation: "process",
-    // Most of their time they wait for real servers.
-    filesAtOnce: 2,
     timeoutMs: 300_000,
   },
   crash: {
