@@ -18,6 +18,8 @@ export interface RabbitmqOptions {
   readonly nodes?: number;
   /** A TLS listener beside the plain one; `verify` refuses clients without a certificate of the same authority. */
   readonly tls?: "on" | "verify";
+  /** Its management API, on the first node: what makes users for Vault. */
+  readonly management?: boolean;
   /** More lines of rabbitmq.conf. */
   readonly configuration?: readonly string[];
 }
@@ -27,6 +29,7 @@ interface Node {
   readonly port: number;
   readonly tlsPort: number;
   readonly distributionPort: number;
+  readonly managementPort: number;
   child: ChildProcess | null;
 }
 
@@ -65,12 +68,13 @@ export class Rabbitmq {
       throw new Error("rabbitmq-server is not installed: run npm run tools as root");
     const directory = await testDirectory();
     const count = options.nodes ?? 1;
-    const ports = await freePorts(1 + count * 3);
+    const ports = await freePorts(1 + count * 4);
     const nodes = Array.from({ length: count }, (_, at) => ({
       name: `test${at}@localhost`,
-      port: ports[1 + at * 3] ?? 0,
-      tlsPort: ports[2 + at * 3] ?? 0,
-      distributionPort: ports[3 + at * 3] ?? 0,
+      port: ports[1 + at * 4] ?? 0,
+      tlsPort: ports[2 + at * 4] ?? 0,
+      distributionPort: ports[3 + at * 4] ?? 0,
+      managementPort: ports[4 + at * 4] ?? 0,
       child: null,
     }));
     const certificates =
@@ -108,6 +112,11 @@ export class Rabbitmq {
 
   portOf(at: number): number {
     return this.#node(at).port;
+  }
+
+  /** Only with the option `management`. */
+  get managementUrl(): string {
+    return `http://127.0.0.1:${this.#node(0).managementPort}`;
   }
 
   /** Starts a node that was stopped or killed, with what it had. */
@@ -167,7 +176,10 @@ export class Rabbitmq {
   async #prepare(options: RabbitmqOptions): Promise<void> {
     await mkdir(join(this.directory, "log"));
     await writeFile(join(this.directory, ".erlang.cookie"), "glasshouse-test", { mode: 0o400 });
-    await writeFile(join(this.directory, "enabled_plugins"), "[].\n");
+    await writeFile(
+      join(this.directory, "enabled_plugins"),
+      `[${options.management === true ? "rabbitmq_management" : ""}].\n`,
+    );
     for (const [at, node] of this.#nodes.entries()) {
       const lines = [...this.#configurationOf(node, options), ...(options.configuration ?? [])];
       await writeFile(join(this.directory, `node${at}.conf`), `${lines.join("\n")}\n`);
@@ -178,12 +190,15 @@ export class Rabbitmq {
     while (!(await opens(this.#mapperPort))) await sleep(20);
   }
 
-  #configurationOf(node: Node, { tls }: RabbitmqOptions): readonly string[] {
+  #configurationOf(node: Node, { tls, management }: RabbitmqOptions): readonly string[] {
     const peers = this.#nodes.map(
       ({ name }, at) => `cluster_formation.classic_config.nodes.${at + 1} = ${name}`,
     );
     return [
       `listeners.tcp.1 = 127.0.0.1:${node.port}`,
+      ...(management === true
+        ? ["management.tcp.ip = 127.0.0.1", `management.tcp.port = ${node.managementPort}`]
+        : []),
       "log.console = true",
       "log.console.level = warning",
       "log.file = false",

@@ -30,6 +30,7 @@ export class VaultSession {
   #forget: (() => void) | null = null;
   #logins = 0;
   #closed = false;
+  readonly #watchers = new Set<() => void>();
 
   constructor(options: VaultSessionOptions) {
     this.#options = options;
@@ -39,6 +40,18 @@ export class VaultSession {
   /** How often it has logged in: what hung on an earlier login is gone with it. */
   get logins(): number {
     return this.#logins;
+  }
+
+  /** Logs in, unless it is. Errors: those of the client and of the login. */
+  async ready(): Promise<void> {
+    await this.#enter();
+  }
+
+  /** Calls `fn` after each login. The returned function ends it. */
+  watchLogins(fn: () => void): () => void {
+    const own = (): void => fn();
+    this.#watchers.add(own);
+    return () => void this.#watchers.delete(own);
   }
 
   /** Errors: those of the client and of the login; `forbidden` only when the token is known and may not do this. */
@@ -82,6 +95,7 @@ export class VaultSession {
       .then((token) => {
         this.#logins += 1;
         this.#keep(token);
+        for (const fn of this.#watchers) fn();
         return token;
       })
       .finally(() => {

@@ -1,0 +1,59 @@
+import type { Rabbitmq } from "./rabbitmq.ts";
+import type { TestPostgres } from "./postgres.ts";
+import type { Vault } from "./vault.ts";
+
+interface LeaseTimes {
+  readonly ttl: string;
+  readonly maxTtl: string;
+}
+
+/** What docs/vault.md says of the users that Vault makes in PostgreSQL. */
+export const userStatements = {
+  create: `CREATE ROLE "{{name}}" LOGIN PASSWORD '{{password}}' VALID UNTIL '{{expiration}}' IN ROLE glasshouse;`,
+  revoke: `DROP ROLE IF EXISTS "{{name}}";`,
+} as const;
+
+/** Makes `database/creds/glasshouse` give users of PostgreSQL, which asks for the password `adminPassword`. */
+export async function leaseDatabase(
+  vault: Vault,
+  of: LeaseTimes & {
+    readonly postgres: TestPostgres;
+    readonly adminPassword: string;
+    readonly role?: string;
+    readonly create?: string;
+  },
+): Promise<void> {
+  const { role = "glasshouse", postgres } = of;
+  await vault.send("POST", "sys/mounts/database", { body: { type: "database" } });
+  await vault.request("POST", "database/config/postgres", {
+    plugin_name: "postgresql-database-plugin",
+    allowed_roles: "*",
+    connection_url: `postgresql://{{username}}:{{password}}@127.0.0.1:${postgres.port}/postgres?sslmode=disable`,
+    username: "glasshouse",
+    password: of.adminPassword,
+  });
+  await vault.request("POST", `database/roles/${role}`, {
+    db_name: "postgres",
+    creation_statements: [of.create ?? userStatements.create],
+    revocation_statements: [userStatements.revoke],
+    default_ttl: of.ttl,
+    max_ttl: of.maxTtl,
+  });
+}
+
+/** Makes `rabbitmq/creds/glasshouse` give users of a broker with its management API. */
+export async function leaseRabbitmq(
+  vault: Vault,
+  of: LeaseTimes & { readonly broker: Rabbitmq },
+): Promise<void> {
+  await vault.request("POST", "sys/mounts/rabbitmq", { type: "rabbitmq" });
+  await vault.request("POST", "rabbitmq/config/connection", {
+    connection_uri: of.broker.managementUrl,
+    username: "guest",
+    password: "guest",
+  });
+  await vault.request("POST", "rabbitmq/config/lease", { ttl: of.ttl, max_ttl: of.maxTtl });
+  await vault.request("POST", "rabbitmq/roles/glasshouse", {
+    vhosts: JSON.stringify({ "/": { configure: ".*", write: ".*", read: ".*" } }),
+  });
+}
