@@ -76,9 +76,7 @@ export function attempt(deps: EngineDeps, claimed: Claimed, around: Surroundings
     stepId: claimed.step.id,
     token: claimed.step.token,
     runId: claimed.step.runId,
-    isAbortable: Object.values(claimed.facts.template.body.groups).some(
-      ({ onFailure }) => onFailure === "abort",
-    ),
+    isAbortable: claimed.facts.isAbortable,
     executor: claimed.step.phase === "check" ? "check" : (claimed.step.executor ?? "engine"),
     done,
     cancel: (kill) => {

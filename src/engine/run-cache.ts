@@ -16,6 +16,8 @@ export interface RunFacts {
   readonly run: Run;
   readonly environment: EnvironmentFacts;
   readonly template: Template;
+  /** It has groups whose failure ends the run at once. Kept here, as asking every group at every step takes the square of their number. */
+  readonly isAbortable: boolean;
   /** With defaults filled in. */
   readonly parameters: Values;
   /** Outputs of the environments it requires, by the name under `requires`. */
@@ -67,6 +69,9 @@ export class RunCache {
       run,
       environment: { id: environment.id, name: environment.name, tags: environment.tags },
       template,
+      isAbortable: Object.values(template.body.groups).some(
+        ({ onFailure }) => onFailure === "abort",
+      ),
       parameters,
       requires,
       traceparent: command?.traceparent ?? null,
