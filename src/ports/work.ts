@@ -66,8 +66,9 @@ export interface StepRepository {
   attempts(stepId: string): Promise<readonly Attempt[]>;
   /**
    * Claims up to `limit` steps that are `ready` or `unknown`, due (`availableAt`), of running runs that are below their
-   * parallelism: raises the token, stores the worker and the attempt (the intent), makes them `running`. Costs in proportion
-   * to what it claims, not to what exists.
+   * parallelism: raises the token, stores the worker and the attempt (the intent), makes them `running`. Nothing goes to a
+   * worker that is not known or gone, or whose lease is over by the store's clock: others may take what it would own. Costs
+   * in proportion to what it claims, not to what exists.
    */
   claim(request: ClaimRequest): Promise<readonly Claim[]>;
   /** What the steps that may be claimed now ask for: each list of labels once. Costs what there are of such lists. */

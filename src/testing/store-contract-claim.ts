@@ -1,7 +1,17 @@
 import assert from "node:assert/strict";
 import { timestamp } from "../ports/clock.ts";
 import type { ContractCase } from "./store-contract-case.ts";
-import { claim, claimOne, end, fenceOf, ids, insertWork, stepAt } from "./store-contract-data.ts";
+import {
+  aWorker,
+  claim,
+  claimOne,
+  end,
+  fenceOf,
+  ids,
+  insertWork,
+  stepAt,
+  takeFrom,
+} from "./store-contract-data.ts";
 
 export const claimCases: readonly ContractCase[] = [
   {
@@ -43,6 +53,7 @@ export const claimCases: readonly ContractCase[] = [
     title: "keeps a claim that is rolled back claimable",
     async run({ store, clock }) {
       const work = await insertWork({ store, clock });
+      await store.transact((tx) => tx.workers.put(aWorker(clock, { id: "wrk_1" }), null));
       const request = { worker: "wrk_1", now: timestamp(clock), limit: 1, places: {}, labels: [] };
       const failing = store.transact(async (tx) => {
         assert.equal((await tx.steps.claim(request)).length, 1);
@@ -192,9 +203,7 @@ export const claimCases: readonly ContractCase[] = [
       const lost = await claimOne({ store, clock }, { worker: "wrk_dead" });
       const own = await claimOne({ store, clock }, { worker: "wrk_new" });
       clock.advance(50);
-      const abandoned = await store.transact((tx) =>
-        tx.steps.abandon({ worker: "wrk_new", now: timestamp(clock) }),
-      );
+      const abandoned = await takeFrom({ store, clock }, { gone: "wrk_dead", taker: "wrk_new" });
       assert.deepEqual(
         abandoned.map(({ id, status }) => [id, status]),
         [[lost.step.id, "unknown"]],
@@ -280,7 +289,7 @@ export const claimCases: readonly ContractCase[] = [
     async run({ store, clock }) {
       const work = await insertWork({ store, clock }, { steps: [{ runsOn: ["gpu"] }] });
       await claimOne({ store, clock }, { worker: "wrk_dead", labels: ["gpu"] });
-      await store.transact((tx) => tx.steps.abandon({ worker: "wrk_new", now: timestamp(clock) }));
+      await takeFrom({ store, clock }, { gone: "wrk_dead", taker: "wrk_new" });
       assert.deepEqual(await claim({ store, clock }, { worker: "wrk_new" }), []);
       const [again] = await claim({ store, clock }, { worker: "wrk_new", labels: ["gpu"] });
       assert.deepEqual([again?.step.id, again?.settle], [stepAt(work, 0).id, true]);

@@ -7,9 +7,10 @@ import type { ErrorCode } from "../domain/errors.ts";
 import type { JournalEvent, NewEvent } from "../domain/event.ts";
 import type { Run } from "../domain/run.ts";
 import type { Step } from "../domain/step.ts";
+import type { NewWorker } from "../domain/worker.ts";
 import { timestamp } from "../ports/clock.ts";
 import type { Page, PageRequest } from "../ports/page.ts";
-import type { Store } from "../ports/store.ts";
+import type { Store, TransactOptions } from "../ports/store.ts";
 import type { Claim, ClaimRequest, Fence } from "../ports/work.ts";
 import type { FakeClock } from "./fake-clock.ts";
 
@@ -166,9 +167,11 @@ export async function journalOf(
   }
 }
 
-export function claim(
+/** By a worker that becomes known before, without a lease, unless the store knows of it. */
+export async function claim(
   { store, clock }: { readonly store: Store; readonly clock: FakeClock },
   over: Partial<ClaimRequest> = {},
+  how: TransactOptions = {},
 ): Promise<readonly Claim[]> {
   const request = {
     worker: "wrk_1",
@@ -178,7 +181,27 @@ export function claim(
     labels: [],
     ...over,
   };
-  return store.transact((tx) => tx.steps.claim(request));
+  const id = request.worker;
+  if ((await store.read((tx) => tx.workers.get(id))) === null)
+    await store.transact((tx) => tx.workers.put(aWorker(clock, { id }), null));
+  return store.transact((tx) => tx.steps.claim(request), how);
+}
+
+export function aWorker(clock: FakeClock, over: Partial<NewWorker> = {}): NewWorker {
+  const process = { host: "h", pid: 4, startTime: "9", bootId: "b", pidNamespace: "pid:[1]" };
+  const id = over.id ?? clock.id("worker");
+  return { id, labels: [], process, version: "1.2.3", startedAt: timestamp(clock), ...over };
+}
+
+/** Takes the steps of a worker that has gone. */
+export async function takeFrom(
+  { store, clock }: { readonly store: Store; readonly clock: FakeClock },
+  { gone, taker }: { readonly gone: string; readonly taker: string },
+): Promise<readonly Step[]> {
+  return store.transact(async (tx) => {
+    await tx.workers.setStatus(gone, "gone");
+    return tx.steps.abandon({ worker: taker, now: timestamp(clock) });
+  });
 }
 
 export async function claimOne(

@@ -1,5 +1,4 @@
 import assert from "node:assert/strict";
-import { timestamp } from "../ports/clock.ts";
 import type { Tx } from "../ports/store.ts";
 import type { Fence } from "../ports/work.ts";
 import type { ContractCase } from "./store-contract-case.ts";
@@ -9,6 +8,7 @@ import {
   insertWork,
   stepAt,
   succeeded,
+  takeFrom,
   withCode,
 } from "./store-contract-data.ts";
 
@@ -67,7 +67,7 @@ export const fenceCases: readonly ContractCase[] = [
     async run({ store, clock }) {
       await insertWork({ store, clock });
       const lost = fenceOf(await claimOne({ store, clock }, { worker: "wrk_old" }));
-      await store.transact((tx) => tx.steps.abandon({ worker: "wrk_new", now: timestamp(clock) }));
+      await takeFrom({ store, clock }, { gone: "wrk_old", taker: "wrk_new" });
       const write = () => store.transact((tx) => tx.steps.end(lost, { ...succeeded, now }));
       await assert.rejects(write(), withCode("stale-token"));
       const taken = fenceOf(await claimOne({ store, clock }, { worker: "wrk_new" }));
@@ -82,7 +82,7 @@ export const fenceCases: readonly ContractCase[] = [
     async run({ store, clock }) {
       await insertWork({ store, clock });
       const lost = fenceOf(await claimOne({ store, clock }, { worker: "wrk_old" }));
-      await store.transact((tx) => tx.steps.abandon({ worker: "wrk_new", now: timestamp(clock) }));
+      await takeFrom({ store, clock }, { gone: "wrk_old", taker: "wrk_new" });
       const last = fenceOf(await claimOne({ store, clock }, { worker: "wrk_new" }));
       await store.transact((tx) => tx.steps.end(last, { ...succeeded, now }));
       await store.transact((tx) => tx.steps.fenceLast(last));
@@ -126,7 +126,7 @@ export const fenceCases: readonly ContractCase[] = [
     async run({ store, clock }) {
       const work = await insertWork({ store, clock });
       const lost = fenceOf(await claimOne({ store, clock }, { worker: "wrk_old" }));
-      await store.transact((tx) => tx.steps.abandon({ worker: "wrk_new", now: timestamp(clock) }));
+      await takeFrom({ store, clock }, { gone: "wrk_old", taker: "wrk_new" });
       await claimOne({ store, clock }, { worker: "wrk_new" });
       await store.transact((tx) => tx.steps.end(lost, { ...succeeded, now }));
       const step = await store.read((tx) => tx.steps.get(stepAt(work, 0).id));

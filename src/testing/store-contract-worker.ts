@@ -1,10 +1,18 @@
 import assert from "node:assert/strict";
 import { takeoverMarginMs } from "../domain/lease.ts";
-import type { NewWorker } from "../domain/worker.ts";
 import { timestamp } from "../ports/clock.ts";
 import type { Store } from "../ports/store.ts";
+import type { Claim } from "../ports/work.ts";
 import type { ContractCase } from "./store-contract-case.ts";
-import { claim, claimOne, fenceOf, ids, insertWork } from "./store-contract-data.ts";
+import {
+  aWorker,
+  claim,
+  claimOne,
+  fenceOf,
+  ids,
+  insertWork,
+  succeeded,
+} from "./store-contract-data.ts";
 import type { FakeClock } from "./fake-clock.ts";
 
 const leaseMs = 30_000;
@@ -114,7 +122,61 @@ export const workerCases: readonly ContractCase[] = [
     },
   },
   {
-    title: "takes steps of those who are gone or not known, and of nobody else",
+    title:
+      "gives no step to a worker whose lease is over by the store's clock, until it is renewed",
+    async run({ store, clock, passTime }) {
+      const worker = aWorker(clock);
+      await store.transact((tx) => tx.workers.put(worker, leaseMs));
+      await insertWork({ store, clock }, { steps: [{}, {}], upstreams: [[], [0]] });
+      await insertWork({ store, clock });
+      const held = await claimOne({ store, clock }, { worker: worker.id });
+      await passTime(leaseMs);
+      const own = { worker: worker.id };
+      assert.deepEqual(await claim({ store, clock }, own), []);
+      assert.deepEqual(await endAndClaim({ store, clock }, held, worker.id), []);
+      const [, other] = await Promise.all([
+        store.transact((tx) => tx.audits.append(anEntry), { brief: true }),
+        claim({ store, clock }, own, { brief: true }),
+      ]);
+      assert.deepEqual(other, []);
+      assert.equal((await claim({ store, clock }, { worker: "wrk_other", limit: 1 })).length, 1);
+      await store.transact((tx) => tx.workers.renew(worker.id, leaseMs));
+      assert.equal((await claim({ store, clock }, own)).length, 1);
+    },
+  },
+  {
+    title: "gives no step to a worker that is gone or not known",
+    async run({ store, clock }) {
+      const worker = aWorker(clock);
+      await store.transact((tx) => tx.workers.put(worker, leaseMs));
+      await insertWork({ store, clock }, { steps: [{}, {}] });
+      await claimOne({ store, clock }, { worker: worker.id });
+      await store.transact((tx) => tx.workers.setStatus(worker.id, "gone"));
+      assert.deepEqual(await claim({ store, clock }, { worker: worker.id }), []);
+      const unknown = { worker: "wrk_unknown", limit: 1, places: {}, labels: [] };
+      const claiming = store.transact((tx) =>
+        tx.steps.claim({ ...unknown, now: timestamp(clock) }),
+      );
+      assert.deepEqual(await claiming, []);
+    },
+  },
+  {
+    title: "gives what was taken from a worker to its taker, not to itself while its lease is over",
+    async run({ store, clock, passTime }) {
+      const [late, other] = [aWorker(clock), aWorker(clock)];
+      await store.transact((tx) => tx.workers.put(late, leaseMs));
+      await insertWork({ store, clock });
+      await claimOne({ store, clock }, { worker: late.id });
+      await passTime(leaseMs + takeoverMarginMs);
+      await store.transact((tx) => tx.workers.put(other, leaseMs));
+      assert.equal((await abandon({ store, clock }, other.id)).length, 1);
+      assert.deepEqual(await claim({ store, clock }, { worker: late.id }), []);
+      const taken = await claimOne({ store, clock }, { worker: other.id });
+      assert.deepEqual([taken.step.token, taken.settle], [2, true]);
+    },
+  },
+  {
+    title: "takes steps of those who are gone, and of nobody else",
     async run({ store, clock }) {
       const [own, held, alone, gone] = [1, 2, 3, 4].map(() => aWorker(clock));
       assert.ok(own && held && alone && gone);
@@ -123,16 +185,16 @@ export const workerCases: readonly ContractCase[] = [
         await tx.workers.put(alone, null);
         await tx.workers.setStatus(own.id, "draining");
         await tx.workers.setStatus(held.id, "draining");
-        await tx.workers.setStatus(gone.id, "gone");
       });
-      await insertWork({ store, clock }, { steps: [{}, {}, {}, {}, {}] });
+      await insertWork({ store, clock }, { steps: [{}, {}, {}, {}] });
       const of = new Map<string, string>();
-      for (const worker of [own.id, held.id, alone.id, gone.id, "wrk_unknown"])
+      for (const worker of [own.id, held.id, alone.id, gone.id])
         of.set((await claimOne({ store, clock }, { worker })).step.id, worker);
+      await store.transact((tx) => tx.workers.setStatus(gone.id, "gone"));
       const taken = await abandon({ store, clock }, own.id);
       assert.deepEqual(
         taken.map((id) => of.get(id)),
-        [gone.id, "wrk_unknown"],
+        [gone.id],
       );
       assert.deepEqual(await abandon({ store, clock }, own.id), []);
     },
@@ -231,12 +293,6 @@ const anEntry = {
   detail: null,
 };
 
-function aWorker(clock: FakeClock): NewWorker {
-  const process = { host: "h", pid: 4, startTime: "9", bootId: "b", pidNamespace: "pid:[1]" };
-  const startedAt = timestamp(clock);
-  return { id: clock.id("worker"), labels: [], process, version: "1.2.3", startedAt };
-}
-
 function known(store: Store) {
   return store.read((tx) => tx.workers.list());
 }
@@ -247,4 +303,17 @@ async function abandon(
 ): Promise<readonly string[]> {
   const request = { worker, now: timestamp(clock) };
   return (await store.transact((tx) => tx.steps.abandon(request))).map(({ id }) => id);
+}
+
+/** In one transaction, as a worker does at the end of a step. */
+function endAndClaim(
+  { store, clock }: { readonly store: Store; readonly clock: FakeClock },
+  held: Claim,
+  worker: string,
+): Promise<readonly Claim[]> {
+  const now = timestamp(clock);
+  return store.transact(async (tx) => {
+    await tx.steps.end(fenceOf(held), { ...succeeded, now });
+    return tx.steps.claim({ worker, now, limit: 100, places: {}, labels: [] });
+  });
 }

@@ -107,10 +107,7 @@ async function writeLate({ options, dump, lapse }: Place): Promise<Tried> {
     },
     outputs: (ctx) => ({ token: ctx.token }),
   });
-  // A known gap (docs/reliability.md, Limits) that this leaves out: with a free place the first owner may claim the step again
-  // under the lease that is over for the database, as a claim does not ask for it; then there is a third claim, of the successor.
-  const settings = { places: 1 };
-  const world = await createWorld({ ...options, executors: [executor], settings });
+  const world = await createWorld({ ...options, executors: [executor] });
   try {
     const body = sampleTemplate({ web: sampleGroup({ outputs: ["token"] }) });
     const run = await world.create(await world.template(body));

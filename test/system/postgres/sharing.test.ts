@@ -5,6 +5,7 @@ import { timestamp } from "../../../src/ports/clock.ts";
 import type { Store, Tx } from "../../../src/ports/store.ts";
 import { FakeClock } from "../../../src/testing/fake-clock.ts";
 import {
+  aWorker,
   anEvent,
   claim,
   fenceOf,
@@ -180,6 +181,7 @@ describe("brief transactions that come at once", { skip: postgresSkip }, () => {
 
   it("of which one claims leave alone what another one of them is at work on", async () => {
     const { store, claims } = await working(5);
+    await store.transact((tx) => tx.workers.put(aWorker(clock, { id: "w" }), null));
     const claiming = store.transact(
       (tx) =>
         tx.steps.claim({ worker: "w", now: timestamp(clock), limit: 99, places: {}, labels: [] }),

@@ -8,6 +8,7 @@ import type { Cell, Dialect, Session, Statement } from "../sql/session.ts";
 import type { Tables } from "../sql/tables.ts";
 import type { Answer } from "../../../clients/postgres/connection.ts";
 import { prepared } from "../../../clients/postgres/statement-text.ts";
+import { databaseTime } from "./database-time.ts";
 import type { QueryBuilder } from "./kysely-dialect.ts";
 import type { Transaction } from "./transaction.ts";
 import type { GivesWay } from "./write-locks.ts";
@@ -23,7 +24,7 @@ export interface SessionDeps {
   readonly clock: Pick<Clock, "id">;
 }
 
-const now = `select to_char(clock_timestamp() at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"') as "now"`;
+const now = `select ${databaseTime} as "now"`;
 
 /** One caller's transaction: alone in one of the database, or in a savepoint of one that others are in too. */
 export class PostgresSession implements Session {

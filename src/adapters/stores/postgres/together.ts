@@ -7,6 +7,9 @@ import { selectRun } from "../sql/run.ts";
 import { addProgress } from "../sql/run-progress.ts";
 import { insertAttempt, take } from "../sql/step-claim.ts";
 import { insertEdge, insertStep } from "../sql/step-insert.ts";
+import { indexedStatus } from "../sql/step-rows.ts";
+import { mayOwn } from "../sql/worker.ts";
+import { databaseTime } from "./database-time.ts";
 import { endAll, endOne } from "./end-step.ts";
 import { tryToHold } from "./hold.ts";
 import { rowsOf } from "./rows.ts";
@@ -19,7 +22,7 @@ export interface Together {
   readonly sql: string;
   /** The answer's rows carry `at`. */
   readonly answers: boolean;
-  /** Also for a single row: there is no other form. */
+  /** Also for a single row: what the statement itself says does not do here. */
   readonly alone: boolean;
   /** Rows with the same key cannot be in one statement. Empty: any can. */
   readonly key: (values: readonly Cell[]) => string;
@@ -57,15 +60,17 @@ const known = new Map<string, Together>([
      returning "r"."done", "r"."total", "r"."failed", "r"."skipped", "i"."at"`,
     (values) => String(values[4]),
   ),
-  asks(
+  always(
     take,
+    // Of its two last parameters one is the first again; the other is the worker's time, where the database's is asked.
     `update "step" set "status" = 'running', "offered" = 0, "token" = "token" + 1, "worker" = "i"."p1",
        "availableAt" = null, "startedAt" = coalesce("startedAt", "i"."p2")
-     from ${rowsOf("tttt")}
+     from ${rowsOf("tttttt")}
      where "step"."id" = "i"."p3" and "offered" <> 0 and "status" = "i"."p4"
        and (select count(*) from "step" "other" where "other"."runId" = "step"."runId"
-              and "other"."status" = 'running' and "other"."status" in ('ready', 'running', 'unknown', 'waiting', 'failed'))
+              and "other"."status" = 'running' and "other".${indexedStatus})
          < (select "parallelism" from "run" where "run"."id" = "step"."runId")
+       and ${mayOwn(`"i"."p1"`, databaseTime)}
      returning "step".*, (select "attempt" from "run" where "run"."id" = "step"."runId") as "runAttempt", "i"."at"`,
     (values) => String(values[2]),
   ),
@@ -88,7 +93,7 @@ const known = new Map<string, Together>([
     `select "g".*, "i"."at" from ${rowsOf("ttt")} join "groupRecord" "g"
      on "g"."environmentId" = "i"."p1" and "g"."template" = "i"."p2" and "g"."group" = "i"."p3"`,
   ),
-  [endOne.sql, { sql: endAll, answers: true, alone: true, key: ([stepId]) => String(stepId) }],
+  always(endOne, endAll, ([stepId]) => String(stepId)),
 ]);
 
 /** An insert of one row. Whatever its members are made of stays what it is, and so does what follows the row. */
@@ -133,4 +138,13 @@ function asks(
   key: Together["key"] = anyKey,
 ): [string, Together] {
   return [sql, { sql: together, answers: true, alone: false, key }];
+}
+
+/** For a single row too. */
+function always(
+  { sql }: Statement<unknown>,
+  together: string,
+  key: Together["key"],
+): [string, Together] {
+  return [sql, { sql: together, answers: true, alone: true, key }];
 }

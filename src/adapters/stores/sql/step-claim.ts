@@ -6,6 +6,7 @@ import type { Session, Statement } from "./session.ts";
 import { fewOffered, offerDueSteps, offersNow, type Offered } from "./step-offer.ts";
 import { indexedStatus, partsOfLane, stepOf } from "./step-rows.ts";
 import type { StepRow } from "./step-rows.ts";
+import { mayOwn } from "./worker.ts";
 
 interface Candidate {
   readonly id: string;
@@ -30,8 +31,10 @@ const nextReady = statement<Candidate>(
 /**
  * Only with the status that it was seen with: since then another may have had it and been lost, and what has become unknown
  * meanwhile must not be taken for what was never begun. Only while the run is below its parallelism: asked in the same
- * statement, as each is a way to the database and back. Written as it is so that the step is found by its id: by the index
- * of what is offered all that is offered would be read.
+ * statement, as each is a way to the database and back. Only by a worker that may own something, whatever it counts itself: from
+ * one whose lease is over by the store's clock the step would be taken at once. Here that clock is the claim's `now`; a store
+ * with another one has a text of its own. Written as it is so that the step is found by its id: by the index of what is
+ * offered all that is offered would be read.
  */
 export const take = statement<StepRow & { readonly runAttempt: number }>(
   `update "step" set "status" = 'running', "offered" = 0, "token" = "token" + 1, "worker" = ?, "availableAt" = null,
@@ -40,6 +43,7 @@ export const take = statement<StepRow & { readonly runAttempt: number }>(
      and (select count(*) from "step" "other" where "other"."runId" = "step"."runId"
             and "other"."status" = 'running' and "other".${indexedStatus})
        < (select "parallelism" from "run" where "run"."id" = "step"."runId")
+     and ${mayOwn("?", "?")}
    returning *, (select "attempt" from "run" where "run"."id" = "step"."runId") as "runAttempt"`,
 );
 export const insertAttempt = statement(
@@ -205,7 +209,10 @@ async function candidateAfter(
   );
 }
 
-/** False when its run has no room, another transaction holds its environment, or somebody took the step before that. */
+/**
+ * False when its run has no room, another transaction holds its environment, somebody took the step before that, or the
+ * worker may own nothing.
+ */
 async function claimOne(
   round: Round,
   { id, runId, environmentId }: Candidate,
@@ -215,11 +222,11 @@ async function claimOne(
   session.locks.knows(runId, environmentId);
   if (!(await session.locks.tryHold(environmentId))) return false;
   round.taken.add(id);
-  const row = await session.one(take, request.worker, request.now, id, status);
+  const by = [request.worker, request.now] as const;
+  const row = await session.one(take, ...by, id, status, ...by);
   if (row === undefined) return false;
   const none = toJson(null);
-  const at = [row.id, row.token, request.worker, request.now] as const;
-  await session.run(insertAttempt, ...at, none, none, toJson([]));
+  await session.run(insertAttempt, row.id, row.token, ...by, none, none, toJson([]));
   const settle = status === "unknown";
   round.claims.push({ step: stepOf(row), settle, runAttempt: row.runAttempt });
   return true;

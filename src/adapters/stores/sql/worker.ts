@@ -16,6 +16,12 @@ const forgottenAfterMs = 3_600_000;
 const ownsSteps = `exists (select 1 from "step" where "runId" in (select "id" from "run" where "status" in ('running', 'waiting'))
   and "status" = 'running' and ${indexedStatus} and "step"."worker" = "worker"."id")`;
 
+/** SQL that says whether a worker (its id) may own something: it is known, not gone, and its lease not over at `now`. */
+export function mayOwn(worker: string, now: string): string {
+  return `exists (select 1 from "worker" where "worker"."id" = ${worker} and "worker"."status" <> 'gone'
+    and ("worker"."leaseEndsAt" is null or "worker"."leaseEndsAt" > ${now}))`;
+}
+
 const put = statement(
   `insert into "worker" ("id", "labels", "process", "version", "startedAt", "status", "leaseEndsAt")
    values (?, ?, ?, ?, ?, 'working', ?)
