@@ -62,14 +62,21 @@ async function settle(target: Target, args: readonly string[]): Promise<void> {
   if (code !== 0) say(`That did not end well; ${bin} env show ${environment} says why`);
 }
 
-/** Terraform parts need terraform or tofu; a sample without them runs anywhere. */
+/** The richest sample for which everything is at hand; the last one runs anywhere. */
 function chooseTemplate(): string {
-  if (isOnPath("terraform") || isOnPath("tofu")) return "web-shop";
+  const hasTerraform = isOnPath("terraform") || isOnPath("tofu");
+  const hasBoth = isSet("GLASSHOUSE_CONSUL_ADDRESS") && isSet("GLASSHOUSE_VAULT_ADDRESS");
+  if (hasTerraform && hasBoth) return "discovery";
+  if (hasTerraform) return "web-shop";
   say(
     "Neither terraform nor tofu is on PATH, so this takes the sample hello, which needs only a shell.",
   );
   say("With one of them it would take web-shop: Terraform and a web server in one graph.");
   return "hello";
+}
+
+function isSet(variable: string): boolean {
+  return (process.env[variable] ?? "") !== "";
 }
 
 function isOnPath(program: string): boolean {
@@ -91,8 +98,8 @@ async function statusOf(target: Target): Promise<string> {
 
 async function show(target: Target): Promise<void> {
   await runCli(target, ["env", "show", environment]);
-  const { output } = await runCli(target, ["env", "show", environment, "-o", "json"], "keep");
-  const { entrypoints } = environmentSchema.parse(JSON.parse(output));
+  const { code, output } = await runCli(target, ["env", "show", environment, "-o", "json"], "keep");
+  const entrypoints = code === 0 ? environmentSchema.parse(JSON.parse(output)).entrypoints : [];
   for (const url of urlsIn(entrypoints)) say(`Entrypoint:  ${url}`);
   say(`API page:    ${target.url}/api/v1/docs`);
   const elsewhere =

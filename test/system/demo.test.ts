@@ -1,13 +1,15 @@
 import assert from "node:assert/strict";
 import { spawn, spawnSync, type ChildProcess } from "node:child_process";
 import { once } from "node:events";
-import { mkdtempSync, rmSync } from "node:fs";
-import { tmpdir } from "node:os";
-import { join } from "node:path";
-import { after, describe, test } from "node:test";
+import { readFileSync } from "node:fs";
+import { delimiter, dirname, join } from "node:path";
+import { describe, test } from "node:test";
+import { consulProgram, consulSkip } from "../support/consul-program.ts";
+import { freePorts } from "../support/rabbitmq.ts";
+import { testDirectory } from "../support/server.ts";
+import { vaultProgram, vaultSkip } from "../support/vault-program.ts";
 
 const root = join(import.meta.dirname, "../..");
-const data = mkdtempSync(join(tmpdir(), "glasshouse-demo-"));
 const serving = "Serving; Ctrl-C ends the server.";
 
 interface Demo {
@@ -17,10 +19,10 @@ interface Demo {
 }
 
 /** Starts the demo and waits until it serves. */
-async function startDemo(): Promise<Demo> {
+async function startDemo(data: string, env: NodeJS.ProcessEnv = {}): Promise<Demo> {
   const child = spawn(process.execPath, [join(root, "tools/demo.ts")], {
     cwd: root,
-    env: { ...process.env, GLASSHOUSE_LISTEN: "127.0.0.1:0", GLASSHOUSE_DATA: data },
+    env: { ...process.env, ...env, GLASSHOUSE_LISTEN: "127.0.0.1:0", GLASSHOUSE_DATA: data },
     stdio: ["ignore", "pipe", "inherit"],
   });
   let output = "";
@@ -49,10 +51,10 @@ function addressAfter(label: string, output: string): string {
 }
 
 describe("the demo", () => {
-  after(() => rmSync(data, { recursive: true, force: true }));
-
-  test("creates an environment, serves, ends on SIGINT, and a second start finds the environment", async () => {
-    const first = await startDemo();
+  test("creates an environment, serves, ends on SIGINT, and a second start finds the environment", async (t) => {
+    const { path: data, remove } = await testDirectory();
+    t.after(remove);
+    const first = await startDemo(data);
     assert.match(
       first.output(),
       /Creating the environment demo from the sample (?:web-shop|hello)/u,
@@ -62,7 +64,7 @@ describe("the demo", () => {
     assert.equal(page.status, 200);
     assert.equal(await interrupt(first), 0);
 
-    const second = await startDemo();
+    const second = await startDemo(data);
     assert.match(second.output(), /Found the environment demo of an earlier start, deployed-ok/u);
     assert.doesNotMatch(second.output(), /did not end well/u);
     if (second.output().includes("Entrypoint:")) {
@@ -75,7 +77,74 @@ describe("the demo", () => {
     }
     assert.equal(await interrupt(second), 0);
   });
+
+  test(
+    "takes the sample with all kinds of groups where Consul and Vault are configured, by the script that starts them",
+    { skip: consulSkip || vaultSkip },
+    async (t) => {
+      const { path: home, remove } = await testDirectory();
+      const trial = join(home, "trial");
+      t.after(async () => {
+        run("deploy/local/down", [trial]);
+        await remove();
+      });
+      run("deploy/local/up", [trial, "consul", "vault"], await placesOfTrial());
+      const env = environmentOf(trial);
+      const demo = await startDemo(join(home, "data"), env);
+      assert.match(demo.output(), /Creating the environment demo from the sample discovery/u);
+      assert.match(demo.output(), /^demo {2}deployed-ok$/mu);
+      assert.match(demo.output(), /kept in the vault store/u);
+      assert.match(await settingsIn(env), /Hello, World!/u);
+      // What they hold survives an end of both.
+      run("deploy/local/down", [trial]);
+      run("deploy/local/up", [trial, "consul", "vault"], { PORTS_FROM: portOf(env) });
+      assert.match(await settingsIn(env), /Hello, World!/u);
+      destroy(new URL(addressAfter("API page", demo.output())).origin);
+      assert.equal(await settingsIn(env), "");
+      assert.equal(await interrupt(demo), 0);
+    },
+  );
 });
+
+/** The programs of both, and ports in a row that are free. */
+async function placesOfTrial(): Promise<NodeJS.ProcessEnv> {
+  const [port = 0] = await freePorts(1);
+  return { PORTS_FROM: String(port - (port % 16)) };
+}
+
+/** Runs a script of the project to its end, with the programs of Consul and Vault on PATH. */
+function run(script: string, args: readonly string[], env: NodeJS.ProcessEnv = {}): void {
+  const programs = [consulProgram() ?? "", vaultProgram() ?? ""].map((path) => dirname(path));
+  const PATH = [...programs, process.env["PATH"]].join(delimiter);
+  const ended = spawnSync(join(root, script), args, {
+    env: { ...process.env, PATH, ...env },
+    // What the script starts goes on, and must hold no pipe of ours.
+    stdio: ["ignore", "ignore", "inherit"],
+  });
+  assert.equal(ended.status, 0, script);
+}
+
+/** The variables that the script wrote for the server. */
+function environmentOf(trial: string): NodeJS.ProcessEnv {
+  const lines = readFileSync(join(trial, "environment"), "utf8").trim().split("\n");
+  return Object.fromEntries(
+    lines.map((line) => {
+      const [, name = "", value = ""] = /^export (\w+)=(.*)$/u.exec(line) ?? [];
+      return [name, value];
+    }),
+  );
+}
+
+function portOf(env: NodeJS.ProcessEnv): string {
+  return String(Number(new URL(env["GLASSHOUSE_CONSUL_ADDRESS"] ?? "").port) - 8);
+}
+
+/** The sample's greeting as it stands in Consul, or nothing. */
+async function settingsIn(env: NodeJS.ProcessEnv): Promise<string> {
+  const at = `${env["GLASSHOUSE_CONSUL_ADDRESS"]}/v1/kv/discovery/demo/greeting?raw`;
+  const reply = await fetch(at);
+  return reply.status === 404 ? "" : reply.text();
+}
 
 function destroy(server: string): void {
   const args = ["env", "destroy", "demo", "--yes", "--wait", "--timeout", "2m"];
