@@ -145,7 +145,7 @@ export async function compose(
         ...shared,
         keepers: keepersOf(config, { vault, sealer }),
         executors: new Map(executors.map((executor) => [executor.name, executor])),
-        checkers: createCheckers(config, { isolation, consul }),
+        checkers: await createCheckers(config, { isolation, consul }),
         processes: localProcesses(),
         settings: engineSettings(config, crash),
       },
@@ -263,14 +263,14 @@ function retentionOf({ retention }: Config, clock: Clock): Retention {
   };
 }
 
-function createCheckers(
+async function createCheckers(
   config: Config,
   { isolation, consul }: Pick<Composition, "isolation" | "consul">,
-): readonly Checker[] {
+): Promise<readonly Checker[]> {
   return [
     httpChecker,
     tcpChecker,
-    consulChecker(consul),
+    await consulChecker(consul),
     commandChecker({
       isolation,
       outputs: join(config.data, "work", "checks"),

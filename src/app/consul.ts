@@ -1,4 +1,5 @@
 import { ConsulClient, consulPolicies } from "../clients/consul/client.ts";
+import { mostFollowed } from "../clients/consul/watch.ts";
 import { HttpConnection } from "../clients/http/connection.ts";
 import type { Remotes } from "../clients/resilience/remotes.ts";
 import type { Config } from "../contract/config.ts";
@@ -10,8 +11,11 @@ type Variables = Readonly<Record<string, string | undefined>>;
 
 const advice =
   "Work that needs Consul pauses and goes on by itself when it answers. Look at Consul, and at consul.address and consul.token.";
-/** As many as steps may be worked on, and some. */
-const connections = 64;
+/**
+ * As many as steps may be worked on, and some; and those that wait for changes of what checks follow, and of this server. Together
+ * less than the 200 that Consul takes of one address unless it is told otherwise (`limits.http_max_conns_per_client`).
+ */
+const connections = { calls: 64, watches: mostFollowed + 2 } as const;
 
 /** A client for the Consul that is configured, or null. Opens no connection. Errors: `invalid-configuration`. */
 export async function consulClient(
@@ -30,13 +34,10 @@ export async function consulClient(
   const ca =
     tls.ca === undefined ? null : await resolveReference("consul.tls.ca", `file:${tls.ca}`, of.env);
   const shared = { kind: "consul", advice } as const;
+  const server = { url: address, name: "Consul", ...(ca === null ? {} : { tls: { ca } }) };
   return new ConsulClient({
-    connection: new HttpConnection({
-      url: address,
-      name: "Consul",
-      connections,
-      ...(ca === null ? {} : { tls: { ca } }),
-    }),
+    connection: new HttpConnection({ ...server, connections: connections.calls }),
+    watching: new HttpConnection({ ...server, connections: connections.watches }),
     calls: of.remotes.remote({ ...consulPolicies.calls, ...shared, name: "consul" }),
     watches: of.remotes.remote({ ...consulPolicies.watches, ...shared, name: "consul watches" }),
     token: tokenReader(consul.token, of),

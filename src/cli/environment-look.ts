@@ -169,7 +169,7 @@ const checkColumns: readonly Column<CheckView>[] = [
   { title: "CHECK", value: ({ key }) => key },
   { title: "STATUS", value: ({ status }) => status, style: ({ status }) => statusStyle(status) },
   { title: "TARGET", value: ({ target }) => target },
-  { title: "SEEN", value: ({ detail }) => detail },
+  { title: "SEEN", value: ({ detail, lost }) => (lost === null ? detail : `${detail} (${lost})`) },
   { title: "AT", value: ({ checkedAt }) => moment(checkedAt), wide: true },
 ];
 

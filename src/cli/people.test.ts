@@ -255,6 +255,7 @@ describe("what people read", () => {
       kind: "group",
       executor: "command",
       reason: null,
+      health: null,
     } as const;
     const lines = graphLines(
       { terminal: fakeTerminal() },

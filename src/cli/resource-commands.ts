@@ -67,6 +67,11 @@ function printObserved(call: Call, observed: readonly ObservedView[]): void {
   for (const line of tableLines(call, observed, observedColumns)) call.terminal.out(`${line}\n`);
 }
 
+function healthText(health: ResourceView["health"]): string {
+  if (health === null) return "";
+  return health.reason === null ? health.status : `${health.status}: ${health.reason}`;
+}
+
 export async function show(call: Call): Promise<void> {
   const api = await call.api();
   const params = { resource: call.args[0] ?? "" };
@@ -94,6 +99,7 @@ export async function show(call: Call): Promise<void> {
     ["tags", joined(resource.tags)],
     ["links", joined(resource.links)],
     ["checks", resource.checks.join(", ")],
+    ["health", healthText(resource.health)],
     ["depends on", [...resource.dependsOn, ...resource.external].join(", ")],
     ["created", moment(resource.createdAt)],
   ]);

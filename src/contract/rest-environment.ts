@@ -106,7 +106,10 @@ export const checkView = z
     status: z.enum(["pending", "passing", "failing"]),
     detail: z.string(),
     target: z.string(),
-    checkedAt: time.nullable(),
+    checkedAt: time.nullable().meta({ description: "When what is said here was seen first" }),
+    lost: z.string().nullable().meta({
+      description: "Why it cannot be looked at now; all else is then what was seen last",
+    }),
   })
   .meta({ id: "Check", description: "A status endpoint and what was last seen there" });
 

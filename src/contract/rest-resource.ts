@@ -3,6 +3,7 @@ import { apiRoot, readHeaders, searchablePageQuery, segment, type Route } from "
 import {
   environmentId,
   graphView,
+  checkedHealthView,
   jsonValue,
   listOf,
   resourceId,
@@ -27,6 +28,7 @@ export const resourceView = z
     status: z.enum(["pending", "present", "failed", "drifted", "removed"]),
     links: z.record(z.string(), z.string()),
     checks: z.array(z.string()).meta({ description: "Keys of its status endpoints" }),
+    health: checkedHealthView.nullable().meta({ description: "What these say; null without any" }),
     dependsOn: z.array(z.string()).meta({ description: "Other resources, as group.resource" }),
     external: z.array(z.string()).meta({ description: "External resources, by name" }),
     createdAt: time,

@@ -64,6 +64,15 @@ export const changeView = z
   })
   .meta({ id: "Change", description: "One difference; values are masked" });
 
+export const checkedHealthView = z
+  .object({
+    status: z
+      .enum(["healthy", "unhealthy", "unknown"])
+      .meta({ description: "`unknown`: no check fails, and one was never looked at" }),
+    reason: z.string().nullable().meta({ description: "Which checks, and what they said last" }),
+  })
+  .meta({ id: "CheckedHealth", description: "What checks say of it" });
+
 export const graphView = z
   .object({
     nodes: z.array(
@@ -76,6 +85,9 @@ export const graphView = z
         executor: z.string().nullable(),
         status: z.string().nullable(),
         reason: z.string().nullable(),
+        health: checkedHealthView
+          .nullable()
+          .meta({ description: "Of a group, that of its resources; null without checks" }),
       }),
     ),
     edges: z.array(

@@ -41,17 +41,23 @@ export const checkSchema = z
       consul: z
         .strictObject(
           {
-            service: text.meta({ description: "Name of the service" }),
+            service: text.optional().meta({ description: "Name of the service" }),
+            node: text
+              .optional()
+              .meta({ description: "Name of a node, all checks of which must pass" }),
             datacenter: text.optional().meta({
               description: "Consul datacenter; that of the configuration when left out",
             }),
-            tag: text.optional().meta({ description: "Only instances that have this tag" }),
+            tag: text
+              .optional()
+              .meta({ description: "Only instances of the service that have this tag" }),
           },
-          { error: "must be a map with a service" },
+          { error: "must be a map with a service or a node" },
         )
         .optional()
         .meta({
-          description: "Service that Consul must know an instance of that passes its checks",
+          description:
+            "Service that Consul must know an instance of that passes its checks, or a node that passes its own",
         }),
       interval: duration
         .optional()
@@ -64,7 +70,10 @@ export const checkSchema = z
         .min(1, { error: "must be at least 1" })
         .max(100, { error: "must be at most 100" })
         .optional()
-        .meta({ description: "So many failures in a row make it unhealthy; 3 when left out" }),
+        .meta({
+          description:
+            "So many failures in a row make it unhealthy; 3 when left out. Consul counts by itself",
+        }),
       within: duration
         .optional()
         .meta({ description: "The validating phase waits so long for it; 5m when left out" }),

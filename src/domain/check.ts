@@ -7,13 +7,15 @@ export type CheckProbe =
   | { readonly consul: ConsulProbe }
   | { readonly command: readonly Json[] };
 
-/** A service that Consul must know, and find healthy. */
-export type ConsulProbe = {
-  readonly service: string;
-  /** That of the configuration when null. */
-  readonly datacenter: string | null;
-  readonly tag: string | null;
-};
+/** A service or a node that Consul must know, and find healthy. */
+export type ConsulProbe =
+  | {
+      readonly service: string;
+      /** That of the configuration when null. */
+      readonly datacenter: string | null;
+      readonly tag: string | null;
+    }
+  | { readonly node: string; readonly datacenter: string | null };
 
 /** A check as the template declares it. Times in milliseconds. */
 export interface Check {
@@ -41,6 +43,8 @@ export interface CheckOutcome {
   readonly healthy: boolean;
   /** What was seen, for people: "HTTP 503", "connection refused". */
   readonly detail: string;
+  /** Whoever knows of it could not be asked: nothing was seen, and `detail` says why. Then it is not healthy either. */
+  readonly isUnknown?: true;
 }
 
 /** What is known of one check of an environment. `key` is `check` or `group.resource.check`. */
@@ -51,7 +55,10 @@ export interface CheckState {
   readonly detail: string;
   /** The evaluated target: URL, host:port or command. */
   readonly target: string;
+  /** When what is said here was seen first. */
   readonly checkedAt: string | null;
+  /** Why it cannot be looked at now: all else is what was seen last. Null while it can. */
+  readonly lost: string | null;
 }
 
 export const checkDefaults = {

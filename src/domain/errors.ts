@@ -136,6 +136,11 @@ export const errorTable = {
     "A step failed",
     "`glasshouse run logs` shows its output; `glasshouse run retry` goes on from there.",
   ),
+  unhealthy: row(
+    [500, 1, "terminal"],
+    "A check of what is deployed fails",
+    "The message names the check and what it said last; the environment is `deployed-ok` again by itself when it passes.",
+  ),
   "step-interrupted": row(
     [503, 1, "transient"],
     "A step was interrupted and may be tried again",

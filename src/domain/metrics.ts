@@ -35,6 +35,11 @@ export const metricTable = {
     "Steps that this process took on; more than steps ended means attempts that were repeated",
   ),
   glasshouse_steps_running: gauge(["executor"], "", "Steps that this process works on now"),
+  glasshouse_checks_followed: gauge(
+    ["kind"],
+    "",
+    "Checks of deployed environments that this process follows: `http`, `tcp`, `command`, `consul`",
+  ),
   glasshouse_places: gauge([], "", "Steps that this process works on at most at once"),
   glasshouse_child_processes: gauge([], "", "Child processes of this process that run now"),
   glasshouse_stale_writes_total: counter(
@@ -141,7 +146,7 @@ export const metricTable = {
 /** What the labels mean, by name: one meaning everywhere. */
 export const metricLabels: Readonly<Record<string, string>> = {
   executor: "who does the work: an executor's name, `check`, or `engine` for what needs none",
-  kind: "kind of the run, or of the transaction",
+  kind: "kind of the run, of the transaction, or of the check",
   message: "what is sent: `event`, `reply`, `dead-letter`",
   method: "method of the request",
   outcome: "how it ended; each metric says which there are",

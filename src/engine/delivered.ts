@@ -3,12 +3,12 @@ import { evaluate, type Scope } from "../domain/expression.ts";
 import type { GroupRecord } from "../domain/record.ts";
 import type { OwnedSecret } from "../domain/secret.ts";
 import { textOf, type Values } from "../domain/value.ts";
-import type { RunFacts } from "./run-cache.ts";
+import type { EnvironmentState } from "./run-cache.ts";
 import { scopeOf } from "./step-inputs.ts";
 
 /** The scope in which checks, outputs and entrypoints are evaluated: everything that was delivered, entrypoints too. */
 export function deliveredScope(
-  facts: RunFacts,
+  facts: EnvironmentState,
   records: readonly GroupRecord[],
   secrets: readonly OwnedSecret[] = [],
 ): Scope {
@@ -21,7 +21,7 @@ export function deliveredScope(
 
 /** Entrypoints and outputs of the environment, from what its groups delivered. */
 export function delivered(
-  facts: RunFacts,
+  facts: EnvironmentState,
   records: readonly GroupRecord[],
   secrets: readonly OwnedSecret[],
 ): Pick<Environment, "entrypoints" | "outputs"> {

@@ -5,6 +5,7 @@ import type { ReadTx } from "../ports/store.ts";
 import { Attempts } from "./attempts.ts";
 import { interruptAborted, requestCancels } from "./cancel.ts";
 import type { EngineDeps } from "./deps.ts";
+import { Health } from "./health.ts";
 import { Lifetime } from "./lifetime.ts";
 import { Membership } from "./membership.ts";
 import { Rotation } from "./rotation.ts";
@@ -51,6 +52,7 @@ export class Engine {
   readonly #tenure: Tenure;
   readonly #lifetime: Lifetime;
   readonly #rotation: Rotation;
+  readonly #health: Health;
   /** Runs at the head of their queue that wait for something, and when they were looked at. */
   readonly #blocked = new Map<string, number>();
   /** Runs have begun, ended or changed since: what blocked others may be gone. */
@@ -78,6 +80,7 @@ export class Engine {
     this.#attempts = new Attempts(deps, this.#cache, this.#membership);
     this.#lifetime = new Lifetime(deps);
     this.#rotation = new Rotation(deps);
+    this.#health = new Health(deps, this.#membership);
     this.#tenure = new Tenure({
       deps,
       membership: this.#membership,
@@ -105,6 +108,7 @@ export class Engine {
         this.#wake();
       }),
     );
+    this.#health.start();
     this.#wake();
   }
 
@@ -118,6 +122,7 @@ export class Engine {
     this.#forgetTimer?.();
     this.#nextPass?.forget();
     await this.#ticking;
+    await this.#health.stop();
     await this.#membership.drain();
     const gone = await this.#attempts.stop(this.#deps.settings.stopGraceMs);
     await this.#tenure.stop();

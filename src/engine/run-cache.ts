@@ -11,17 +11,21 @@ import type { Template } from "../domain/template.ts";
 import type { Values } from "../domain/value.ts";
 import type { ReadTx } from "../ports/store.ts";
 
-/** What every step of a run shares and no step changes: loaded once, kept while the run is worked on. */
-export interface RunFacts {
-  readonly run: Run;
+/** What expressions of an environment's template stand on, beside what its groups delivered. */
+export interface EnvironmentState {
   readonly environment: EnvironmentFacts;
   readonly template: Template;
-  /** It has groups whose failure ends the run at once. Kept here, as asking every group at every step takes the square of their number. */
-  readonly isAbortable: boolean;
   /** With defaults filled in. */
   readonly parameters: Values;
   /** Outputs of the environments it requires, by the name under `requires`. */
   readonly requires: Scope["requires"];
+}
+
+/** What every step of a run shares and no step changes: loaded once, kept while the run is worked on. */
+export interface RunFacts extends EnvironmentState {
+  readonly run: Run;
+  /** It has groups whose failure ends the run at once. Kept here, as asking every group at every step takes the square of their number. */
+  readonly isAbortable: boolean;
   /** The trace that its first command came with, for the executors' children. */
   readonly traceparent: string | null;
 }
@@ -57,25 +61,25 @@ export class RunCache {
   ): Promise<RunFacts> {
     const { run } = of;
     const environment = present(of.environment, `environment ${run.environmentId}`);
-    const desired = present(run.desired.templates[0] ?? null, `template of run ${run.id}`);
+    const state = await this.stateOf(tx, { ...environment, desired: run.desired });
+    const [command] = await tx.commands.ofRun(run.id);
+    const groups = Object.values(state.template.body.groups);
+    const isAbortable = groups.some(({ onFailure }) => onFailure === "abort");
+    return { run, ...state, isAbortable, traceparent: command?.traceparent ?? null };
+  }
+
+  /** Reads what an environment is by what is wanted of it. */
+  async stateOf(
+    tx: ReadTx,
+    environment: EnvironmentFacts & Pick<Environment, "desired">,
+  ): Promise<EnvironmentState> {
+    const { id, name, tags } = environment;
+    const desired = present(environment.desired.templates[0] ?? null, `template of ${name}`);
     const template = await this.template(tx, desired.templateId);
     const parameters = effectiveParameters(template.body.parameters, desired.parameters);
-    const requires = await requiredOutputs(
-      tx,
-      requiredEnvironments(template.body, parameters, environment),
-    );
-    const [command] = await tx.commands.ofRun(run.id);
-    return {
-      run,
-      environment: { id: environment.id, name: environment.name, tags: environment.tags },
-      template,
-      isAbortable: Object.values(template.body.groups).some(
-        ({ onFailure }) => onFailure === "abort",
-      ),
-      parameters,
-      requires,
-      traceparent: command?.traceparent ?? null,
-    };
+    const required = requiredEnvironments(template.body, parameters, environment);
+    const requires = await requiredOutputs(tx, required);
+    return { environment: { id, name, tags }, template, parameters, requires };
   }
 
   async template(tx: ReadTx, id: string): Promise<Template> {

@@ -8,7 +8,7 @@ import type { Group } from "../domain/template.ts";
 import type { Value } from "../domain/value.ts";
 import type { ReadTx } from "../ports/store.ts";
 import type { EngineDeps } from "./deps.ts";
-import type { RunFacts } from "./run-cache.ts";
+import type { EnvironmentState, RunFacts } from "./run-cache.ts";
 import { filesDigest } from "./template-files.ts";
 
 /** What a step acts with: the settings filled in, the record of its last apply, and what decides whether it has work. */
@@ -112,7 +112,7 @@ export async function ownedSecrets(
 
 /** `secrets` only where expressions may use them. */
 export function scopeOf(
-  facts: RunFacts,
+  facts: EnvironmentState,
   records: readonly GroupRecord[],
   secrets: readonly OwnedSecret[] = [],
 ): Scope {

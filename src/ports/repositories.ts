@@ -2,7 +2,7 @@ import type { CheckState } from "../domain/check.ts";
 import type { Command } from "../domain/command.ts";
 import type { Environment, EnvironmentStatus } from "../domain/environment.ts";
 import type { Failure } from "../domain/errors.ts";
-import type { AppendedEvent, JournalEvent, NewEvent } from "../domain/event.ts";
+import type { AppendedEvent, EventType, JournalEvent, NewEvent } from "../domain/event.ts";
 import type { SavedPlan } from "../domain/plan.ts";
 import type { GroupRecord } from "../domain/record.ts";
 import type { OwnedSecret } from "../domain/secret.ts";
@@ -225,10 +225,15 @@ export interface PlanRepository {
 export interface EventRepository {
   /** Appends in order; raises the sequence of their environments (one `UPDATE … RETURNING` an environment). */
   append(events: readonly NewEvent[], time: string): Promise<readonly AppendedEvent[]>;
-  /** Events after a position, oldest first. With `environmentId`, of that environment alone. */
+  /** Events after a position, oldest first. With `environmentId`, of that environment alone; with `types`, only such. */
   after(
     position: number,
-    filter: { readonly environmentId?: string; readonly runId?: string; readonly limit: number },
+    filter: {
+      readonly environmentId?: string;
+      readonly runId?: string;
+      readonly types?: readonly EventType[];
+      readonly limit: number;
+    },
   ): Promise<readonly JournalEvent[]>;
   /** Position of the newest event; 0 when there is none. */
   head(): Promise<number>;

@@ -1,5 +1,13 @@
 import { effectiveParameters, requiredEnvironments } from "../domain/desired.ts";
 import { isLiving, type Environment } from "../domain/environment.ts";
+import {
+  checkStatesOf,
+  groupHealths,
+  healthOf,
+  resourceHealth,
+  type CheckStates,
+  type Health,
+} from "../domain/health.ts";
 import { groupKey, type GroupRecord } from "../domain/record.ts";
 import type { Resource } from "../domain/resource.ts";
 import type { Step } from "../domain/step.ts";
@@ -21,6 +29,8 @@ export interface GraphNode {
   /** Of the step while a run is under way; else what is known: `pending`, `present`, `failed`, `drifted`, `missing`. */
   readonly status: string | null;
   readonly reason: string | null;
+  /** Of resources, and of groups those of theirs; of external resources with a check. Null without checks. */
+  readonly health: Health | null;
 }
 
 export interface GraphEdge {
@@ -48,6 +58,7 @@ export async function getEnvironmentGraph(deps: Reads, idOrName: string): Promis
       template,
       records: await tx.records.list(environment.id),
       resources: await tx.resources.ofEnvironment(environment.id),
+      states: checkStatesOf(await tx.checks.list(environment.id)),
       steps: activeRun === null ? [] : await withWaits(tx, await allSteps(tx, activeRun)),
     };
     return graphOf(known, await requiredNodes(tx, known));
@@ -59,6 +70,7 @@ interface Known {
   readonly template: Template;
   readonly records: readonly GroupRecord[];
   readonly resources: readonly Resource[];
+  readonly states: CheckStates;
   readonly steps: readonly Step[];
 }
 
@@ -72,10 +84,17 @@ function graphOf(known: Known, required: readonly GraphNode[]): Graph {
 }
 
 /** Those of the template, then those that were made by an earlier version and are still there. */
-function groupNodes({ environment, template, records, steps }: Known): readonly GraphNode[] {
+function groupNodes({
+  environment,
+  template,
+  records,
+  states,
+  steps,
+}: Known): readonly GraphNode[] {
   const byKey = new Map(records.map((record) => [groupKey(record.template, record.group), record]));
   const stepByKey = new Map(steps.map((step) => [groupKey(step.template, step.group ?? ""), step]));
   const gone = environment.status === "destroyed";
+  const healths = groupHealths(template.body, states);
   const nodeOf = (at: { name: string; executor: string; template: string }): GraphNode => {
     const key = groupKey(at.template, at.name);
     const step = stepByKey.get(key);
@@ -89,6 +108,7 @@ function groupNodes({ environment, template, records, steps }: Known): readonly 
       executor: at.executor,
       status: step?.status ?? status,
       reason: step?.reason ?? null,
+      health: healths.get(at.name) ?? null,
     };
   };
   const wanted = Object.entries(template.body.groups).map(([name, { executor }]) =>
@@ -123,7 +143,7 @@ function groupEdges({ template, records }: Known): readonly GraphEdge[] {
 }
 
 function resourceNodes(
-  { template, resources }: Known,
+  { template, resources, states }: Known,
   groups: ReadonlyMap<string, GraphNode>,
 ): readonly { readonly node: GraphNode; readonly edges: readonly GraphEdge[] }[] {
   const present = new Map(
@@ -144,6 +164,7 @@ function resourceNodes(
           status:
             found?.status ?? (groups.get(group)?.status === "removed" ? "removed" : "pending"),
           reason: null,
+          health: found === undefined ? null : resourceHealth(found, states),
         };
         const waits = resource.dependsOn.map((from): GraphEdge => ({
           from,
@@ -156,7 +177,7 @@ function resourceNodes(
 }
 
 async function requiredNodes(tx: ReadTx, known: Known): Promise<readonly GraphNode[]> {
-  const { environment, template } = known;
+  const { environment, template, states } = known;
   const names = requiredNames(known);
   const nodes: GraphNode[] = [];
   for (const [key, requirement] of Object.entries(template.body.requires)) {
@@ -172,6 +193,7 @@ async function requiredNodes(tx: ReadTx, known: Known): Promise<readonly GraphNo
       executor: null,
       status: requirement.kind === "external" ? null : there ? other.status : "missing",
       reason: requirement.description === "" ? null : requirement.description,
+      health: states.has(`requires.${key}`) ? healthOf([`requires.${key}`], states) : null,
     });
   }
   return nodes;

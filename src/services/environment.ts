@@ -1,6 +1,7 @@
 import { effectiveParameters } from "../domain/desired.ts";
 import type { CheckState } from "../domain/check.ts";
 import type { Environment, EnvironmentStatus } from "../domain/environment.ts";
+import { checkStatesOf, type CheckStates } from "../domain/health.ts";
 import type { ObservedResource, Resource } from "../domain/resource.ts";
 import { isMade, type OwnedSecret } from "../domain/secret.ts";
 import type { Parameter } from "../domain/template.ts";
@@ -64,6 +65,8 @@ async function withParameters(
 export interface EnvironmentResources {
   readonly environment: Environment;
   readonly resources: readonly Resource[];
+  /** What its checks say. */
+  readonly states: CheckStates;
   readonly observed: readonly (ObservedResource & GroupPlace & { readonly observedAt: string })[];
 }
 
@@ -77,6 +80,7 @@ export async function listEnvironmentResources(
     return {
       environment,
       resources: await tx.resources.ofEnvironment(environment.id),
+      states: checkStatesOf(await tx.checks.list(environment.id)),
       observed: await tx.resources.observedOf(environment.id),
     };
   });

@@ -1,26 +1,30 @@
 import { GlasshouseError } from "../domain/errors.ts";
+import { checkStatesOf, resourceHealth, type CheckStates, type Health } from "../domain/health.ts";
 import type { Resource } from "../domain/resource.ts";
 import type { Page, PageRequest } from "../ports/page.ts";
+import type { ReadTx } from "../ports/store.ts";
 import type { Reads } from "./deps.ts";
 
 export interface ResourceRead {
   readonly resource: Resource;
   readonly environmentName: string;
+  /** Null without checks. */
+  readonly health: Health | null;
 }
 
 /** Across environments, by id. */
 export async function listResources(deps: Reads, page: PageRequest): Promise<Page<ResourceRead>> {
   return deps.store.read(async (tx) => {
     const { items, next } = await tx.resources.list(page);
-    const names = new Map<string, string>();
-    for (const { environmentId } of items) {
-      if (names.has(environmentId)) continue;
-      names.set(environmentId, (await tx.environments.get(environmentId))?.name ?? environmentId);
+    const known = new Map<string, Awaited<ReturnType<typeof aboutEnvironment>>>();
+    const reads: ResourceRead[] = [];
+    for (const resource of items) {
+      const { environmentId } = resource;
+      const environment = known.get(environmentId) ?? (await aboutEnvironment(tx, environmentId));
+      known.set(environmentId, environment);
+      const { environmentName, states } = environment;
+      reads.push({ resource, environmentName, health: resourceHealth(resource, states) });
     }
-    const reads = items.map((resource) => ({
-      resource,
-      environmentName: names.get(resource.environmentId) ?? resource.environmentId,
-    }));
     return { items: reads, next };
   });
 }
@@ -35,7 +39,20 @@ export async function getResource(deps: Reads, id: string): Promise<ResourceRead
         `There is no resource ${id}: check the id; \`glasshouse resource list\` shows those that exist.`,
       );
     }
-    const environment = await tx.environments.get(resource.environmentId);
-    return { resource, environmentName: environment?.name ?? resource.environmentId };
+    const { environmentName, states } = await aboutEnvironment(tx, resource.environmentId);
+    return { resource, environmentName, health: resourceHealth(resource, states) };
   });
+}
+
+interface StatesRead {
+  readonly states: CheckStates;
+}
+
+async function aboutEnvironment(
+  tx: ReadTx,
+  id: string,
+): Promise<Pick<ResourceRead, "environmentName"> & StatesRead> {
+  const environment = await tx.environments.get(id);
+  const states = checkStatesOf(await tx.checks.list(id));
+  return { environmentName: environment?.name ?? id, states };
 }

@@ -1,5 +1,5 @@
 import { checkDefaults } from "../domain/check.ts";
-import type { Check, CheckProbe } from "../domain/check.ts";
+import type { Check, CheckProbe, ConsulProbe } from "../domain/check.ts";
 import type { ExpressionRules } from "../domain/expression-check.ts";
 import type { Json } from "../lib/json.ts";
 import { parseDuration } from "../lib/duration.ts";
@@ -75,13 +75,12 @@ function compileProbe(
     return { probe: { command: file.command }, references };
   }
   if (file.consul !== undefined) {
-    const { service, datacenter = null, tag = null } = file.consul;
     const at = [...path, "consul"];
-    const probe = { service, datacenter, tag };
+    const probe = consulProbe(context, file.consul, at);
     const references = Object.entries(probe).flatMap(([name, value]) =>
       value === null
         ? []
-        : placed(context, value, { path: [...at, name], where: "a check's service", ...limits }),
+        : placed(context, value, { path: [...at, name], where: "a check by Consul", ...limits }),
     );
     return { probe: { consul: probe }, references };
   }
@@ -106,6 +105,25 @@ function compileProbe(
     probe: { http, expect: Array.isArray(expect) ? expect : [expect] },
     references: placed(context, http, { path: at, where: "a check's URL", ...limits }),
   };
+}
+
+function consulProbe(
+  context: Context,
+  file: NonNullable<CheckFile["consul"]>,
+  path: Path,
+): ConsulProbe {
+  const { service, node, datacenter = null, tag } = file;
+  if ((service === undefined) === (node === undefined)) {
+    const what = service === undefined ? "names nothing" : "has service and node";
+    const message = `the check by Consul ${what}: give it exactly one of service and node`;
+    context.problems.add({ path, key: true }, message);
+  }
+  if (node === undefined) return { service: service ?? "", datacenter, tag: tag ?? null };
+  if (tag !== undefined && service === undefined) {
+    const message = "tag belongs to a service: remove it, or look at a service";
+    context.problems.add({ path: [...path, "tag"], key: true }, message);
+  }
+  return { node, datacenter };
 }
 
 /** Checks a command line: program first, arguments scalar, no secrets. */

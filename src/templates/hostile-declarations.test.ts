@@ -30,8 +30,20 @@ cases("what comes later is refused by name", [
   [
     "a consul check of nothing",
     `${head}${group}checks: { c: { ¦consul: { datacenter: dc1 } } }\n`,
-    /service/u,
-    /service/u,
+    /names nothing/u,
+    /exactly one of service and node/u,
+  ],
+  [
+    "a consul check of a service and a node",
+    `${head}${group}checks: { c: { ¦consul: { service: a, node: b } } }\n`,
+    /has service and node/u,
+    /exactly one/u,
+  ],
+  [
+    "a consul check of a node's tag",
+    `${head}${group}checks: { c: { consul: { node: b, ¦tag: t } } }\n`,
+    /tag belongs to a service/u,
+    /remove it/u,
   ],
   [
     "a required template",

@@ -77,7 +77,12 @@ export const groupCases: readonly ContractCase[] = [
   {
     title: "keeps the newest state of each check and forgets those not named",
     async run({ store }) {
-      const passed = { ...check("b"), status: "passing" as const, detail: "HTTP 200" };
+      const passed = {
+        ...check("b"),
+        status: "passing" as const,
+        detail: "HTTP 200",
+        lost: "it cannot be asked",
+      };
       await store.transact(async (tx) => {
         for (const each of [check("b"), check("a"), passed, check("c")]) await tx.checks.put(each);
       });
@@ -268,5 +273,6 @@ function check(key: string): CheckState {
     detail: "",
     target: "http://x",
     checkedAt: null,
+    lost: null,
   };
 }

@@ -84,6 +84,16 @@ export const journalCases: readonly ContractCase[] = [
       const all = await journalOf(store, 3);
       const ofRun = await store.read((tx) => tx.events.after(0, { runId: run.id, limit: 10 }));
       assert.deepEqual(ofRun, [{ ...whole, position: all[0]?.position }]);
+      const types = ["environment.ok"] as const;
+      assert.deepEqual(await store.read((tx) => tx.events.after(0, { types, limit: 10 })), []);
+      const ok = { ...anEvent(environment.id), type: types[0] };
+      await store.transact((tx) => tx.events.append([ok], timestamp(clock)));
+      await journalOf(store, 4);
+      const found = await store.read((tx) => tx.events.after(0, { types, limit: 10 }));
+      assert.deepEqual(
+        found.map(({ type, sequence }) => [type, sequence]),
+        [["environment.ok", 3]],
+      );
       assert.equal(whole?.commandId, "cmd_1");
       assert.equal(whole.stepId, "stp_1");
       assert.deepEqual(

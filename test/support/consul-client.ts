@@ -29,6 +29,7 @@ export function consulClientOver(
   const about = { kind: "consul", advice: "Look at Consul." } as const;
   return new ConsulClient({
     connection,
+    watching: connection,
     calls: remotes.remote({ ...consulPolicies.calls, ...about, name: "consul" }),
     watches: remotes.remote({ ...consulPolicies.watches, ...about, name: "consul watches" }),
     token: () => Promise.resolve(token),

@@ -3,6 +3,7 @@ import { maskSecrets } from "../../domain/value.ts";
 import type { Environment } from "../../domain/environment.ts";
 import type { OwnedSecret } from "../../domain/secret.ts";
 import type { CheckState } from "../../domain/check.ts";
+import { resourceHealth } from "../../domain/health.ts";
 import { isJsonObject, type JsonObject } from "../../lib/json.ts";
 import type { CheckView, DriftView, EnvironmentView } from "../../contract/rest.ts";
 import type { Api, Call, Handlers } from "./api.ts";
@@ -52,12 +53,14 @@ function readHandlers(api: Api): Pick<Handlers, Reads> {
       return environmentOf(read);
     },
     listEnvironmentResources: async ({ params }) => {
-      const { environment, resources, observed } = await services.listEnvironmentResources(
+      const { environment, resources, states, observed } = await services.listEnvironmentResources(
         params.environment,
       );
       const about = { environmentName: environment.name };
       return {
-        ...wholeList(resources, (resource) => resourceOf({ ...about, resource })),
+        ...wholeList(resources, (resource) =>
+          resourceOf({ ...about, resource, health: resourceHealth(resource, states) }),
+        ),
         observed: observed.map((one) => observedOf(one)),
       };
     },
@@ -200,6 +203,6 @@ function driftOf({ environment, run, groups }: DriftRead): DriftView {
 }
 
 function checkOf(check: CheckState): CheckView {
-  const { key, status, detail, target, checkedAt } = check;
-  return { key, status, detail, target, checkedAt };
+  const { key, status, detail, target, checkedAt, lost } = check;
+  return { key, status, detail, target, checkedAt, lost };
 }

@@ -12,7 +12,7 @@ export function resourceHandlers(api: Api): Pick<Handlers, "listResources" | "ge
   };
 }
 
-export function resourceOf({ resource, environmentName }: ResourceRead): ResourceView {
+export function resourceOf({ resource, environmentName, health }: ResourceRead): ResourceView {
   return {
     id: resource.id,
     environment: resource.environmentId,
@@ -28,6 +28,7 @@ export function resourceOf({ resource, environmentName }: ResourceRead): Resourc
     status: resource.status,
     links: resource.links,
     checks: resource.checks,
+    health,
     dependsOn: resource.dependsOn,
     external: resource.external,
     createdAt: resource.createdAt,

@@ -112,6 +112,7 @@ export class FakeServices implements ApiServices {
     return {
       environment,
       resources: [resource],
+      states: new Map(),
       observed: [{ ...observed, ...place, observedAt: at }],
     };
   }
@@ -126,7 +127,7 @@ export class FakeServices implements ApiServices {
       group: "network",
     };
     return {
-      nodes: [{ ...node, executor: "command", status: "succeeded", reason: null }],
+      nodes: [{ ...node, executor: "command", status: "succeeded", reason: null, health: null }],
       edges: [{ from: "network", to: "network.vnet", kind: "contains" as const }],
     };
   }
@@ -148,7 +149,7 @@ export class FakeServices implements ApiServices {
       detail: "HTTP 200",
       target: "http://x/",
     };
-    return [{ ...check, status: "passing" as const, checkedAt: at }];
+    return [{ ...check, status: "passing" as const, checkedAt: at, lost: null }];
   }
 
   async getEnvironmentDrift(idOrName: string) {
@@ -175,11 +176,12 @@ export class FakeServices implements ApiServices {
   }
 
   async listResources(page: PageRequest) {
-    return pageOf([{ resource, environmentName: "shop" }], page);
+    return pageOf([{ resource, environmentName: "shop", health: null }], page);
   }
 
   async getResource(id: string) {
-    return id === resource.id ? { resource, environmentName: "shop" } : unknown("resource", id);
+    const read = { resource, environmentName: "shop", health: null };
+    return id === resource.id ? read : unknown("resource", id);
   }
 
   async getRun(id: string) {

@@ -8,7 +8,8 @@ type Edge = GraphView["edges"][number];
 export function templateGraph(body: TemplateBody): GraphView {
   const nodes: Node[] = [];
   const edges: Edge[] = [];
-  const blank = { template: body.name, group: null, executor: null, status: null, reason: null };
+  const unknown = { status: null, reason: null, health: null };
+  const blank = { template: body.name, group: null, executor: null, ...unknown };
   for (const [name, requirement] of Object.entries(body.requires)) {
     const kind = requirement.kind === "environment" ? "environment" : "external";
     nodes.push({ ...blank, id: `requires.${name}`, kind, name });

@@ -32,6 +32,7 @@ async function clientOf(answer: RequestListener, token: string | null = "secret-
   const policy = { ...consulPolicies.calls, retry: { baseMs: 1, mostMs: 2 }, tryMs: 300 };
   const client = new ConsulClient({
     connection,
+    watching: connection,
     calls: remotes.remote({ ...policy, ...about, name: "consul" }),
     watches: remotes.remote({ ...consulPolicies.watches, ...about, name: "consul watches" }),
     token: () => Promise.resolve(token),

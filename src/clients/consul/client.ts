@@ -4,6 +4,8 @@ import { faultOf } from "./faults.ts";
 
 export interface ConsulOptions {
   readonly connection: Pick<HttpConnection, "send">;
+  /** For calls that wait for a change: they keep none of the others waiting. */
+  readonly watching: Pick<HttpConnection, "send">;
   /** All ordinary calls; its time limits, retries and breaker hold for them. */
   readonly calls: Remote;
   /** Calls that wait for a change: their limit in time is longer than any wait. */
@@ -80,10 +82,10 @@ export class ConsulClient {
   }
 
   async #try(call: ConsulCall, signal: AbortSignal): Promise<HttpAnswer> {
-    const { connection, token: readToken } = this.#options;
+    const { connection, watching, token: readToken } = this.#options;
     const token = await readToken();
     const { method, body } = call;
-    const answer = await connection.send({
+    const answer = await (call.watches === true ? watching : connection).send({
       method,
       path: `/v1${call.path}${this.#queryOf(call)}`,
       headers: token === null ? {} : { "x-consul-token": token },

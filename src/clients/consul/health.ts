@@ -1,4 +1,5 @@
 import { z } from "zod";
+import type { HttpAnswer } from "../http/connection.ts";
 import type { ConsulClient } from "./client.ts";
 import type { Indexed, WaitFor } from "./watch.ts";
 
@@ -24,7 +25,29 @@ export interface ServiceQuery {
   readonly wait?: WaitFor | null;
 }
 
-const checkSchema = z.object({ Name: z.string(), Status: z.string(), Output: z.string() });
+export interface NodeQuery extends Pick<ServiceQuery, "datacenter" | "signal" | "wait"> {
+  readonly node: string;
+}
+
+/** What was read, as far as the token may see it. */
+export interface Seen<T> extends Indexed<T> {
+  /** The token hides some of it: what is not there may be there all the same. */
+  readonly isFiltered: boolean;
+}
+
+export interface NodeCheck {
+  readonly name: string;
+  readonly isPassing: boolean;
+  readonly output: string;
+}
+
+const checkSchema = z.object({
+  Name: z.string(),
+  Status: z.string(),
+  Output: z.string(),
+  ServiceID: z.string().default(""),
+});
+const checksSchema = z.array(checkSchema);
 const instancesSchema = z.array(
   z.object({
     Node: z.object({ Node: z.string(), Address: z.string() }),
@@ -42,18 +65,10 @@ const instancesSchema = z.array(
 export async function serviceHealth(
   client: ConsulClient,
   { service, datacenter, tag, signal, wait = null }: ServiceQuery,
-): Promise<Indexed<readonly ServiceInstance[]>> {
-  const answer = await client.call({
-    method: "GET",
-    path: `/health/service/${encodeURIComponent(service)}`,
-    query: {
-      dc: datacenter,
-      tag,
-      ...(wait === null ? {} : { index: wait.index, wait: `${wait.waitMs}ms` }),
-    },
-    // What waits is asked again by who watches.
-    repeatable: wait === null,
-    watches: wait !== null,
+): Promise<Seen<readonly ServiceInstance[]>> {
+  const answer = await look(client, `/health/service/${encodeURIComponent(service)}`, {
+    query: { dc: datacenter, tag },
+    wait,
     signal,
   });
   const found = instancesSchema.parse(JSON.parse(answer.body.toString("utf8")));
@@ -68,5 +83,51 @@ export async function serviceHealth(
       output: Output,
     })),
   }));
-  return { value, index: Number(answer.headers["x-consul-index"] ?? 0) };
+  return { value, ...stampOf(answer) };
+}
+
+/** The checks of a node itself, without those of services on it; none when it is not known. Errors: those of the client. */
+export async function nodeHealth(
+  client: ConsulClient,
+  { node, datacenter, signal, wait = null }: NodeQuery,
+): Promise<Seen<readonly NodeCheck[]>> {
+  const answer = await look(client, `/health/node/${encodeURIComponent(node)}`, {
+    query: { dc: datacenter },
+    wait,
+    signal,
+  });
+  const found = checksSchema.parse(JSON.parse(answer.body.toString("utf8")));
+  const value = found.flatMap(({ Name, Status, Output, ServiceID }) =>
+    ServiceID === "" ? [{ name: Name, isPassing: Status === "passing", output: Output }] : [],
+  );
+  return { value, ...stampOf(answer) };
+}
+
+function look(
+  client: ConsulClient,
+  path: string,
+  of: {
+    readonly query: Readonly<Record<string, string | null>>;
+    readonly wait: WaitFor | null;
+    readonly signal: AbortSignal | undefined;
+  },
+): Promise<HttpAnswer> {
+  const { query, wait, signal } = of;
+  const waiting = wait === null ? {} : { index: wait.index, wait: `${wait.waitMs}ms` };
+  return client.call({
+    method: "GET",
+    path,
+    query: { ...query, ...waiting },
+    // What waits is asked again by who watches.
+    repeatable: wait === null,
+    watches: wait !== null,
+    signal,
+  });
+}
+
+function stampOf({ headers }: HttpAnswer): Pick<Seen<unknown>, "index" | "isFiltered"> {
+  return {
+    index: Number(headers["x-consul-index"] ?? 0),
+    isFiltered: headers["x-consul-results-filtered-by-acls"] === "true",
+  };
 }

@@ -47,21 +47,23 @@ describe("a watch by blocking queries", () => {
   });
 
   test("never waits for index 0, which would not wait", async () => {
-    const { asked } = await follow([
+    const { asked, told } = await follow([
       { value: "a", index: 0 },
       { value: "a", index: 0 },
     ]);
     assert.ok(!asked.includes(0), asked.join());
+    assert.equal(told[0], "a");
   });
 
-  test("goes on after a failure where it was", async () => {
+  test("asks after a failure for what is there now, and tells it also when nothing has changed", async () => {
     const { asked, told, failures } = await follow([
       { value: "a", index: 7 },
       new Error("gone"),
+      { value: "a", index: 7 },
       { value: "b", index: 8 },
     ]);
-    assert.deepEqual(asked, [null, 7, 7, 8]);
-    assert.deepEqual(told, ["a", "b"]);
+    assert.deepEqual(asked, [null, 7, null, 7, 8]);
+    assert.deepEqual(told, ["a", "a", "b"]);
     assert.equal(failures.length, 1);
   });
 

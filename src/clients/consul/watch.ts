@@ -27,12 +27,16 @@ export interface Watching<T> {
 
 /** Between two reads, so that a value that changes all the time costs no more than this; with jitter, as many may wait for one. */
 const leastPauseMs = 50;
+/** Values that one server follows at once: each holds a connection. */
+export const mostFollowed = 128;
+
 const failurePauses = { baseMs: 500, mostMs: 15_000 } as const;
 
 /**
  * Follows a value by blocking queries until the signal aborts, then resolves. Consul's rules for their index are kept
  * (https://developer.hashicorp.com/consul/api-docs/features/blocking): it is forgotten when it goes backwards, as after a restore,
- * and never 0 once something was read, which would not block.
+ * and never 0 once something was read, which would not block. After a failure it is forgotten too, so that it is known at once, and
+ * not at the next change, that Consul answers again.
  */
 export async function watch<T>({ read, changed, failed, signal }: Watching<T>): Promise<void> {
   let index = 0;
@@ -44,11 +48,12 @@ export async function watch<T>({ read, changed, failed, signal }: Watching<T>): 
       if (isAborted(signal)) return;
       failures = 0;
       // A wait that ended without a change gives the index that it was asked with.
-      if (seen.index !== index) changed(seen.value);
+      if (index === 0 || seen.index !== index) changed(seen.value);
       index = seen.index < index ? 0 : Math.max(seen.index, 1);
     } catch (error) {
       if (isAborted(signal)) return;
       failures += 1;
+      index = 0;
       failed?.(error);
       const known = error instanceof GlasshouseError ? error.retryAfterMs : null;
       const own = backoff({ attempt: failures, ...failurePauses, random: Math.random() });

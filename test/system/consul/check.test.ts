@@ -63,8 +63,9 @@ describe("checks by Consul", { skip: consulSkip }, () => {
       {
         kind: "consul",
         check: async (seen, limits) => {
-          const isSilent = seen.kind === "consul" && seen.service === "silent";
-          const checker = isSilent ? await deaf() : real();
+          const isSilent =
+            seen.kind === "consul" && "service" in seen.of && seen.of.service === "silent";
+          const checker = await (isSilent ? deaf() : real());
           return checker.check(seen, limits);
         },
       },
@@ -77,7 +78,7 @@ describe("checks by Consul", { skip: consulSkip }, () => {
 
     test("only instances with the tag count, and one that is not known is not healthy", async () => {
       const look = async (seen: ReturnType<typeof target>) =>
-        real().check(seen, { timeoutMs: 5_000, signal: new AbortController().signal });
+        (await real()).check(seen, { timeoutMs: 5_000, signal: new AbortController().signal });
       const healthy = await look(target("up", { tag: "primary" }));
       assert.deepEqual(healthy, { healthy: true, detail: "1 of 1 instance passes" });
       assert.equal((await look(target("up", { tag: "other" }))).healthy, false);
@@ -88,7 +89,7 @@ describe("checks by Consul", { skip: consulSkip }, () => {
 
     test("without a Consul every look says how to name one", async () => {
       const limits = { timeoutMs: 100, signal: new AbortController().signal };
-      const { healthy, detail } = await consulChecker(null).check(target("up"), limits);
+      const { healthy, detail } = await (await consulChecker(null)).check(target("up"), limits);
       assert.deepEqual([healthy, detail.includes("consul.address")], [false, true]);
     });
   });
@@ -133,5 +134,6 @@ describe("checks by Consul", { skip: consulSkip }, () => {
 });
 
 function target(service: string, more: { readonly tag?: string } = {}) {
-  return { kind: "consul" as const, service, datacenter: "dc2", tag: more.tag ?? null };
+  const { tag = null } = more;
+  return { kind: "consul" as const, of: { service, tag }, datacenter: "dc2" };
 }

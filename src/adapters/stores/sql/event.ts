@@ -43,8 +43,8 @@ const selectAfter = statement<Selectable<Tables["event"]>>(
 export function events(session: Session): EventRepository {
   return {
     append: (added, time) => append(session, added, time),
-    async after(position, { environmentId, runId, limit }) {
-      if (environmentId === undefined && runId === undefined) {
+    async after(position, { environmentId, runId, types, limit }) {
+      if (environmentId === undefined && runId === undefined && types === undefined) {
         const rows = await atMost(session, { kept: selectAfter, limit }, position);
         return rows.map((row) => eventOf(row));
       }
@@ -55,6 +55,7 @@ export function events(session: Session): EventRepository {
         .orderBy("position")
         .limit(limit);
       if (environmentId !== undefined) query = query.where("environmentId", "=", environmentId);
+      if (types !== undefined) query = query.where("type", "in", types);
       if (runId !== undefined) {
         // By way of the run's environment: an index of its own would cost a page in every commit.
         query = query

@@ -7,6 +7,7 @@ import { bus } from "./migrations/0004-bus.ts";
 import { labels } from "./migrations/0005-labels.ts";
 import { ownedSecrets } from "./migrations/0006-owned-secrets.ts";
 import { runningSteps } from "./migrations/0007-running-steps.ts";
+import { lostChecks } from "./migrations/0008-lost-checks.ts";
 
 export interface Migration {
   readonly version: number;
@@ -28,6 +29,7 @@ export const migrations: readonly Migration[] = [
   { version: 5, name: "labels of steps and groups", statements: labels },
   { version: 6, name: "declared secrets", statements: ownedSecrets },
   { version: 7, name: "index of running steps", oldest: 6, statements: runningSteps },
+  { version: 8, name: "checks that cannot be looked at", oldest: 6, statements: lostChecks },
 ];
 
 /** Where it is kept which changes a database has seen. The last column says of which programs it wants to be used since. */
