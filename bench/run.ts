@@ -3,6 +3,7 @@ import { parseArgs } from "node:util";
 import { durableChain } from "./bare-loop.ts";
 import { bus } from "./bus.ts";
 import { consulKeys } from "./consul.ts";
+import { credentials } from "./credentials.ts";
 import { graphOverhead } from "./graph-overhead.ts";
 import { largeTemplate } from "./large-template.ts";
 import { layers } from "./layers.ts";
@@ -26,6 +27,7 @@ const suites: Readonly<Record<string, (options: BenchOptions) => Promise<readonl
   replicas,
   bus,
   consul: consulKeys,
+  credentials,
 };
 
 /**

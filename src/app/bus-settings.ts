@@ -2,6 +2,8 @@ import type { AmqpCredentials, AmqpSettings, AmqpTls } from "../adapters/buses/a
 import type { Config } from "../contract/config.ts";
 import { GlasshouseError } from "../domain/errors.ts";
 import { resolveReference } from "./config-grants.ts";
+import { leasedUsers, type LeasedUsers } from "./leased-users.ts";
+import type { VaultParts } from "./vault.ts";
 
 type BusConfig = Config["bus"];
 type Variables = Readonly<Record<string, string | undefined>>;
@@ -26,10 +28,19 @@ export async function busSettings(
   };
 }
 
-/** Looks the references up as they are now. Errors: `invalid-configuration`. */
+/** The users that `bus.credentials` stands for, or null. Errors: `invalid-configuration`. */
+export function busUsers(bus: BusConfig, vault: VaultParts | null): LeasedUsers | null {
+  const { credentials: reference, username, password } = bus;
+  if (reference === undefined) return null;
+  const others = { "bus.username": username, "bus.password": password };
+  return leasedUsers({ key: "bus.credentials", reference, others, vault });
+}
+
+/** Looks the references up as they are now, or asks the users. Errors: `invalid-configuration`, those of the users. */
 export async function busCredentials(
   bus: BusConfig,
   variables: Variables,
+  users: LeasedUsers | null = null,
 ): Promise<AmqpCredentials> {
   const [url] = await urlsOf(bus.url ?? "", variables);
   const found = async (key: "username" | "password", otherwise: string): Promise<string> => {
@@ -37,9 +48,13 @@ export async function busCredentials(
     if (reference === undefined) return otherwise === "" ? "guest" : decodeURIComponent(otherwise);
     return resolveReference(`bus.${key}`, reference, variables);
   };
-  return {
+  const { username, password } = (await users?.current()) ?? {
     username: await found("username", url?.username ?? ""),
     password: await found("password", url?.password ?? ""),
+  };
+  return {
+    username,
+    password,
     tls: url?.protocol === "amqps:" ? await tlsOf(bus) : null,
   };
 }

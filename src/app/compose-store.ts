@@ -9,6 +9,7 @@ import {
 import { createSqliteStore, lockDirectory } from "../adapters/stores/sqlite/index.ts";
 import type { Remotes } from "../clients/resilience/remotes.ts";
 import type { Config } from "../contract/config.ts";
+import { GlasshouseError } from "../domain/errors.ts";
 import type { BlobStore } from "../ports/blob.ts";
 import type { Clock } from "../ports/clock.ts";
 import type { ByteSealer, SecretSealer } from "../ports/secrets.ts";
@@ -16,6 +17,8 @@ import type { LastingStore } from "../ports/store.ts";
 import type { Log, Metrics } from "../ports/telemetry.ts";
 import { resolveReference } from "./config-grants.ts";
 import type { CrashHooks } from "./crash-hooks.ts";
+import { leasedUsers, type LeasedUsers } from "./leased-users.ts";
+import type { VaultParts } from "./vault.ts";
 
 /** Everything that lasts, and the key to what of it is sealed. */
 export interface Lasting {
@@ -32,12 +35,18 @@ interface Around {
   readonly metrics: Metrics;
   readonly remotes: Remotes;
   readonly variables: Variables;
+  readonly vault: VaultParts | null;
 }
 
 type Variables = Readonly<Record<string, string | undefined>>;
 
 /** Opens what `store.url` names. Errors: those of the store (in use, newer, damaged, not there), of the keys, and `invalid-configuration`. */
 export async function openStore(config: Config, around: Around): Promise<Lasting> {
+  if (config.store.url === "sqlite" && config.store.credentials !== undefined)
+    throw new GlasshouseError(
+      "invalid-configuration",
+      "store.credentials is for users of PostgreSQL, and state is kept in a file: set store.url, or leave it out.",
+    );
   await mkdir(config.data, { recursive: true, mode: 0o700 });
   return config.store.url === "sqlite" ? openFiles(config, around) : openDatabase(config, around);
 }
@@ -99,7 +108,8 @@ function closingWith(store: LastingStore, closed: () => void): LastingStore {
 }
 
 async function openShared(config: Config, around: Around): Promise<Lasting> {
-  const { crash, variables, ...shared } = around;
+  const { crash, variables, vault, ...shared } = around;
+  const users = databaseUsers(config, vault);
   // Whoever keeps state in a file need not load it.
   const [{ createPostgresStore, sharedDataKey }, { PostgresBlobs }] = await Promise.all([
     import("../adapters/stores/postgres/index.ts"),
@@ -108,6 +118,7 @@ async function openShared(config: Config, around: Around): Promise<Lasting> {
   const store = await createPostgresStore({
     ...(await databaseOf(config, variables)),
     ...shared,
+    ...(users === null ? {} : { logins: users }),
     limits: { pool: config.store.pool, leaseMs: config.engine.leaseMs },
     ...(crash.onCommit === null ? {} : { onCommit: crash.onCommit }),
   });
@@ -118,6 +129,17 @@ async function openShared(config: Config, around: Around): Promise<Lasting> {
     await store.close();
     throw error;
   }
+}
+
+/** The users that `store.credentials` stands for, or null. Errors: `invalid-configuration`. */
+export function databaseUsers(
+  { store }: Pick<Config, "store">,
+  vault: VaultParts | null,
+): LeasedUsers | null {
+  const { credentials: reference, password } = store;
+  if (reference === undefined) return null;
+  const others = { "store.password": password };
+  return leasedUsers({ key: "store.credentials", reference, others, vault });
 }
 
 /** Where the database is and how to get in, with what the configuration refers to looked up. Errors: `invalid-configuration`. */

@@ -38,7 +38,7 @@ import { serviceLimits } from "../services/deps.ts";
 import { QueueRoom } from "../services/queue-room.ts";
 import { TemplateChoices } from "../services/template-choices.ts";
 import { watchCredentials } from "./credential-watch.ts";
-import { busCredentials, busSettings } from "./bus-settings.ts";
+import { busCredentials, busSettings, busUsers } from "./bus-settings.ts";
 import { resolveGrants } from "./config-grants.ts";
 import { isLoopback, listenAddress } from "./config-listen.ts";
 import { vaultParts, type VaultParts } from "./vault.ts";
@@ -101,7 +101,7 @@ export async function compose(
   const crash = crashHooks(process.env);
   const vault = await vaultParts(config, { env: process.env, remotes, clock, log });
   const variables = { ...process.env, ...(await vaultVariables(config, vault?.session ?? null)) };
-  const around = { clock, log, crash, metrics, remotes, variables };
+  const around = { clock, log, crash, metrics, remotes, variables, vault };
   const { store, blobs, sealer } = await openStore(config, around);
   try {
     const isolation = await isolating;
@@ -116,7 +116,7 @@ export async function compose(
       vaultSecretsExecutor({ session: vault?.session ?? null, mount: config.vault.kv.mount }),
       consulKvExecutor({ client: consul, datacenter: config.consul.datacenter ?? null }),
     ];
-    const bus = await createBus(config, { clock, log, remotes, metrics, variables });
+    const bus = await createBus(config, around);
     observeBus({ bus, store }, metrics);
     const services: Services = {
       ...shared,
@@ -153,7 +153,7 @@ export async function compose(
     };
   } catch (error) {
     await store.close();
-    await vault?.session.close();
+    await vault?.close();
     throw error;
   }
 }
@@ -229,18 +229,21 @@ async function createBus(
     readonly remotes: Remotes;
     readonly metrics: Metrics;
     readonly variables: Variables;
+    readonly vault: VaultParts | null;
   },
 ): Promise<Bus> {
-  const { variables, ...of } = given;
+  const { variables, vault, ...of } = given;
   const settings = await busSettings(config.bus, variables);
   if (settings === null || !config.roles.includes("api")) return new EmbeddedBus();
   const { AmqpBus } = await import("../adapters/buses/amqp/index.ts");
-  const read = () => busCredentials(config.bus, variables);
+  const users = busUsers(config.bus, vault);
+  const read = () => busCredentials(config.bus, variables, users);
   const bus = new AmqpBus({
     ...of,
     settings,
     credentials: read,
     watchCredentials: (changed) => watchCredentials({ ...of, read, changed }),
+    ...(users === null ? {} : { users }),
     connection: of.remotes.connection({
       kind: "bus",
       name: "the message broker",

@@ -1,7 +1,8 @@
 import type { Config } from "../contract/config.ts";
 import { failureOf } from "../domain/errors.ts";
-import { databaseOf } from "./compose-store.ts";
+import { databaseOf, databaseUsers } from "./compose-store.ts";
 import type { Finding } from "./doctor-finding.ts";
+import { withVault } from "./doctor-vault.ts";
 
 /** Servers below this are not tested against. */
 const oldestServer = 15;
@@ -22,10 +23,12 @@ export async function storeFindings(
     return [{ about, level: "good", found: "SQLite in the data directory", advice: null }];
   try {
     const { lookAtServer } = await import("../clients/postgres/look.ts");
-    const { version, name, isEncrypted, connectionsFree } = await lookAtServer({
-      ...(await databaseOf(config, variables)),
-      connectMs,
+    const target = await databaseOf(config, variables);
+    const looked = await withVault({ config, env: variables }, async (vault) => {
+      const login = await databaseUsers(config, vault)?.current();
+      return lookAtServer({ ...target, login, connectMs });
     });
+    const { version, name, isEncrypted, connectionsFree } = looked;
     const found = `PostgreSQL ${version} at ${name}, ${isEncrypted ? "with TLS" : "without TLS"}, room for ${connectionsFree} more connections`;
     const wanted = config.store.pool + 8;
     if (Number.parseInt(version, 10) < oldestServer)
@@ -54,7 +57,7 @@ export async function storeFindings(
         level: "bad",
         found: failureOf(error).message,
         advice:
-          "The server cannot start without it: look at store.url, store.password, store.tls.ca and PostgreSQL's log.",
+          "The server cannot start without it: look at store.url, store.password or store.credentials, store.tls.ca and PostgreSQL's log.",
       },
     ];
   }

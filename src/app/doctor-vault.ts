@@ -43,8 +43,8 @@ export async function variablesOfVault(
   return withVault({ config, env }, (parts) => vaultVariables(config, parts?.session ?? null));
 }
 
-/** A session of its own, which is ended again. */
-async function withVault<T>(
+/** A session of its own, which is ended again with all that was leased. Null without a Vault. */
+export async function withVault<T>(
   of: {
     readonly config: Pick<Config, "vault">;
     readonly env: Readonly<Record<string, string | undefined>>;
@@ -57,7 +57,7 @@ async function withVault<T>(
   try {
     return await look(parts);
   } finally {
-    await parts?.session.close();
+    await parts?.close();
   }
 }
 

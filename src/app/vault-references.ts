@@ -16,8 +16,12 @@ export async function vaultVariables(
   config: Config,
   session: VaultSession | null,
 ): Promise<Readonly<Record<string, string>>> {
-  const { vault: _itself, ...others } = config;
-  const references = [...new Set(referencesIn(toJson(others)))];
+  const { vault: _itself, store, bus, ...others } = config;
+  // Those of users are no values: they are leased.
+  const { credentials: _user, ...stored } = store;
+  const { credentials: _other, ...sent } = bus;
+  const looked = toJson({ ...others, store: stored, bus: sent });
+  const references = [...new Set(referencesIn(looked))];
   if (references.length === 0 || session === null) return {};
   const signal = AbortSignal.timeout(looksMs);
   const found = references.map(

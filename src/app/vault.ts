@@ -1,6 +1,7 @@
 import { readFile } from "node:fs/promises";
 import { HttpConnection } from "../clients/http/connection.ts";
 import type { Remotes } from "../clients/resilience/remotes.ts";
+import { KeptLease, type KeptLeaseOptions } from "../clients/vault/kept-lease.ts";
 import { VaultClient, vaultPolicy } from "../clients/vault/client.ts";
 import type { VaultLogin } from "../clients/vault/login.ts";
 import { VaultSession } from "../clients/vault/session.ts";
@@ -16,6 +17,10 @@ type Variables = Readonly<Record<string, string | undefined>>;
 export interface VaultParts {
   readonly client: VaultClient;
   readonly session: VaultSession;
+  /** A leased secret that lives as long as the server. Nothing is asked before it is used. */
+  readonly keepLease: (path: string) => KeptLease;
+  /** Gives back what was leased and ends the session. */
+  readonly close: () => Promise<void>;
 }
 
 export const vaultAdvice =
@@ -49,8 +54,28 @@ export async function vaultParts(
     calls: of.remotes.remote(calls),
     namespace,
   });
-  const { clock, log } = of;
-  return { client, session: new VaultSession({ client, login, clock, log }) };
+  return parts(client, { ...of, session: new VaultSession({ ...of, client, login }) });
+}
+
+function parts(
+  client: VaultClient,
+  of: { readonly session: VaultSession } & Pick<KeptLeaseOptions, "clock" | "log">,
+): VaultParts {
+  const { session, clock, log } = of;
+  const kept: KeptLease[] = [];
+  return {
+    client,
+    session,
+    keepLease(path) {
+      const lease = new KeptLease({ session, path, clock, log });
+      kept.push(lease);
+      return lease;
+    },
+    async close() {
+      await Promise.all(kept.map((lease) => lease.close()));
+      await session.close();
+    },
+  };
 }
 
 function loginOf(vault: Config["vault"], env: Variables): VaultLogin {

@@ -56,6 +56,15 @@ const grantsByTemplate = (executor: string) =>
     secret: true,
   });
 
+const leased = (whose: string, example: string) =>
+  z
+    .string({ error: "must be text" })
+    .regex(/^vault:[^/#\s]+(?:\/[^/#\s]+)+$/u, {
+      error: `must be vault: and a path that gives users with a lease, such as vault:${example}`,
+    })
+    .meta({ description: whose })
+    .optional();
+
 const listen = z
   .string({ error: "must be host:port" })
   .regex(/^(?:\[[0-9A-Fa-f:.]+\]|[^[\]:\s]+):\d{1,5}$/u, {
@@ -102,6 +111,10 @@ export const configSchema = z.strictObject({
       password: text("Password for PostgreSQL: `env:NAME` or `file:path`", {
         secret: true,
       }).optional(),
+      credentials: leased(
+        "Users for PostgreSQL that Vault makes, `vault:database/creds/…`, in place of the password; they act as the user of the URL",
+        "database/creds/glasshouse",
+      ),
       pool: whole(
         "Connections to PostgreSQL for transactions; each server uses up to 8 more",
         [2, 500],
@@ -128,6 +141,10 @@ export const configSchema = z.strictObject({
       password: text("Password at the broker, by reference; that of the URL, or guest", {
         secret: true,
       }).optional(),
+      credentials: leased(
+        "Users at the broker that Vault makes, `vault:rabbitmq/creds/…`, in place of username and password",
+        "rabbitmq/creds/glasshouse",
+      ),
       tls: z
         .strictObject({
           ca: text("File of the authority that the broker's certificate is of", {

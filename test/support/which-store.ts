@@ -55,6 +55,7 @@ export async function openLasting(
     remotes,
     variables: process.env,
     crash: { onCommit: null },
+    vault: null,
   });
 }
 

@@ -32,6 +32,11 @@ const lostCodes: readonly string[] = ["57P01", "57P02", "57P03", "57P05", "53300
 /** Wrong password, no way in for this user or without TLS, no such database, no right to it. */
 const refusalCodes: readonly string[] = ["28P01", "28000", "3D000", "42501"];
 
+/** Wrong password, or no such user: what a user that was taken away gets. */
+export function isLoginRefused(error: unknown): boolean {
+  return ["28P01", "28000"].includes(sqlState(error) ?? "");
+}
+
 /** The five characters of https://www.postgresql.org/docs/15/errcodes-appendix.html, or null. */
 export function sqlState(error: unknown): string | null {
   return error instanceof pg.DatabaseError ? (error.code ?? null) : null;
@@ -58,7 +63,7 @@ export function translate(error: unknown): unknown {
   if (code !== null && refusalCodes.includes(code)) {
     return new GlasshouseError(
       "invalid-configuration",
-      `PostgreSQL refuses: ${wordsOf(error)}. Look at store.url and store.password, and at what the database has of user, password, database and pg_hba.conf.`,
+      `PostgreSQL refuses: ${wordsOf(error)}. Look at store.url and store.password (or store.credentials), and at what the database has of user, password, database and pg_hba.conf.`,
       { cause: error },
     );
   }

@@ -11,7 +11,7 @@ const pauseMs = 500;
  * connection goes to the new primary.
  */
 export class Hosts {
-  readonly #targets: readonly Target[];
+  #targets: readonly Target[];
   readonly #log: Log;
   #best = 0;
 
@@ -23,6 +23,11 @@ export class Hosts {
   /** The host that took writes last, for people. */
   get name(): string {
     return this.#targets[this.#best]?.name ?? "";
+  }
+
+  /** From now on connections are opened like this: the same hosts, perhaps as another user. */
+  use(targets: readonly Target[]): void {
+    this.#targets = targets;
   }
 
   /** Errors: `ConnectionLost` naming every host and why not, or a server's own refusal. */

@@ -23,6 +23,10 @@ export class Pool {
   readonly #all = new Set<Connection>();
   readonly #waiting: Waiting[] = [];
   #opening = 0;
+  /** Connections that were opened before the last renewal, as long as they are in use. */
+  readonly #old = new Set<Connection>();
+  #renewals = 0;
+  #drained: (() => void)[] = [];
   #closed = false;
   readonly #sweep: NodeJS.Timeout;
 
@@ -73,7 +77,8 @@ export class Pool {
 
   /** Gives a connection back. What was sent on it last may still be under way. */
   release(connection: Connection): void {
-    if (connection.isLost || this.#closed) return this.discard(connection);
+    if (connection.isLost || this.#closed || this.#old.has(connection))
+      return this.discard(connection);
     const next = this.#waiting.shift();
     if (next === undefined) return void this.#idle.push(connection);
     next.forget();
@@ -87,6 +92,17 @@ export class Pool {
     this.#openMore();
   }
 
+  /** From now on none is lent that was opened before. Resolves when the last of those has come back and was ended. */
+  async renew(): Promise<void> {
+    this.#renewals += 1;
+    for (const connection of this.#all) this.#old.add(connection);
+    for (const connection of this.#idle.splice(0)) this.discard(connection);
+    if (this.#old.size === 0) return;
+    await new Promise<void>((resolve) => {
+      this.#drained.push(resolve);
+    });
+  }
+
   /** Ends the connections that are idle; those in use end when they are given back. */
   async close(): Promise<void> {
     this.#closed = true;
@@ -97,6 +113,7 @@ export class Pool {
     }
     const all = [...this.#all];
     this.#all.clear();
+    this.#forgetOld();
     this.#idle.length = 0;
     await Promise.all(all.map((connection) => connection.end()));
   }
@@ -113,9 +130,14 @@ export class Pool {
   }
 
   async #openOne(): Promise<void> {
+    const renewals = this.#renewals;
     try {
       const connection = await this.#options.open();
       this.#opening -= 1;
+      if (renewals !== this.#renewals) {
+        void connection.end();
+        return this.#openMore();
+      }
       this.#all.add(connection);
       connection.onLost(() => this.#forget(connection));
       this.release(connection);
@@ -131,8 +153,14 @@ export class Pool {
 
   #forget(connection: Connection): void {
     this.#all.delete(connection);
+    if (this.#old.delete(connection) && this.#old.size === 0) this.#forgetOld();
     const index = this.#idle.indexOf(connection);
     if (index >= 0) this.#idle.splice(index, 1);
+  }
+
+  #forgetOld(): void {
+    this.#old.clear();
+    for (const wake of this.#drained.splice(0)) wake();
   }
 
   #giveUpSilent(): void {

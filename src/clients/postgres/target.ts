@@ -2,12 +2,18 @@ import { readFileSync } from "node:fs";
 import type { ConnectionOptions } from "node:tls";
 import type pg from "pg";
 import { GlasshouseError } from "../../domain/errors.ts";
+import type { DatabaseLogin } from "./logins.ts";
 
 export interface TargetOptions {
   /** `postgres://user@host:5432,other:5432/database?sslmode=verify-full&sslrootcert=/path`. */
   readonly url: string;
   /** In place of one in the URL. */
   readonly password?: string | undefined;
+  /**
+   * Who connects, in place of the user of the URL, and then acts as that user: it must be a member of it. So tables have one owner
+   * whoever connects.
+   */
+  readonly login?: DatabaseLogin | undefined;
   /** Path of a file with the certificates of the authorities that are trusted, in place of those of Node. */
   readonly caFile?: string | undefined;
   readonly limits: TargetLimits;
@@ -61,10 +67,8 @@ export function targetsOf(options: TargetOptions): readonly Target[] {
       client: {
         host,
         port,
-        user,
+        ...whoOf(options, { user, password }),
         database,
-        // Without this pg would look for one in the environment and in a file of the user's.
-        password: password ?? "",
         ssl,
         application_name: "glasshouse",
         connectionTimeoutMillis: limits.connectMs,
@@ -76,6 +80,16 @@ export function targetsOf(options: TargetOptions): readonly Target[] {
       },
     };
   });
+}
+
+function whoOf(
+  { login }: TargetOptions,
+  named: { readonly user: string; readonly password: string | undefined },
+): pg.ClientConfig {
+  // Without a password pg would look for one in the environment and in a file of the user's.
+  if (login === undefined) return { user: named.user, password: named.password ?? "" };
+  const role = named.user.replaceAll(/[\\ ]/gu, String.raw`\$&`);
+  return { user: login.username, password: login.password, options: `-c role=${role}` };
 }
 
 function addressOf(text: string): { readonly host: string; readonly port: number } {

@@ -3,6 +3,7 @@ import { writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { test } from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
+import { loadConfig } from "../../../src/app/config.ts";
 import { busFindings } from "../../../src/app/doctor-bus.ts";
 import { loadComplaints, orderMany, registerLoad } from "../../support/bus-load.ts";
 import { openBusSite } from "../../support/bus-site.ts";
@@ -107,8 +108,11 @@ test(
 
 /** What `doctor` finds of the bus. */
 async function bus(broker: Rabbitmq, username: string): Promise<string> {
-  const config = { bus: { prefetch: 1, maxLength: 1, deliveryLimit: 1, tls: {}, username } };
-  const url = `amqp://127.0.0.1:${broker.portOf(0)}`;
-  const findings = await busFindings({ bus: { ...config.bus, url } }, {});
+  const env = {
+    GLASSHOUSE_BUS_URL: `amqp://127.0.0.1:${broker.portOf(0)}`,
+    GLASSHOUSE_BUS_USERNAME: username,
+  };
+  const { config } = await loadConfig({ env, flags: {}, cwd: broker.directory });
+  const findings = await busFindings(config, {});
   return findings.map(({ level, found }) => `${level}: ${found}`).join("\n");
 }

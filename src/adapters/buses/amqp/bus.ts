@@ -35,6 +35,8 @@ export class AmqpBus implements Bus {
   #renewing: Promise<void> = Promise.resolve();
   #renewalAsked = 0;
   #unwatch: (() => void) | null = null;
+  /** The link whose user may be over. */
+  #doubted: Link | null = null;
 
   constructor(options: AmqpOptions, times: Partial<AmqpTimes> = {}) {
     this.#options = options;
@@ -44,8 +46,15 @@ export class AmqpBus implements Bus {
   /** Errors: those of the credentials. */
   async start(): Promise<void> {
     this.#credentials = await this.#options.credentials();
-    this.#link = new Link(this.#options, this.#credentials, this.#times);
-    this.#unwatch = this.#options.watchCredentials(() => void this.renew());
+    this.#link = this.#linkAs(this.#credentials);
+    const { watchCredentials, users } = this.#options;
+    const ends = [
+      watchCredentials(() => void this.renew()),
+      users?.watch(() => void this.renew()) ?? (() => {}),
+    ];
+    this.#unwatch = () => {
+      for (const end of ends) end();
+    };
   }
 
   consume(take: (message: BusMessage) => Promise<Verdict>): void {
@@ -138,7 +147,7 @@ export class AmqpBus implements Bus {
     const credentials = await this.#options.credentials();
     const previous = this.#link;
     if (previous === null || same(credentials, this.#credentials)) return;
-    const next = new Link(this.#options, credentials, this.#times);
+    const next = this.#linkAs(credentials);
     try {
       if (this.#take !== null) next.consume(this.#take);
       await next.ready();
@@ -154,6 +163,30 @@ export class AmqpBus implements Bus {
     this.#credentials = credentials;
     this.#options.log.info("The bus goes on with new credentials", { user: credentials.username });
     await previous.close();
+    await this.#options.users?.settled();
+  }
+
+  #linkAs(credentials: AmqpCredentials): Link {
+    const lost = (link: Link): void => void this.#doubt(link, credentials);
+    return new Link({ ...this.#options, lost }, credentials, this.#times);
+  }
+
+  /** A user that was taken away under us looks like a broker that is away: whoever gives users knows. */
+  async #doubt(link: Link, credentials: AmqpCredentials): Promise<void> {
+    const { users, log } = this.#options;
+    if (users === undefined || this.#doubted === link) return;
+    this.#doubted = link;
+    for (let attempt = 1; this.#link === link && !this.#closing.signal.aborted; attempt += 1) {
+      await users
+        .refused(credentials)
+        .catch((error: unknown) =>
+          log.debug("It is not known whether the user is over", { error }),
+        );
+      const restMs = backoff({ attempt, baseMs: 500, mostMs: renewRestMs, random: Math.random() });
+      await sleep(restMs, undefined, { signal: this.#closing.signal }).catch(() => undefined);
+      if (link.connection.ready) break;
+    }
+    this.#doubted = null;
   }
 
   #opened(): Link {

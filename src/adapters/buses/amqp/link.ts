@@ -7,6 +7,11 @@ import type { AmqpCredentials, AmqpOptions, AmqpTimes } from "./settings.ts";
 import { within } from "./time-limit.ts";
 import { declareTopology } from "./topology.ts";
 
+interface LinkOptions extends AmqpOptions {
+  /** Its connection is gone, or could not be made. Of the tries that follow the client says nothing. */
+  readonly lost: (link: Link) => void;
+}
+
 interface Depths {
   readonly commands: number;
   readonly dead: number;
@@ -24,14 +29,14 @@ export class Link {
   readonly events: Publisher;
   /** Answers, and messages on their way to or from the dead letters. */
   readonly answers: Publisher;
-  readonly #options: AmqpOptions;
+  readonly #options: LinkOptions;
   readonly #times: AmqpTimes;
   #consumer: CommandConsumer | null = null;
   #isBlocked = false;
   #notes = "";
   #counting: Promise<Depths> | null = null;
 
-  constructor(options: AmqpOptions, credentials: AmqpCredentials, times: AmqpTimes) {
+  constructor(options: LinkOptions, credentials: AmqpCredentials, times: AmqpTimes) {
     const { settings, clock } = options;
     this.#options = options;
     this.#times = times;
@@ -140,8 +145,11 @@ export class Link {
   }
 
   #listen(): void {
-    const { connection, log } = this.#options;
-    this.connection.on("error", (error: unknown) => connection.down(error));
+    const { connection, log, lost } = this.#options;
+    this.connection.on("error", (error: unknown) => {
+      connection.down(error);
+      lost(this);
+    });
     this.connection.on("connection", () => {
       this.#isBlocked = false;
       connection.up();

@@ -7,11 +7,22 @@ export interface AmqpOptions {
   readonly credentials: () => Promise<AmqpCredentials>;
   /** Calls `changed` when they may have. The returned function ends it. */
   readonly watchCredentials: (changed: () => void) => () => void;
+  /** Users that take turns, where credentials are such: told how it goes with them. */
+  readonly users?: AmqpUsers;
   readonly clock: Clock;
   readonly log: Log;
   readonly metrics: Pick<Metrics, "count">;
   /** Told when the broker comes and goes. */
   readonly connection: AmqpConnectionState;
+}
+
+export interface AmqpUsers {
+  /** Calls `fn` when there is another one. The returned function ends it. */
+  watch(fn: () => void): () => void;
+  /** The broker refuses this one: when it is over, there is another one when this resolves. */
+  refused(user: { readonly username: string }): Promise<void>;
+  /** All goes over the one that was given last: those before it may end. */
+  settled(): Promise<void>;
 }
 
 export interface AmqpSettings {

@@ -1,3 +1,4 @@
+import type { DatabaseLogin } from "../../../clients/postgres/logins.ts";
 import type { LeaseTimes } from "../../../domain/lease.ts";
 
 /** What the thread that renews a lease is given. */
@@ -5,6 +6,7 @@ export interface LeaseTask {
   readonly url: string;
   readonly password?: string | undefined;
   readonly caFile?: string | undefined;
+  readonly login?: DatabaseLogin | undefined;
   readonly worker: string;
   readonly times: LeaseTimes;
   /** Of a `LeaseCell`. */
@@ -14,5 +16,10 @@ export interface LeaseTask {
 /** What it says: a renewal was granted, the worker is gone, or why a renewal failed. */
 export type LeaseWord = "renewed" | "lost" | { readonly failed: string };
 
-/** The only word it is told: renew no more, and end. */
+/** What it is told: renew no more, and end. */
 export const stopWord = "stop";
+
+/** What else it is told: from now on connect as this user. */
+export interface LoginWord {
+  readonly login: DatabaseLogin;
+}

@@ -6,7 +6,7 @@ import { wordsOf } from "../../../clients/postgres/errors.ts";
 import { Hosts } from "../../../clients/postgres/hosts.ts";
 import { QueryBuilders } from "./kysely-dialect.ts";
 import { LeaseCell, monotonicMs } from "./lease-cell.ts";
-import { stopWord, type LeaseTask, type LeaseWord } from "./lease-task.ts";
+import { stopWord, type LeaseTask, type LeaseWord, type LoginWord } from "./lease-task.ts";
 import { Pool } from "../../../clients/postgres/pool.ts";
 import { PostgresSession } from "./session.ts";
 import { targetsOf } from "../../../clients/postgres/target.ts";
@@ -59,8 +59,10 @@ function main(task: LeaseTask): void {
     }
   };
   after(cell.read().sentAtMs + renewEveryMs - monotonicMs());
-  parentPort?.on("message", (word: unknown) => {
-    if (word === stopWord) void stop();
+  parentPort?.on("message", (word: typeof stopWord | LoginWord) => {
+    if (word === stopWord) return void stop();
+    hosts.use(targetsOf({ ...task, login: word.login, limits }));
+    void pool.renew();
   });
   const stop = async (): Promise<void> => {
     isStopped = true;

@@ -5,15 +5,21 @@ import { isTrusted, leaseTimes, remainingMs, type LeaseCount } from "../../../do
 import type { Log } from "../../../ports/telemetry.ts";
 import type { WorkerLease } from "../../../ports/worker.ts";
 import { LeaseCell, monotonicMs } from "./lease-cell.ts";
-import { stopWord, type LeaseTask } from "./lease-task.ts";
+import type { DatabaseLogin } from "../../../clients/postgres/logins.ts";
+import { stopWord, type LeaseTask, type LoginWord } from "./lease-task.ts";
 
-export interface LeaseDeps extends Pick<LeaseTask, "url" | "password" | "caFile" | "worker"> {
+export interface LeaseDeps extends Pick<
+  LeaseTask,
+  "url" | "password" | "caFile" | "login" | "worker"
+> {
   readonly durationMs: number;
   /** When the first lease, which the store has granted, was asked for; by `monotonicMs`. */
   readonly sentAtMs: number;
   readonly log: Log;
   /** Writes into the worker's row that it is gone. */
   readonly sayGone: () => Promise<void>;
+  /** Told of a renewal that failed. */
+  readonly failed?: () => void;
 }
 
 const restartMs = 1_000;
@@ -27,6 +33,7 @@ export class PostgresLease implements WorkerLease {
   readonly #deps: LeaseDeps;
   readonly #cell = new LeaseCell();
   readonly #watchers = new Set<() => void>();
+  #login: DatabaseLogin | undefined;
   #thread: Worker | null = null;
   #seen: LeaseCount | null = null;
   #lapse: NodeJS.Timeout | null = null;
@@ -35,6 +42,7 @@ export class PostgresLease implements WorkerLease {
 
   constructor(deps: LeaseDeps) {
     this.#deps = deps;
+    this.#login = deps.login;
     this.#cell.write({ sentAtMs: deps.sentAtMs, lapses: 0 });
     this.#start();
     this.#awaitLapse();
@@ -66,6 +74,13 @@ export class PostgresLease implements WorkerLease {
     };
   }
 
+  /** From now on it is renewed as this user. */
+  use(login: DatabaseLogin): void {
+    this.#login = login;
+    const word: LoginWord = { login };
+    this.#thread?.postMessage(word, []);
+  }
+
   release(how: { readonly gone: boolean }): Promise<void> {
     this.#released ??= this.#release(how);
     return this.#released;
@@ -88,7 +103,7 @@ export class PostgresLease implements WorkerLease {
     const { url, password, caFile, worker, durationMs } = this.#deps;
     const times = leaseTimes(durationMs);
     const buffer = this.#cell.buffer;
-    const task: LeaseTask = { url, password, caFile, worker, times, buffer };
+    const task: LeaseTask = { url, password, caFile, login: this.#login, worker, times, buffer };
     const thread = new Worker(new URL("./lease-thread.ts", import.meta.url), { workerData: task });
     thread.unref();
     thread.on("message", (word: unknown) => this.#heard(word));
@@ -127,11 +142,13 @@ export class PostgresLease implements WorkerLease {
       this.#hasFailed = false;
       this.#awaitLapse();
     } else if (word === "lost") log.warn("The store says that this worker is gone", { worker });
-    else if (!this.#hasFailed) {
+    else {
+      this.#deps.failed?.();
+      if (!this.#hasFailed)
+        log.warn("The worker's lease could not be renewed; it is tried again", { worker, word });
       this.#hasFailed = true;
-      log.warn("The worker's lease could not be renewed; it is tried again", { worker, word });
       return;
-    } else return;
+    }
     this.#tell();
   }
 

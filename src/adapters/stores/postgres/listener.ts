@@ -74,6 +74,15 @@ export class Listener {
     return Promise.race([asked, late]);
   }
 
+  /** Goes over to a new connection; the one before ends once the new one listens. Errors: none; it goes on as it was. */
+  async renew(): Promise<void> {
+    const before = this.#connection;
+    // Without one it is connecting anyway.
+    if (before === null || this.#isClosed) return;
+    if (await this.#connect()) await before.end();
+    else this.#fault = null;
+  }
+
   async close(): Promise<void> {
     this.#isClosed = true;
     clearInterval(this.#net);

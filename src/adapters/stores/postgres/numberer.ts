@@ -46,6 +46,14 @@ export class Numberer {
     });
   }
 
+  /** The next work is over a new connection. */
+  async renew(): Promise<void> {
+    const before = this.#connection;
+    this.#connection = null;
+    await this.#working;
+    await before?.end();
+  }
+
   async close(): Promise<void> {
     this.#isClosed = true;
     await this.#working;

@@ -24,7 +24,7 @@ import { SqlTx } from "../sql/tx.ts";
 import type { Connection } from "../../../clients/postgres/connection.ts";
 import { translate } from "../../../clients/postgres/errors.ts";
 import type { Remotes } from "../../../clients/resilience/remotes.ts";
-import { Hosts } from "../../../clients/postgres/hosts.ts";
+import type { DatabaseLogin, DatabaseLogins } from "../../../clients/postgres/logins.ts";
 import { endAtOnce } from "./end-step.ts";
 import { QueryBuilders } from "./kysely-dialect.ts";
 import { monotonicMs } from "./lease-cell.ts";
@@ -35,8 +35,9 @@ import { Numberer } from "./numberer.ts";
 import { Pool } from "../../../clients/postgres/pool.ts";
 import { Reader } from "./reader.ts";
 import { databaseRemote } from "./remote.ts";
-import { targetsOf, type TargetLimits } from "../../../clients/postgres/target.ts";
+import type { TargetLimits } from "../../../clients/postgres/target.ts";
 import { pruneLock } from "./transaction.ts";
+import { WayIn } from "./way-in.ts";
 import { refusedAsClosed, Writer, type WriterLimits } from "./writer.ts";
 
 export interface PostgresStoreOptions {
@@ -44,6 +45,8 @@ export interface PostgresStoreOptions {
   readonly url: string;
   /** In place of one in the URL. */
   readonly password?: string | undefined;
+  /** Who connects, and then acts as the user of the URL. */
+  readonly logins?: DatabaseLogins | undefined;
   /** File with the certificates of the authorities that are trusted. */
   readonly caFile?: string | undefined;
   readonly clock: Clock;
@@ -104,17 +107,18 @@ const lookAgainMs = 10;
  */
 export async function createPostgresStore(options: PostgresStoreOptions): Promise<PostgresStore> {
   const limits = { ...postgresDefaults, ...options.limits };
-  const hosts = new Hosts(targetsOf({ ...options, limits }), options.log);
+  const { url, password, caFile, logins, log } = options;
   try {
-    const first = await hosts.openWithin(limits.startMs);
+    const wayIn = await WayIn.open({ target: { url, password, caFile, limits }, logins, log });
+    const first = await wayIn.openWithin(limits.startMs);
     try {
       const now = timestamp(options.clock);
       const known = options.migrations === undefined ? {} : { migrations: options.migrations };
-      await migrate(first, { log: options.log, now, ...known });
+      await migrate(first, { log, now, ...known });
     } finally {
       await first.end();
     }
-    const store = new PostgresStore({ options, limits, hosts });
+    const store = new PostgresStore({ options, limits, wayIn });
     await store.start();
     return store;
   } catch (error) {
@@ -127,7 +131,7 @@ const filesPool = 4;
 interface Parts {
   readonly options: PostgresStoreOptions;
   readonly limits: PostgresLimits;
-  readonly hosts: Hosts;
+  readonly wayIn: WayIn;
 }
 
 /** The store of any number of processes in one database. */
@@ -146,11 +150,11 @@ export class PostgresStore implements LastingStore {
 
   constructor(parts: Parts) {
     this.#parts = parts;
-    const { options, limits, hosts } = parts;
+    const { options, limits, wayIn } = parts;
     const { clock, log } = options;
     const remote = options.remotes === undefined ? null : databaseRemote(options.remotes);
     const open = async (): Promise<Connection> =>
-      remote === null ? hosts.open() : remote.call(() => hosts.open(), { repeatable: false });
+      remote === null ? wayIn.open() : remote.call(() => wayIn.open(), { repeatable: false });
     const dialect: Dialect = {
       lockRow: " for no key update",
       turns: new Map(),
@@ -199,6 +203,9 @@ export class PostgresStore implements LastingStore {
   /** Begins to listen to other processes. */
   async start(): Promise<void> {
     await this.#listener.start();
+    const leases = { renew: async (login: DatabaseLogin) => this.#useInLeases(login) };
+    const parts = [this.#pool, this.#files, this.#listener, this.#numberer, leases];
+    this.#parts.wayIn.follow(parts);
   }
 
   async transact<T>(fn: (tx: Tx) => Promise<T>, how?: TransactOptions): Promise<T> {
@@ -220,7 +227,7 @@ export class PostgresStore implements LastingStore {
   async lease(worker: NewWorker): Promise<WorkerLease> {
     refuseInside("lease");
     this.#refuseClosed();
-    const { options, limits } = this.#parts;
+    const { options, limits, wayIn } = this.#parts;
     let sentAtMs = 0;
     await this.transact(async (tx) => {
       sentAtMs = monotonicMs();
@@ -230,11 +237,13 @@ export class PostgresStore implements LastingStore {
       url: options.url,
       password: options.password,
       caFile: options.caFile,
+      login: wayIn.login,
       worker: worker.id,
       durationMs: limits.leaseMs,
       sentAtMs,
       log: options.log,
       sayGone: () => this.transact((tx) => tx.workers.setStatus(worker.id, "gone")),
+      failed: () => void wayIn.suspect(),
     });
     this.#leases.add(lease);
     return lease;
@@ -245,7 +254,7 @@ export class PostgresStore implements LastingStore {
     if (this.#closing !== null) return { status: "down", detail: "closed", latencyMs: 0 };
     const fault = await this.#listener.health();
     const latencyMs = performance.now() - before;
-    const where = this.#parts.hosts.name;
+    const where = this.#parts.wayIn.name;
     if (fault === null) return { status: "up", detail: `PostgreSQL at ${where}`, latencyMs };
     return { status: "down", detail: `PostgreSQL at ${where}: ${fault}`, latencyMs };
   }
@@ -277,10 +286,15 @@ export class PostgresStore implements LastingStore {
     await this.#reader.idle();
     if (this.#lookAgain !== null) clearTimeout(this.#lookAgain);
     this.#topics.clear();
+    await this.#parts.wayIn.close();
     await this.#numberer.close();
     await this.#listener.close();
     await this.#pool.close();
     await this.#files.close();
+  }
+
+  #useInLeases(login: DatabaseLogin): void {
+    for (const lease of this.#leases) lease.use(login);
   }
 
   #committed(topics: ReadonlySet<Topic>): void {
