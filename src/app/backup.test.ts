@@ -21,7 +21,7 @@ async function open(config: Config) {
   const keys = join(config.data, "keys");
   const store = await createSqliteStore({ directory: config.data, clock: new SystemClock(), log });
   const keyFile = config.security.key ?? defaultKeyFile(keys);
-  const sealer = await openEmbeddedSecrets({ directory: keys, keyFile, mayCreate: true });
+  const sealer = await openEmbeddedSecrets({ directory: keys, key: keyFile, mayCreate: true });
   return { store, sealer, blobs: await FileBlobs.open(join(config.data, "blobs"), sealer) };
 }
 

@@ -18,6 +18,7 @@ import type { Log, Metrics } from "../ports/telemetry.ts";
 import { resolveReference } from "./config-grants.ts";
 import type { CrashHooks } from "./crash-hooks.ts";
 import { leasedUsers, type LeasedUsers } from "./leased-users.ts";
+import { keyChoice } from "./sealing-key.ts";
 import type { VaultParts } from "./vault.ts";
 
 /** Everything that lasts, and the key to what of it is sealed. */
@@ -55,14 +56,12 @@ export async function openStore(config: Config, around: Around): Promise<Lasting
  * The keys come before the database: a start that is cut off between the two finds keys without data and goes on, while
  * data without its keys is an error.
  */
-async function openFiles(config: Config, { clock, log, crash }: Around): Promise<Lasting> {
+async function openFiles(config: Config, around: Around): Promise<Lasting> {
+  const { clock, log, crash } = around;
   const mayCreate = !(await readdir(config.data)).includes("glasshouse.db");
   const directory = join(config.data, "keys");
-  const sealer = await openEmbeddedSecrets({
-    directory,
-    keyFile: config.security.key ?? defaultKeyFile(directory),
-    mayCreate,
-  });
+  const { key = defaultKeyFile(directory), ...choice } = keyChoice(config, around);
+  const sealer = await openEmbeddedSecrets({ ...choice, directory, key, mayCreate });
   const store = await createSqliteStore({
     directory: config.data,
     clock,
@@ -123,7 +122,8 @@ async function openShared(config: Config, around: Around): Promise<Lasting> {
     ...(crash.onCommit === null ? {} : { onCommit: crash.onCommit }),
   });
   try {
-    const sealer = await openSharedSecrets(config.security.key, sharedDataKey(store.files));
+    const choice = keyChoice(config, around);
+    const sealer = await openSharedSecrets(choice, sharedDataKey(store.files));
     return { store, sealer, blobs: new PostgresBlobs(store.files, sealer) };
   } catch (error) {
     await store.close();

@@ -82,7 +82,8 @@ function absolute(
   { value, from }: FoundValue,
   base: { readonly input: ConfigInput; readonly file: string | undefined },
 ): unknown {
-  if (!key.isPath || typeof value !== "string") return value;
+  // A key may be in Vault, in place of a file.
+  if (!key.isPath || typeof value !== "string" || value.startsWith("vault:")) return value;
   const directory =
     from === "file" && base.file !== undefined ? dirname(base.file) : base.input.cwd;
   return resolve(directory, value);

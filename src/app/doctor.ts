@@ -2,7 +2,7 @@ import { execFile } from "node:child_process";
 import { readFile, stat, statfs } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { createTerraformExecutor } from "../adapters/executors/terraform/index.ts";
-import { defaultKeyFile } from "../adapters/secrets/embedded/index.ts";
+import { keyFileOf } from "./sealing-key.ts";
 import { detectIsolation, type Isolation } from "../clients/process/isolation.ts";
 import { consulFindings } from "./doctor-consul.ts";
 import type { LoadedConfig } from "./config.ts";
@@ -176,7 +176,8 @@ async function nearestExisting(path: string): Promise<string> {
 
 async function key({ loaded }: Examined): Promise<readonly Finding[]> {
   const { data: directory, security } = loaded.config;
-  const path = security.key ?? defaultKeyFile(join(directory, "keys"));
+  const path = keyFileOf(loaded.config, join(directory, "keys"));
+  if (path === null) return good("key", `${security.key ?? ""}: a start needs Vault`);
   const inside = path.startsWith(`${directory}/`);
   const found = await stat(path).catch(() => null);
   if (found === null)

@@ -16,8 +16,8 @@ export async function vaultVariables(
   config: Config,
   session: VaultSession | null,
 ): Promise<Readonly<Record<string, string>>> {
-  const { vault: _itself, store, bus, ...others } = config;
-  // Those of users are no values: they are leased.
+  const { vault: _itself, security: _keys, store, bus, ...others } = config;
+  // Those of users and keys are no values: they are leased, or never leave Vault.
   const { credentials: _user, ...stored } = store;
   const { credentials: _other, ...sent } = bus;
   const looked = toJson({ ...others, store: stored, bus: sent });

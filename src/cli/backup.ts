@@ -26,7 +26,7 @@ export function addCommand(program: Command, context: Context): void {
       call.terminal.out(`${config.data} is backed up to ${target} (${summary.blobs} blobs)\n`);
       if (!summary.hasKey)
         call.terminal.err(
-          `The key file ${config.security.key ?? ""} is not in it: keep a copy of that by other means.\n`,
+          `What wraps its key, ${config.security.key ?? ""}, is not in it: keep that by other means.\n`,
         );
     },
   ).argument("<directory>", "a new directory");

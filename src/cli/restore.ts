@@ -28,7 +28,7 @@ export function addCommand(program: Command, context: Context): void {
       if (printData(call, summary)) return;
       call.terminal.out(`${config.data} is restored from ${source} (${summary.blobs} blobs)\n`);
       if (!summary.hasKey)
-        call.terminal.err("The key file was not in the backup: name it with security.key.\n");
+        call.terminal.err("What wraps its key was not in the backup: name it with security.key.\n");
     },
   ).argument("<directory>", "where the backup is");
 }

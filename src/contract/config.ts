@@ -56,6 +56,17 @@ const grantsByTemplate = (executor: string) =>
     secret: true,
   });
 
+const sealingKey = (description: string) =>
+  text(description, { path: true })
+    .refine(
+      (value) => !value.startsWith("vault:") || /^vault:[^#\s]+\/keys\/[^/#\s]+$/u.test(value),
+      {
+        error:
+          "must be a key file, or vault:<mount>/keys/<name>, such as vault:transit/keys/glasshouse",
+      },
+    )
+    .optional();
+
 const leased = (whose: string, example: string) =>
   z
     .string({ error: "must be text" })
@@ -226,9 +237,12 @@ export const configSchema = z.strictObject({
     .prefault({}),
   security: z
     .strictObject({
-      key: text("Key file that opens the sealed store; made in the data directory when left out", {
-        path: true,
-      }).optional(),
+      key: sealingKey(
+        "What opens the sealed store: a key file, made in the data directory when left out, or a key of Vault's transit engine, `vault:transit/keys/…`",
+      ),
+      previousKey: sealingKey(
+        "What has opened it until now, for the start at which `security.key` becomes another one",
+      ),
       allowedHosts: z
         .array(
           z.string().regex(/^[A-Za-z0-9]([A-Za-z0-9.-]*[A-Za-z0-9])?$/u, {

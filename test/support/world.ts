@@ -90,7 +90,7 @@ async function openDeps(directory: string, options: WorldOptions): Promise<Engin
   const keys = join(directory, "keys");
   const sealer = await openEmbeddedSecrets({
     directory: keys,
-    keyFile: defaultKeyFile(keys),
+    key: defaultKeyFile(keys),
     mayCreate: true,
   });
   const clock = options.clock ?? systemClock;

@@ -42,7 +42,7 @@ describe("blobs and the key in PostgreSQL", { skip: postgresSkip }, () => {
   async function openBlobs(database: string): Promise<PostgresBlobs> {
     const { files } = await openStore(database);
     const key = await keyFile("blobs");
-    return new PostgresBlobs(files, await openSharedSecrets(key, sharedDataKey(files)));
+    return new PostgresBlobs(files, await openSharedSecrets({ key: key }, sharedDataKey(files)));
   }
 
   const places = new Map<object, string>();
@@ -80,7 +80,7 @@ describe("blobs and the key in PostgreSQL", { skip: postgresSkip }, () => {
     const file = await keyFile("same");
     const sealers = await Promise.all(
       Array.from({ length: 5 }, async () =>
-        openSharedSecrets(file, sharedDataKey((await openStore(database)).files)),
+        openSharedSecrets({ key: file }, sharedDataKey((await openStore(database)).files)),
       ),
     );
     const sealed = sealers[0]?.seal("plain", "owner");
@@ -91,9 +91,9 @@ describe("blobs and the key in PostgreSQL", { skip: postgresSkip }, () => {
   it("are not opened with another key file, one that is missing or open to others, or none", async () => {
     const { files } = await openStore(await stores.database());
     const shared = sharedDataKey(files);
-    await openSharedSecrets(await keyFile("right"), shared);
+    await openSharedSecrets({ key: await keyFile("right") }, shared);
     const refused = async (file: string | undefined, words: RegExp): Promise<void> => {
-      await assert.rejects(openSharedSecrets(file, shared), (error) => {
+      await assert.rejects(openSharedSecrets({ key: file }, shared), (error) => {
         assert.match(String(error), words);
         return withCode("invalid-configuration")(error);
       });

@@ -27,7 +27,7 @@ describe("the keeper in Vault", { skip: vaultSkip }, () => {
     vault = await Vault.start();
     const directory = join(vault.directory, "keys");
     const keyFile = defaultKeyFile(directory);
-    sealer = await openEmbeddedSecrets({ directory, keyFile, mayCreate: true });
+    sealer = await openEmbeddedSecrets({ directory, key: keyFile, mayCreate: true });
   });
   after(() => vault.close());
 

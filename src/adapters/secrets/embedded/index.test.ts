@@ -13,7 +13,7 @@ after(() => rm(root, { recursive: true, force: true }));
 
 function open(name: string, mayCreate = true): ReturnType<typeof openEmbeddedSecrets> {
   const directory = join(root, name);
-  return openEmbeddedSecrets({ directory, keyFile: defaultKeyFile(directory), mayCreate });
+  return openEmbeddedSecrets({ directory, key: defaultKeyFile(directory), mayCreate });
 }
 
 function misconfigured(words: RegExp): (error: unknown) => boolean {
@@ -67,9 +67,33 @@ describe("embedded secrets", () => {
     const directory = join(root, "short");
     const keyFile = join(root, "short.key");
     await writeFile(keyFile, "short", { mode: 0o600 });
-    const opening = openEmbeddedSecrets({ directory, keyFile, mayCreate: true });
+    const opening = openEmbeddedSecrets({ directory, key: keyFile, mayCreate: true });
     await assert.rejects(opening, misconfigured(/5 bytes/u));
     await assert.rejects(stat(join(directory, "data-key")));
+  });
+
+  test("goes over to another key file at one start, and back, and opens the same", async () => {
+    const directory = join(root, "moving");
+    const [old, next] = [defaultKeyFile(directory), join(root, "next.key")];
+    const sealed = (await open("moving")).seal("plain", "owner");
+    const said: string[] = [];
+    const changed = (what: string): void => void said.push(what);
+    const moved = { directory, key: next, previousKey: old, mayCreate: false, changed };
+    for (let times = 0; times < 2; times += 1) {
+      const sealer = await openEmbeddedSecrets(moved);
+      assert.equal(sealer.open(sealed, "owner"), "plain");
+    }
+    assert.deepEqual(said.length, 1, said.join());
+    await assert.rejects(open("moving"), misconfigured(/does not belong to this data/u));
+    const back = await openEmbeddedSecrets({ ...moved, key: old, previousKey: next });
+    assert.equal(back.open(sealed, "owner"), "plain");
+    assert.equal((await open("moving")).open(sealed, "owner"), "plain");
+  });
+
+  test("says what wraps the key when another kind is named", async () => {
+    await open("vaulted");
+    await writeFile(join(root, "vaulted/data-key"), "vault:v1:AAAA\n");
+    await assert.rejects(open("vaulted"), misconfigured(/wrapped by a key of Vault.*previousKey/u));
   });
 
   test("gives servers that start at once the same key", async () => {

@@ -1,78 +1,66 @@
 import { randomBytes } from "node:crypto";
 import { constants } from "node:fs";
-import { link, mkdir, open, unlink, type FileHandle } from "node:fs/promises";
+import { link, mkdir, open, rename, unlink, type FileHandle } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { GlasshouseError } from "../../../domain/errors.ts";
 import { decrypt, encrypt } from "./cipher.ts";
 import { derive } from "./data-key.ts";
+import type { KeyWrapper, WrappedKeyPlace } from "./wrapping.ts";
 
 const keyBytes = 32;
 const wrapContext = "glasshouse data key";
 const largestKeyFile = 4096;
-
-export interface EmbeddedSecretsOptions {
-  /** Directory of the wrapped data key; made when absent. */
-  readonly directory: string;
-  /** The key file that wraps it; `defaultKeyFile(directory)` when nothing else is configured. */
-  readonly keyFile: string;
-  /**
-   * True only when there is no data yet: then missing keys are made. Otherwise a missing key is an error, because a new
-   * one could not open what is there.
-   */
-  readonly mayCreate: boolean;
-}
 
 /** Where the key file lies when the configuration names none. */
 export function defaultKeyFile(directory: string): string {
   return join(directory, "root.key");
 }
 
-/** The 32 bytes of the data key; it and the key file are made when both may be. */
-export async function openDataKey(options: EmbeddedSecretsOptions): Promise<Uint8Array> {
-  const wrappedFile = join(options.directory, "data-key");
-  await mkdir(options.directory, { recursive: true, mode: 0o700 });
-  const wrapped = await readSecretFile(wrappedFile);
-  const rootKey = await readRootKey(options.keyFile);
-  if (wrapped !== null && rootKey !== null) return unwrap(wrapped, rootKey, options.keyFile);
-  if (wrapped !== null) throw missing(options.keyFile, "the key file that opens the existing data");
-  if (!options.mayCreate)
-    throw missing(wrappedFile, "the data key that the existing data was sealed with");
-  const key = rootKey ?? (await create(options.keyFile, newKeyText()));
-  const made = await create(wrappedFile, wrap(randomBytes(keyBytes), key));
-  return unwrap(made, key, options.keyFile);
+/** The data key is wrapped by a key file. `made`: it may be made when it is missing and a data key is; otherwise how that is refused. */
+export function fileWrapper(
+  path: string,
+  made: "here" | ((path: string) => GlasshouseError),
+): KeyWrapper {
+  const orMissing = async (): Promise<Buffer> => {
+    const key = await readRootKey(path);
+    if (key !== null) return key;
+    throw made === "here" ? missing(path, "the key file that opens the existing data") : made(path);
+  };
+  return {
+    name: `the key file ${path}`,
+    isOwn: (wrapped) => !Buffer.from(wrapped).toString("latin1").startsWith("vault:"),
+    async wrap(dataKey) {
+      const key = made === "here" ? await readRootKey(path) : await orMissing();
+      return wrap(dataKey, key ?? (await create(path, newKeyText())));
+    },
+    unwrap: async (wrapped) => unwrap(Buffer.from(wrapped), await orMissing(), path),
+    renewed: () => Promise.resolve(null),
+  };
 }
 
-/** Where replicas keep the one wrapped data key that they share. Whoever keeps one second gets the first. */
-export interface SharedWrappedKey {
-  read(): Promise<Uint8Array | null>;
-  keep(wrapped: Uint8Array): Promise<Uint8Array>;
-}
-
-/**
- * As `openDataKey`, for replicas that share their data: the first one makes the data key, all open it with the same key
- * file, which is never made here: each replica would make another one.
- */
-export async function openSharedDataKey(
-  keyFile: string | undefined,
-  shared: SharedWrappedKey,
-): Promise<Uint8Array> {
-  if (keyFile === undefined) throw notNamed();
-  const rootKey = await readRootKey(keyFile);
-  if (rootKey === null)
-    throw new GlasshouseError(
-      "invalid-configuration",
-      `There is no key file ${keyFile}, which security.key names. All replicas need the same one: copy it from another replica or a backup; for a new database make it with \`openssl rand -base64 32\` (mode 600).`,
-    );
-  const present = await shared.read();
-  const wrapped = present ?? (await shared.keep(wrap(randomBytes(keyBytes), rootKey)));
-  return unwrap(Buffer.from(wrapped), rootKey, keyFile);
-}
-
-function notNamed(): GlasshouseError {
-  return new GlasshouseError(
-    "invalid-configuration",
-    "With PostgreSQL security.key must name a key file, the same on every replica: it opens the key that secrets and states in the database are sealed with. Make one with `openssl rand -base64 32` (mode 600), and keep a copy of it.",
-  );
+/** The wrapped data key in a file of its own. */
+export function filePlace(path: string): WrappedKeyPlace {
+  return {
+    name: path,
+    async read() {
+      await mkdir(dirname(path), { recursive: true, mode: 0o700 });
+      return readSecretFile(path);
+    },
+    keep: (wrapped) => create(path, Buffer.from(wrapped)),
+    async replace(before, next) {
+      const now = await readSecretFile(path);
+      if (now === null || !now.equals(before)) return;
+      const temporary = `${path}.${randomBytes(6).toString("hex")}.new`;
+      try {
+        await writeSynced(temporary, Buffer.from(next));
+        await rename(temporary, path);
+        await syncDirectory(dirname(path));
+      } catch (cause) {
+        await unlink(temporary).catch(() => undefined);
+        throw notCreated(path, cause);
+      }
+    },
+  };
 }
 
 async function readRootKey(path: string): Promise<Buffer | null> {
