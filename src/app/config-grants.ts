@@ -1,4 +1,5 @@
 import { readFile } from "node:fs/promises";
+import type { Grant, Grants } from "../clients/process/environment.ts";
 import { GlasshouseError } from "../domain/errors.ts";
 
 /** Variables for an executor's children: for all templates, and more for single ones. */
@@ -15,9 +16,9 @@ export async function resolveGrants(
   executor: string,
   { env, templates }: ExecutorGrants,
   variables: Readonly<Record<string, string | undefined>>,
-): Promise<(template: string) => Readonly<Record<string, string>>> {
+): Promise<(template: string) => Grants> {
   const shared = await resolveAll(`${executor}.env`, env, variables);
-  const single = new Map<string, Readonly<Record<string, string>>>();
+  const single = new Map<string, Grants>();
   for (const [name, granted] of Object.entries(templates)) {
     const own = await resolveAll(`${executor}.templates.${name}.env`, granted.env, variables);
     single.set(name, { ...shared, ...own });
@@ -29,11 +30,20 @@ async function resolveAll(
   key: string,
   values: Readonly<Record<string, string>>,
   variables: Readonly<Record<string, string | undefined>>,
-): Promise<Readonly<Record<string, string>>> {
-  const resolved: Record<string, string> = {};
-  for (const [name, value] of Object.entries(values))
-    resolved[name] = await resolveReference(`${key}.${name}`, value, variables);
+): Promise<Grants> {
+  const resolved: Record<string, Grant> = {};
+  for (const [name, text] of Object.entries(values)) {
+    const value = await resolveReference(`${key}.${name}`, text, variables);
+    resolved[name] = { value, isSecret: isSecret(name, text) };
+  }
   return resolved;
+}
+
+/** What lies in a file or in Vault is taken for one, and what its name says; a region or an account is granted the same way. */
+function isSecret(name: string, reference: string): boolean {
+  if (/_(?:id|file|path|name|region)$/iu.test(name)) return false;
+  if (/^(?:file|vault):/u.test(reference)) return true;
+  return /secret|token|pass|key|credential|sas|private/iu.test(name);
 }
 
 /**

@@ -235,8 +235,31 @@ describe("granted variables", () => {
       templates: { shop: { env: { P: "own" } } },
     };
     const granted = await resolveGrants("executors.terraform", grants, { B: "b" });
-    assert.deepEqual(granted("other"), { A: "b", F: "from file", P: "plain" });
-    assert.deepEqual(granted("shop"), { A: "b", F: "from file", P: "own" });
+    const [A, F] = [
+      { value: "b", isSecret: false },
+      { value: "from file", isSecret: true },
+    ];
+    assert.deepEqual(granted("other"), { A, F, P: { value: "plain", isSecret: false } });
+    assert.deepEqual(granted("shop"), { A, F, P: { value: "own", isSecret: false } });
+  });
+
+  test("are secret when they lie in a file or in Vault or are called so, unless they only name something", async () => {
+    const path = join(cwd, "secret");
+    await writeFile(path, "s");
+    const env = {
+      LAB: `file:${path}`,
+      ACCOUNT: "vault:a/b#c",
+      API_TOKEN: "env:B",
+      ARM_SUBSCRIPTION_ID: `file:${path}`,
+      REGION: "env:B",
+    };
+    const variables = { B: "b", "vault:a/b#c": "v" };
+    const granted = await resolveGrants("executors.command", { env, templates: {} }, variables);
+    const secret = Object.entries(granted("any")).filter(([, { isSecret }]) => isSecret);
+    assert.deepEqual(
+      secret.map(([name]) => name),
+      ["LAB", "ACCOUNT", "API_TOKEN"],
+    );
   });
 
   test("that lead nowhere are refused by key", async () => {

@@ -1,5 +1,11 @@
 /** Variables that an operator grants to the children of one executor. They override all others but the service's own. */
-export type Grants = Readonly<Record<string, string>>;
+export type Grants = Readonly<Record<string, Grant>>;
+
+export interface Grant {
+  readonly value: string;
+  /** What a program prints of it is masked. */
+  readonly isSecret: boolean;
+}
 
 /** Of the server's own environment children see these, and nothing else. */
 const passed =
@@ -17,10 +23,12 @@ export function inheritedEnvironment(
   return inherited;
 }
 
-/** Granted values that must not be shown, told by their names, because a region or an account is granted the same way. */
+/** As they stand in a child's environment. */
+export function grantedVariables(grants: Grants): Readonly<Record<string, string>> {
+  return Object.fromEntries(Object.entries(grants).map(([name, { value }]) => [name, value]));
+}
+
+/** Granted values that must not be shown. */
 export function secretGrants(grants: Grants): readonly string[] {
-  return Object.entries(grants)
-    .filter(([name]) => /secret|token|pass|key|credential|sas|private/iu.test(name))
-    .filter(([name]) => !/_(?:id|file|path|name)$/iu.test(name))
-    .map(([, value]) => value);
+  return Object.values(grants).flatMap(({ value, isSecret }) => (isSecret ? [value] : []));
 }

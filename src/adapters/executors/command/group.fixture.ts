@@ -16,7 +16,10 @@ after(() => rmSync(root, { recursive: true, force: true }));
 export const host: ProgramHost = {
   isolation: await detectIsolation(),
   environment: { PATH: process.env["PATH"], HOME: "/home/x", AWS_SECRET_ACCESS_KEY: "no" },
-  grants: () => ({ GRANTED: "yes", API_TOKEN: "granted-token" }),
+  grants: () => ({
+    GRANTED: { value: "yes", isSecret: false },
+    API_TOKEN: { value: "granted-token", isSecret: true },
+  }),
   hide: [],
   graceMs: 10_000,
 };

@@ -3,6 +3,7 @@ import { join, posix } from "node:path";
 import { startChild } from "../../../clients/process/child.ts";
 import {
   inheritedEnvironment,
+  grantedVariables,
   secretGrants,
   type Grants,
 } from "../../../clients/process/environment.ts";
@@ -142,12 +143,16 @@ async function preparePlace(ctx: ExecutorContext, program: string): Promise<Plac
 function environmentOf(
   host: ProgramHost,
   ctx: ExecutorContext,
-  of: { readonly env: Grants; readonly grants: Grants; readonly resultPath: string },
+  of: {
+    readonly env: Readonly<Record<string, string>>;
+    readonly grants: Grants;
+    readonly resultPath: string;
+  },
 ): Readonly<Record<string, string>> {
   return {
     ...inheritedEnvironment(host.environment),
     ...of.env,
-    ...of.grants,
+    ...grantedVariables(of.grants),
     GLASSHOUSE_ENVIRONMENT: ctx.environment.id,
     GLASSHOUSE_ENVIRONMENT_NAME: ctx.environment.name,
     GLASSHOUSE_TEMPLATE: ctx.template.name,

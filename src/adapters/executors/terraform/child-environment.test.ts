@@ -15,7 +15,7 @@ test("children get an allow-list, the grants, and who they act for", (t) => {
     AWS_SECRET_ACCESS_KEY: "no",
     EMPTY: undefined,
   };
-  const grants = { ARM_CLIENT_SECRET: "yes" };
+  const grants = { ARM_CLIENT_SECRET: { value: "yes", isSecret: true } };
   const { environment, owner } = ctx;
   assert.deepEqual(childEnvironment({ server, grants, cliConfigFile: "/ours", ctx }), {
     PATH: "/bin",

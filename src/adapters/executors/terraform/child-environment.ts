@@ -1,7 +1,10 @@
 import { GlasshouseError } from "../../../domain/errors.ts";
 import type { ExecutorContext } from "../../../ports/executor.ts";
-import type { Grants } from "../../../clients/process/environment.ts";
-import { inheritedEnvironment } from "../../../clients/process/environment.ts";
+import {
+  grantedVariables,
+  inheritedEnvironment,
+  type Grants,
+} from "../../../clients/process/environment.ts";
 
 /** Beyond what every child inherits: what says where providers come from. */
 const passed =
@@ -11,7 +14,7 @@ const passed =
 const refused = /^(?:TF_VAR_.*|TF_CLI_ARGS.*|TF_WORKSPACE|TF_DATA_DIR|TF_LOG.*|TF_STATE_.*)$/u;
 
 /** Errors: `invalid-configuration` when a granted name is refused. */
-export function checkGrants(grants: Grants): void {
+export function checkGrants(grants: Readonly<Record<string, unknown>>): void {
   const bad = Object.keys(grants).find((name) => refused.test(name));
   if (bad === undefined) return;
   throw new GlasshouseError(
@@ -32,7 +35,7 @@ export function childEnvironment(facts: {
   return {
     ...inheritedEnvironment(facts.server, passed),
     ...(cliConfigFile === undefined ? {} : { TF_CLI_CONFIG_FILE: cliConfigFile }),
-    ...grants,
+    ...grantedVariables(grants),
     TF_IN_AUTOMATION: "1",
     TF_INPUT: "0",
     CHECKPOINT_DISABLE: "1",

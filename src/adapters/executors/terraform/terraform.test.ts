@@ -291,6 +291,9 @@ test("without an engine the message says what to do", async (t) => {
 
 test("a granted variable that would change the executor's commands is refused", async (t) => {
   const group = makeGroup(t, caseOf({ "main.tf": module }, { source: ".", variables: plain }));
-  const granting = createTerraformExecutor({ ...host, grants: () => ({ TF_VAR_size: "1" }) });
+  const granting = createTerraformExecutor({
+    ...host,
+    grants: () => ({ TF_VAR_size: { value: "1", isSecret: false } }),
+  });
   await assert.rejects(granting.apply(group.context()), /TF_VAR_size cannot be granted/u);
 });
