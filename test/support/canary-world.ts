@@ -91,7 +91,7 @@ echo "granted $LAB"
 input=$(cat)
 echo "it was told $input"
 echo "and repeats $input" >&2
-printf '%s' "$input" | base64
+printf '%s' "$input" | base64 -w 0
 printf '%s\\n' "$input" >> "$1/told"
 value() { printf '%s' "$input" | grep -o "\\"$1\\":\\"[^\\"]*\\"" | cut -d '"' -f 4; }
 token=$(printf 'token%s' "$(value p3)" | sha256sum | cut -d ' ' -f 1)
