@@ -65,7 +65,7 @@ describe("the documents", () => {
       .filter((text) =>
         /^(?:apiVersion|[a-z]+):(?: \{|$)|^apiVersion/mu.test(text.split("\n")[0] ?? ""),
       );
-    assert.equal(sections.length, 8);
+    assert.equal(sections.length, 9);
     const folder = mkdtempSync(join(tmpdir(), "glasshouse-docs-"));
     try {
       for (const directory of ["network", "web"]) mkdirSync(join(folder, directory));

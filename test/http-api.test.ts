@@ -68,7 +68,7 @@ function matches(form: string, path: string): boolean {
 
 function serverOf(services: Services): FastifyInstance {
   return createHttpServer({
-    services: apiServices({ ...services, bus: new EmbeddedBus() }, (request) =>
+    services: apiServices({ ...services, bus: new EmbeddedBus(), authorities: [] }, (request) =>
       accept(services, request),
     ),
     store: services.store,

@@ -1,4 +1,5 @@
 import type { ApiServices } from "../api/http/services.ts";
+import { listAuthorities, type AuthorityDeps } from "../services/authority.ts";
 import { getBus, redriveBus, type BusDeps } from "../services/bus.ts";
 import { getCommand } from "../services/command.ts";
 import type { Services } from "../services/deps.ts";
@@ -26,7 +27,10 @@ import {
 import { listWorkers } from "../services/worker.ts";
 
 /** The use cases that the REST API stands on, with what they need already in place. */
-export function apiServices(deps: Services & BusDeps, accept: ApiServices["accept"]): ApiServices {
+export function apiServices(
+  deps: Services & BusDeps & AuthorityDeps,
+  accept: ApiServices["accept"],
+): ApiServices {
   return {
     accept,
     getCommand: (id) => getCommand(deps, id),
@@ -49,6 +53,7 @@ export function apiServices(deps: Services & BusDeps, accept: ApiServices["accep
     getStep: (id) => getStep(deps, id),
     readStepLog: (stepId, after, limit) => readStepLog(deps, stepId, { after, limit }),
     listWorkers: () => listWorkers(deps),
+    listAuthorities: () => listAuthorities(deps),
     getPlan: (id) => getPlan(deps, id),
     listEvents: (after, filter) => listEvents(deps, after, filter),
     getBus: () => getBus(deps),

@@ -13,7 +13,7 @@ import {
   createTerraformExecutor,
   type TerraformExecutor,
 } from "../adapters/executors/terraform/index.ts";
-import { embeddedKeeper } from "../adapters/secrets/embedded/index.ts";
+import { embeddedAuthority, embeddedKeeper } from "../adapters/secrets/embedded/index.ts";
 import { vaultKeeper } from "../adapters/secrets/vault/index.ts";
 import { vaultSecretsExecutor } from "../adapters/executors/vault-secrets/index.ts";
 import { unpack } from "../adapters/sources/archive/index.ts";
@@ -144,6 +144,7 @@ export async function compose(
       engine: {
         ...shared,
         keepers: keepersOf(config, { vault, sealer }),
+        authorities: [embeddedAuthority({ store: metered, sealer, clock })],
         executors: new Map(executors.map((executor) => [executor.name, executor])),
         checkers: await createCheckers(config, { isolation, consul }),
         processes: localProcesses(),

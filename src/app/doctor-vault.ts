@@ -17,7 +17,8 @@ export async function vaultFindings(
   const { address, kv } = config.vault;
   const about = "secrets";
   if (address === undefined) {
-    const found = "declared ones are kept in the embedded sealed store, under the key";
+    const found =
+      "declared ones are kept in the embedded sealed store, under the key; certificates are issued by the embedded authority";
     return [{ about, level: "good", found, advice: null }];
   }
   try {

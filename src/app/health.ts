@@ -102,7 +102,7 @@ async function workersHealth({ store }: Parts): Promise<Dependency> {
 async function secretsHealth({ vault, remotes }: Parts): Promise<Dependency> {
   const name = "secrets";
   if (vault === null) {
-    const detail = "declared ones are kept in the embedded sealed store";
+    const detail = "kept in the embedded sealed store; certificates by the embedded authority";
     return { name, status: "up", detail, latencyMs: null, advice: null, breaker: null };
   }
   const startedAtMs = performance.now();

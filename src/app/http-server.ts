@@ -21,7 +21,10 @@ export function httpServer(
 ): FastifyInstance {
   const { parts, log, state } = of;
   return createHttpServer({
-    services: apiServices({ ...parts.services, bus: parts.bus }, parts.accept),
+    services: apiServices(
+      { ...parts.services, bus: parts.bus, authorities: parts.engine.authorities },
+      parts.accept,
+    ),
     store: parts.store,
     clock: parts.clock,
     log,

@@ -120,6 +120,16 @@ export function observeStore(
     }),
   );
   metrics.observe(
+    "glasshouse_certificates",
+    reading(async (tx) => (await tx.ownedSecrets.certificateEnds()).count),
+  );
+  metrics.observe("glasshouse_certificate_expiry_seconds", async () => {
+    const { soonest } = await store.read((tx) => tx.ownedSecrets.certificateEnds());
+    return soonest === null
+      ? []
+      : [{ value: (Date.parse(soonest) - clock.now()) / 1000, labels: {} }];
+  });
+  metrics.observe(
     "glasshouse_journal_position",
     reading((tx) => tx.events.head()),
   );

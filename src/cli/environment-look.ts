@@ -133,7 +133,7 @@ async function planData(call: Call, api: Api): Promise<object> {
 }
 
 function isWork({ phase }: PlanView["steps"][number]): boolean {
-  return phase === "apply" || phase === "destroy" || phase === "secret";
+  return ["apply", "destroy", "secret", "certificate"].includes(phase);
 }
 
 const marks: Readonly<Record<PlanView["steps"][number]["mark"], Style>> = {

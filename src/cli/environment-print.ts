@@ -54,6 +54,11 @@ export function printEnvironment(
   );
   printNamed(
     call,
+    "Certificates",
+    environment.certificates.map((one) => [one.name, certificateFacts(one)]),
+  );
+  printNamed(
+    call,
     "Outputs",
     Object.entries(environment.outputs).map(([name, value]) => [name, oneLine(value)]),
   );
@@ -77,6 +82,13 @@ function secretFacts({
 }: EnvironmentView["secrets"][number]): string {
   const next = rotateAt === null ? "" : `, the next one ${moment(rotateAt)}`;
   return `version ${version} of ${moment(rotatedAt)}, kept in the ${keeper} store${next}`;
+}
+
+/** Whom it is for and until when; its key is shown nowhere. */
+function certificateFacts(one: EnvironmentView["certificates"][number]): string {
+  const { commonName, version, keeper, notAfter, renewAt } = one;
+  const next = renewAt === null ? "" : `, the next one ${moment(renewAt)}`;
+  return `${commonName}, version ${version}, good until ${moment(notAfter)}${next}, issued by the ${keeper} authority`;
 }
 
 /** The run's reason, unless it stands beside the status already. */

@@ -132,9 +132,9 @@ const actionLeaf: Leaf = {
 
 const rotateLeaf: Leaf = {
   usage: "rotate <name> [secret...]",
-  summary: "make new versions of its secrets",
+  summary: "make new versions of its secrets and certificates",
   description:
-    "Make new versions of the secrets that its template declares, of all when none is named, and apply again what uses them.",
+    "Make new versions of the secrets and certificates that its template declares, of all when none is named, and apply again what uses them.",
   examples: ["env rotate shop db_password", "env rotate shop"],
   options: waitOptions,
 };

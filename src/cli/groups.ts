@@ -49,6 +49,11 @@ export const groups: readonly CommandGroup[] = [
     load: () => import("./bus.ts"),
   },
   {
+    name: "authority",
+    summary: "fetch what is to be trusted, and what is revoked",
+    load: () => import("./authority.ts"),
+  },
+  {
     name: "status",
     summary: "say how the server is and what it has",
     load: () => import("./status.ts"),

@@ -84,6 +84,7 @@ const environment = {
   templates: [{ id: "tpl_1", name: "lab", version: "1.0.0" }],
   parameters: {},
   secrets: [],
+  certificates: [],
   entrypoints: {},
   outputs: {},
   requires: [],

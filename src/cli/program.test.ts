@@ -73,6 +73,7 @@ const environment = {
   templates: [{ id: "tpl_1", name: "web-shop", version: "1.0.0" }],
   parameters: {},
   secrets: [],
+  certificates: [],
   entrypoints: { home: { url: "http://127.0.0.1:1/", description: "" } },
   outputs: { address: "127.0.0.1:1" },
   requires: [],

@@ -146,7 +146,8 @@ export function labelOf(
 ): string {
   if (step.phase === "check") return `check ${step.key.replace(/^check:/u, "")}`;
   if (step.phase === "action") return `action ${step.key.replace(/^.*\//u, "")}`;
-  if (step.phase === "secret") return `secret ${step.key.replace(/^.*\//u, "")}`;
+  if (step.phase === "secret" || step.phase === "certificate")
+    return `${step.phase} ${step.key.replace(/^.*\//u, "")}`;
   const group = step.group ?? step.key;
   return step.phase === "apply" || step.phase === "destroy" ? group : `${step.phase} ${group}`;
 }
@@ -155,7 +156,10 @@ export function labelOf(
 export function plainReason(text: string): string {
   return text
     .replace(/^(?:apply|destroy):[-a-z0-9]+\/([a-z][a-z0-9_]*)(?=$|[: ])/u, "group $1")
-    .replace(/^(plan|observe|action|secret):[-a-z0-9]+\/([a-z][a-z0-9_]*)(?=$|[: ])/u, "$1 $2")
+    .replace(
+      /^(plan|observe|action|secret|certificate|revoke):[-a-z0-9]+\/([a-z][a-z0-9_]*)(?=$|[: ])/u,
+      "$1 $2",
+    )
     .replace(/^check:([a-z][a-z0-9_.]*)(?=$|[: ])/u, "check $1");
 }
 

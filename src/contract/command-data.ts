@@ -161,7 +161,9 @@ const rotate = z.strictObject(
       .min(1, { error: "must name a secret" })
       .max(1_000, { error: "must have at most 1000 secrets" })
       .optional()
-      .meta({ description: "Declared secrets that get a new version; all when left out" }),
+      .meta({
+        description: "Declared secrets and certificates that get a new version; all when left out",
+      }),
     parallelism,
   },
   { error: "must be a map" },

@@ -51,6 +51,25 @@ export const ownedSecretView = z
   })
   .meta({ id: "OwnedSecret", description: "A secret that the environment owns" });
 
+export const certificateView = z
+  .object({
+    name: z.string(),
+    template: z.string(),
+    version: z.int().meta({ description: "Raised by one with every one that is issued" }),
+    keeper: z
+      .string()
+      .meta({ description: "Who issued it and keeps its key", examples: ["embedded"] }),
+    commonName: z.string(),
+    altNames: z.array(z.string()),
+    serial: z.string().meta({ description: "Hexadecimal digits" }),
+    issuer: z.string(),
+    notBefore: time,
+    notAfter: time.meta({ description: "When it expires" }),
+    renewAt: time.nullable().meta({ description: "When another one is issued by itself" }),
+    createdAt: time,
+  })
+  .meta({ id: "OwnedCertificate", description: "A certificate that the environment owns" });
+
 export const environmentView = z
   .object({
     id: environmentId,
@@ -64,6 +83,9 @@ export const environmentView = z
     parameters: values,
     secrets: z.array(ownedSecretView).meta({
       description: "Declared secrets that were made: which version, never the value",
+    }),
+    certificates: z.array(certificateView).meta({
+      description: "Declared certificates that were issued: what is public of them",
     }),
     entrypoints: z.record(z.string(), z.object({ url: z.string(), description: z.string() })),
     outputs: values,
@@ -211,7 +233,7 @@ export const environmentRoutes = [
     id: "rotateEnvironment",
     method: "POST",
     path: `${one}/rotate`,
-    summary: "Make new versions of its secrets, and apply again what uses them",
+    summary: "Make new versions of its secrets and certificates, and apply again what uses them",
     headers: conditionalCommandHeaders,
     body: { schema: rotateEnvironmentBody, optional: true },
     replies: { 202: acceptedReply },

@@ -1,4 +1,5 @@
 import type { z } from "zod";
+import { authorityRoutes, type authorityView } from "./rest-authority.ts";
 import { busRoutes } from "./rest-bus.ts";
 import { commandRoutes, type commandBody, type commandView } from "./rest-command.ts";
 import {
@@ -42,6 +43,7 @@ export const routes = [
   ...eventRoutes,
   ...busRoutes,
   ...workerRoutes,
+  ...authorityRoutes,
   ...serviceRoutes,
 ] as const satisfies readonly Route[];
 
@@ -125,6 +127,7 @@ export type GraphView = View<typeof graphView>;
 export type ChangeView = View<typeof changeView>;
 export type FailureView = View<typeof failureView>;
 export type WorkerView = View<typeof workerView>;
+export type AuthorityView = View<typeof authorityView>;
 export type HealthView = View<typeof healthView>;
 export type VersionView = View<typeof versionView>;
 export type InfoView = View<typeof infoView>;

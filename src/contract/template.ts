@@ -1,6 +1,7 @@
 import { z } from "zod";
 import { maximumGroups } from "../domain/template.ts";
 import { actionSchema, checkSchema, groupSchema } from "./template-group.ts";
+import { certificateSchema } from "./template-certificate.ts";
 import { secretSchema } from "./template-secret.ts";
 import { description, duration, key, keyed, label, tags, text } from "./template-parts.ts";
 
@@ -99,7 +100,9 @@ export const templateSchema = z
       secrets: keyed(secretSchema, "must be a map of secrets")
         .optional()
         .meta({ description: "Values that are generated for each environment" }),
-      certificates: later,
+      certificates: keyed(certificateSchema, "must be a map of certificates")
+        .optional()
+        .meta({ description: "Certificates that are issued for each environment" }),
       requires: keyed(requirementSchema, "must be a map of requirements").optional(),
       groups: keyed(groupSchema, "must be a map of groups"),
       outputs: keyed(jsonValue, "must be a map of names to values")

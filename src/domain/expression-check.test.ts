@@ -65,8 +65,8 @@ describe("checking expressions at registration", () => {
     assert.match(first("${{ parameters.toString }}") ?? "", /no parameter toString/u);
     assert.match(first("${{ secrets.db }}") ?? "", /no secret db: the template declares none/u);
     assert.match(
-      first("${{ certificates.web }}") ?? "",
-      /not available in this version: use a parameter with secret: true/u,
+      first("${{ certificates.web.key }}") ?? "",
+      /no certificate web: the template declares none/u,
     );
   });
 

@@ -1,6 +1,7 @@
 import type { Environment } from "@marcbachmann/cel-js";
 import type { Json } from "../lib/json.ts";
 import { nearest } from "../lib/nearest.ts";
+import { certificateParts } from "./certificate.ts";
 import { newCelEnvironment, secretType } from "./expression-cel.ts";
 import { parseMistake, rangeOf, summaryOf } from "./expression-program.ts";
 import { analyse } from "./expression-syntax.ts";
@@ -18,6 +19,8 @@ export interface Declarations {
   readonly entrypoints: Readonly<Record<string, unknown>>;
   /** Those it generates; none when absent. */
   readonly secrets?: Readonly<Record<string, unknown>>;
+  /** Those that are issued for it; none when absent. */
+  readonly certificates?: Readonly<Record<string, unknown>>;
 }
 
 /** What expressions at one place may do. */
@@ -126,21 +129,31 @@ function missing(reference: Reference, { declarations, rules }: Surroundings): s
     return `${nouns[kind]} cannot be used in ${rules.where}: it may use ${rules.kinds.map((known) => plurals[known]).join(", ")}`;
   }
   if (kind === "environment") return null;
-  if (kind === "certificate") {
-    return `${plurals[kind]} are not available in this version: use a parameter with secret: true`;
-  }
   const known = {
     parameter: declarations.parameters,
     group: declarations.groups,
     requires: declarations.requires,
     entrypoint: declarations.entrypoints,
     secret: declarations.secrets ?? {},
+    certificate: declarations.certificates ?? {},
   }[kind];
   if (!Object.hasOwn(known, name)) return unknown(nouns[kind], name, known);
+  if (kind === "certificate") return missingPart(reference);
   if ((kind !== "group" && kind !== "requires") || output === undefined) return null;
   const outputs = declarations[kind === "group" ? "groups" : "requires"][name]?.outputs ?? [];
   if (outputs.includes(output)) return null;
   return unknownOutput({ noun: nouns[kind], name, output }, outputs);
+}
+
+function missingPart({ name, output, path }: Reference): string | null {
+  const parts: readonly string[] = certificateParts;
+  const right = `write certificates.${name}.key, or another of its parts: ${parts.join(", ")}`;
+  if (output === undefined) return `the certificate ${name} is not one value: ${right}`;
+  if (!parts.includes(output)) {
+    const near = nearest(output, parts);
+    return `the certificate ${name} has no ${output}: ${near === null ? right : `did you mean ${near}?`}`;
+  }
+  return path.length > 2 ? `certificates.${name}.${output} has no members: hand it on whole` : null;
 }
 
 function unknown(noun: string, name: string, known: Readonly<Record<string, unknown>>): string {
@@ -167,9 +180,10 @@ function listed(names: readonly string[]): string {
 function secretMisuse(reference: Reference, { declarations, rules }: Surroundings): string | null {
   const { kind, name } = reference;
   const isParameter = kind === "parameter" && declarations.parameters[name]?.secret === true;
-  if (!isParameter && kind !== "secret") return null;
-  const what = isParameter ? `the secret parameter ${name}` : `the secret ${name}`;
-  if (reference.path.length > 1) return `${what} has no members: hand it on whole`;
+  if (!isParameter && kind !== "secret" && kind !== "certificate") return null;
+  const what = isParameter ? `the secret parameter ${name}` : `the ${nouns[kind]} ${name}`;
+  if (kind !== "certificate" && reference.path.length > 1)
+    return `${what} has no members: hand it on whole`;
   if (!rules.secrets) {
     return `${what} cannot be used in ${rules.where}: hand it to a setting that accepts secrets`;
   }

@@ -26,6 +26,8 @@ export interface Scope {
   readonly entrypoints: Readonly<Record<string, { readonly url: string }>>;
   /** Declared secrets that were made; none where they may not be used. */
   readonly secrets?: Readonly<Record<string, SecretRef>>;
+  /** Declared certificates that were issued, each by its parts. */
+  readonly certificates?: Readonly<Record<string, Readonly<Record<string, SecretRef>>>>;
   /** The parameters' declarations: with them a `number` that happens to be whole still divides as a number. */
   readonly declared?: Readonly<Record<string, Pick<Parameter, "type" | "items">>>;
 }
@@ -125,6 +127,8 @@ function contextOf(
     else if (kind === "requires") addOutputs(root("requires"), reference, at.scope.requires);
     else if (kind === "secret" && at.scope.secrets?.[name] !== undefined)
       root("secrets").set(name, toCel(at.scope.secrets[name]));
+    else if (kind === "certificate" && at.scope.certificates?.[name] !== undefined)
+      root("certificates").set(name, toCel(at.scope.certificates[name]));
     else if (kind === "entrypoint" && Object.hasOwn(at.scope.entrypoints, name)) {
       root("entrypoints").set(name, toCel({ url: at.scope.entrypoints[name]?.url ?? "" }));
     } else throw fault(at.source, `${describe(reference)} is not there`);
@@ -197,6 +201,7 @@ function startOf(reference: Reference, scope: Scope): Value | undefined {
   if (kind === "parameter")
     return Object.hasOwn(scope.parameters, name) ? scope.parameters[name] : undefined;
   if (kind === "secret") return scope.secrets?.[name];
+  if (kind === "certificate") return scope.certificates?.[name];
   if (kind !== "group" && kind !== "requires") return undefined;
   const sources = kind === "group" ? scope.groups : scope.requires;
   return Object.hasOwn(sources, name) ? sources[name]?.outputs : undefined;

@@ -61,6 +61,17 @@ export const metricTable = {
     "",
     "Connections for transactions, with PostgreSQL alone: `used`, `free` up to store.pool, and how many `waiting` want one",
   ),
+  glasshouse_certificates: gauge(
+    [],
+    "",
+    "Certificates that environments own; every replica says the same",
+  ),
+  glasshouse_certificate_expiry_seconds: gauge(
+    [],
+    "seconds",
+    "How long the certificate that expires next is still good, negative once it is over; none when there are no certificates",
+    "Below what `renewBefore` leaves: its renewal fails; `env show` says which, `run list` why",
+  ),
   glasshouse_bus_received_total: counter(
     ["outcome"],
     "Messages of the command queue that this process decided on: `taken` (into the inbox, or refused with an answer), `parked` (laid with the dead letters), `returned` (back to the queue, to come again)",

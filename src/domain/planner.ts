@@ -1,13 +1,22 @@
 import { canonicalJson } from "../lib/json.ts";
+import { certificateSteps } from "./certificate-plan.ts";
+import { certificateScope } from "./certificate-wish.ts";
 import { asGlasshouseError, GlasshouseError } from "./errors.ts";
 import { evaluate, type Scope } from "./expression.ts";
 import { shortestCycle, topologicalOrder } from "./graph.ts";
 import { runsOnMember } from "./label.ts";
 import type { PlannedStep } from "./plan.ts";
 import { groupKey, type GroupRecord } from "./record.ts";
-import type { OwnedSecret } from "./secret.ts";
-import { secretScope } from "./secret.ts";
-import { movingSecrets, planSecretRemovals, planSecrets, secretStepKey } from "./secret-plan.ts";
+import { secretScope, type OwnedSecret, type SecretKind } from "./secret.ts";
+import {
+  endsOf,
+  kindOf,
+  movingSecrets,
+  planSecretEnds,
+  planSecrets,
+  refuseOtherKinds,
+  secretStepKey,
+} from "./secret-plan.ts";
 import type { Group, TemplateBody } from "./template.ts";
 import { replaceSecrets, type Value, type Values } from "./value.ts";
 
@@ -15,12 +24,12 @@ import { replaceSecrets, type Value, type Values } from "./value.ts";
 export interface ApplyInput {
   readonly template: TemplateBody;
   readonly records: readonly GroupRecord[];
-  /** The declared secrets that the environment has. */
+  /** The declared secrets and certificates that the environment has. */
   readonly secrets: readonly OwnedSecret[];
-  /** By declared secret: which new version is wanted. */
+  /** By name of what is declared: which new version is wanted. */
   readonly rotations: Readonly<Record<string, number>>;
   /** Parameters, environment, requirements; the outputs of groups are taken from the records, the secrets from their list. */
-  readonly scope: Omit<Scope, "groups" | "secrets">;
+  readonly scope: Omit<Scope, "groups" | "secrets" | "certificates">;
   readonly fingerprints: Fingerprints;
 }
 
@@ -52,21 +61,34 @@ export function* planApply(input: ApplyInput): Generator<undefined, readonly Pla
   const names = topologicalOrder(
     new Map(Object.entries(template.groups).map(([name, group]) => [name, group.upstreams])),
   );
-  const { making, steps: secretSteps } = planSecrets({ ...input, owned: input.secrets });
-  const known: Known = {
-    input,
-    scope: { ...input.scope, secrets: secretScope(input.secrets, template.name) },
-    outputs: outputsByGroup(input.records, template.name),
-    making,
+  refuseOtherKinds(input);
+  const { making: values, steps: secretSteps } = planSecrets({ ...input, owned: input.secrets });
+  const making = new Set(values);
+  const outputs = outputsByGroup(input.records, template.name);
+  const scope = {
+    ...input.scope,
+    secrets: secretScope(input.secrets, template.name),
+    certificates: certificateScope(input.secrets, template.name),
   };
+  const known: Known = { input, scope, outputs, making };
   const changed = new Set<string>();
   const live = new Set<string>();
   const steps: PlannedStep[] = [...secretSteps];
+  const issue = certificateSteps({
+    template,
+    changed,
+    live,
+    making,
+    owned: input.secrets,
+    rotations: input.rotations,
+    scope: { ...scope, groups: outputs },
+  });
   for (const [index, name] of names.entries()) {
     if (index % pauseEvery === pauseEvery - 1) yield;
     const group = template.groups[name];
     if (group === undefined) continue;
     const record = records.get(groupKey(template.name, name)) ?? null;
+    steps.push(...issue(group.secrets ?? []));
     const verdict = judge({ ...known, name, group, record, changed });
     const replaced = record !== null && record.executor !== group.executor;
     if (replaced)
@@ -84,17 +106,19 @@ export function* planApply(input: ApplyInput): Generator<undefined, readonly Pla
     const key = groupKey(template.name, name);
     const dependsOn = [
       ...upstreams.map((upstream) => `apply:${groupKey(template.name, upstream)}`),
-      ...movingSecrets(group, making).map((secret) => secretStepKey(template.name, secret)),
+      ...movingSecrets(group, making).map((secret) =>
+        secretStepKey({ template: template.name, name: secret, kind: kindOf(template, secret) }),
+      ),
       ...(replaced ? [`destroy:${key}`] : []),
     ];
     steps.push(applyStep({ key, template: template.name, name, group, ...verdict, dependsOn }));
   }
+  steps.push(...issue(Object.keys(template.certificates ?? {})));
   const all = [...steps, ...removals(input, steps)];
-  const going = input.secrets.filter(
-    (secret) =>
-      secret.template !== template.name || !Object.hasOwn(template.secrets ?? {}, secret.name),
-  );
-  return [...all, ...planSecretRemovals(going, all, "it is no longer in the template")];
+  return [
+    ...all,
+    ...planSecretEnds(endsOf({ ...input, making }), all, "it is no longer in the template"),
+  ];
 }
 
 /** Runs the planner to its end at once. */
@@ -108,14 +132,15 @@ export function planApplyNow(input: ApplyInput): readonly PlannedStep[] {
 
 /**
  * Plans a destroy from the frozen records alone, dependents first. Records of different template versions may disagree
- * about who depends on whom; on a cycle the edge of the older record yields. Secrets go last.
+ * about who depends on whom; on a cycle the edge of the older record yields. Secrets and certificates go last.
  */
 export function planDestroy(
   records: readonly GroupRecord[],
   secrets: readonly OwnedSecret[] = [],
 ): readonly PlannedStep[] {
   const groups = destroySteps(records);
-  return [...groups, ...planSecretRemovals(secrets, groups, "the environment is destroyed")];
+  const ends = { going: secrets, replaced: [] };
+  return [...groups, ...planSecretEnds(ends, groups, "the environment is destroyed")];
 }
 
 function destroySteps(records: readonly GroupRecord[]): readonly PlannedStep[] {
@@ -166,7 +191,7 @@ interface Known {
   readonly input: ApplyInput;
   readonly scope: Omit<Scope, "groups">;
   readonly outputs: Record<string, { outputs: Values }>;
-  /** Secrets of which this plan makes a value. */
+  /** Secrets and certificates of which this plan makes another. */
   readonly making: ReadonlySet<string>;
 }
 
@@ -202,13 +227,18 @@ function judge(of: Judged): Verdict {
 }
 
 /** Why its settings cannot be told yet; null when they can. */
-function unknownInputs({ group, record, changed, making }: Judged): string | null {
+function unknownInputs({ group, record, changed, making, input }: Judged): string | null {
   const outputs = group.inputs.filter((upstream) => changed.has(upstream)).slice(0, 3);
-  const secrets = movingSecrets(group, making).slice(0, 3);
-  if (outputs.length === 0 && secrets.length === 0) return null;
+  const moving = movingSecrets(group, making);
+  if (outputs.length === 0 && moving.length === 0) return null;
+  const named = (kind: SecretKind): readonly string[] => {
+    const names = moving.filter((name) => kindOf(input.template, name) === kind).slice(0, 3);
+    return names.length === 0 ? [] : [`the ${kind} ${names.join(", ")}`];
+  };
   const uses = [
     ...(outputs.length === 0 ? [] : [`outputs of ${outputs.join(", ")}`]),
-    ...(secrets.length === 0 ? [] : [`the secret ${secrets.join(", ")}`]),
+    ...named("secret"),
+    ...named("certificate"),
   ].join(" and ");
   if (record === null) return `new group; needs ${uses}`;
   return `uses ${uses}, which this ${outputs.length === 0 ? "makes anew" : "changes"}`;

@@ -1,9 +1,10 @@
+import { GlasshouseError } from "./errors.ts";
 import type { PlannedStep } from "./plan.ts";
 import type { Run } from "./run.ts";
-import { isMade, type OwnedSecret } from "./secret.ts";
+import { isMade, type OwnedSecret, type SecretKind } from "./secret.ts";
 import { groupDefaults, type Group, type TemplateBody } from "./template.ts";
 
-/** Which new versions are wanted of a template's secrets: a number each that rises with every wish. */
+/** Which new versions are wanted of what a template declares: a number each that rises with every wish. */
 export function wantedRotations(
   { desired }: Pick<Run, "desired">,
   template: string,
@@ -25,15 +26,10 @@ export function planSecrets(of: {
   readonly rotations: Readonly<Record<string, number>>;
 }): SecretPlan {
   const { template, rotations } = of;
-  const owned = new Map(
-    of.owned
-      .filter((secret) => secret.template === template.name && isMade(secret))
-      .map((secret) => [secret.name, secret]),
-  );
   const steps: PlannedStep[] = [];
   const making = new Set<string>();
   for (const name of Object.keys(template.secrets ?? {})) {
-    const present = owned.get(name);
+    const present = madeOf(of.owned, { template: template.name, name });
     const isWanted = present === undefined || (rotations[name] ?? 0) > present.rotation;
     if (!isWanted) continue;
     making.add(name);
@@ -42,28 +38,98 @@ export function planSecrets(of: {
       present === undefined
         ? "new secret: its value is generated"
         : `a new version was asked for: version ${present.version + 1} is generated`;
-    steps.push(secretStep({ template: template.name, name, action, reason, dependsOn: [] }));
+    const named = { template: template.name, name, kind: "secret" } as const;
+    steps.push(secretStep(named, { does: "make", action, reason, dependsOn: [] }));
   }
   return { steps, making };
 }
 
-/** The step's key, as groups that use the secret depend on it. */
-export function secretStepKey(template: string, name: string): string {
-  return `secret:${template}/${name}`;
+/** The one with this name of which there is a version. */
+export function madeOf(
+  owned: readonly OwnedSecret[],
+  of: { readonly template: string; readonly name: string },
+): OwnedSecret | undefined {
+  return owned.find((one) => one.template === of.template && one.name === of.name && isMade(one));
 }
 
-/** The group's secrets of which a new value is made. */
+type Named = Pick<OwnedSecret, "template" | "name" | "kind">;
+
+/** The step's key, as groups that use what it makes depend on it. */
+export function secretStepKey({ template, name, kind }: Named): string {
+  return `${kind}:${template}/${name}`;
+}
+
+/** What the template declares under this name. */
+export function kindOf(template: Pick<TemplateBody, "certificates">, name: string): SecretKind {
+  return Object.hasOwn(template.certificates ?? {}, name) ? "certificate" : "secret";
+}
+
+/** The group's secrets and certificates that will be others. */
 export function movingSecrets(group: Group, making: ReadonlySet<string>): readonly string[] {
   return (group.secrets ?? []).filter((name) => making.has(name));
 }
 
-/** Takes these secrets away once nothing of the plan can need them any more. */
-export function planSecretRemovals(
-  going: readonly OwnedSecret[],
+interface Belongings {
+  readonly template: Pick<TemplateBody, "name" | "secrets" | "certificates">;
+  readonly secrets: readonly OwnedSecret[];
+}
+
+export interface SecretEnds {
+  readonly going: readonly OwnedSecret[];
+  /** Of these an earlier certificate is to be revoked. */
+  readonly replaced: readonly OwnedSecret[];
+}
+
+/** What ends once everything else is made; `making` are the names of which this plan makes another. */
+export function endsOf({
+  template,
+  secrets,
+  making,
+}: Belongings & { readonly making: ReadonlySet<string> }): SecretEnds {
+  const stays = (secret: OwnedSecret): boolean =>
+    secret.template === template.name && declaredKind(template, secret.name) !== null;
+  return {
+    going: secrets.filter((secret) => !stays(secret)),
+    replaced: secrets.filter((secret) => stays(secret) && isReplaced(secret, making)),
+  };
+}
+
+/** Whether there will be a certificate that has another one after it, and is not revoked. */
+function isReplaced(
+  { name, kind, certificate }: OwnedSecret,
+  making: ReadonlySet<string>,
+): boolean {
+  if (kind !== "certificate" || certificate === null) return false;
+  return making.has(name) || certificate.earlier.length > 0;
+}
+
+function declaredKind(
+  template: Pick<TemplateBody, "secrets" | "certificates">,
+  name: string,
+): SecretKind | null {
+  if (Object.hasOwn(template.certificates ?? {}, name)) return "certificate";
+  return Object.hasOwn(template.secrets ?? {}, name) ? "secret" : null;
+}
+
+/** What is there must go before something else can have its name, and it goes last. Errors: `conflict`. */
+export function refuseOtherKinds({ template, secrets }: Belongings): void {
+  for (const { name, kind } of secrets.filter((one) => one.template === template.name)) {
+    const wanted = declaredKind(template, name);
+    if (wanted === null || wanted === kind) continue;
+    throw new GlasshouseError(
+      "conflict",
+      `The environment has a ${kind} ${name}, and its template wants a ${wanted} of that name: give it another name.`,
+    );
+  }
+}
+
+/** What is done once nothing of the plan can need it any more: what goes is taken away, what was replaced is revoked. */
+export function planSecretEnds(
+  ends: SecretEnds,
   before: readonly PlannedStep[],
   reason: string,
 ): readonly PlannedStep[] {
-  const [first] = going;
+  const [first] = [...ends.going, ...ends.replaced];
   if (first === undefined) return [];
   const depended = new Set(before.flatMap((step) => step.dependsOn));
   // One that is unchanged and waits for nothing is over before the run begins.
@@ -71,44 +137,63 @@ export function planSecretRemovals(
     (step) => !depended.has(step.key) && (step.mark !== "unchanged" || step.dependsOn.length > 0),
   );
   const barrier: PlannedStep = {
-    ...secretStep({ template: first.template, name: "", action: "destroy", reason, dependsOn: [] }),
+    ...secretStep(first, { does: "remove", action: "destroy", reason, dependsOn: [] }),
     key: "barrier:released",
     phase: "barrier",
     executor: null,
     mark: "exact",
-    reason: "secrets go after whatever used them",
+    reason: "secrets and certificates go after whatever used them",
     dependsOn: last.map(({ key }) => key),
     changes: [],
     input: null,
   };
   const dependsOn = last.length === 0 ? [] : [barrier.key];
-  const removals = going.map(({ template, name }) =>
-    secretStep({ template, name, action: "destroy", reason, dependsOn }),
-  );
-  return last.length === 0 ? removals : [barrier, ...removals];
+  const steps = [
+    ...ends.going.map((one) =>
+      secretStep(one, { does: "remove", action: "destroy", reason, dependsOn }),
+    ),
+    ...ends.replaced.map((one) => revocation(one, dependsOn)),
+  ];
+  return last.length === 0 ? steps : [barrier, ...steps];
 }
 
-function secretStep(of: {
-  readonly template: string;
-  readonly name: string;
-  readonly action: "create" | "update" | "destroy";
-  readonly reason: string;
-  readonly dependsOn: readonly string[];
-}): PlannedStep {
-  const { template, name, action, reason, dependsOn } = of;
+function revocation(of: Named, dependsOn: readonly string[]): PlannedStep {
+  const reason = "the one before is revoked once whatever used it has the new one";
+  const step = secretStep(of, { does: "revoke", action: "none", reason, dependsOn });
+  return { ...step, key: `revoke:${of.template}/${of.name}` };
+}
+
+/** What a step of a secret or certificate is to do. */
+export type SecretDeed = "make" | "remove" | "revoke";
+
+export function secretStep(
+  of: Named,
+  what: {
+    readonly does: SecretDeed;
+    readonly action: "create" | "update" | "destroy" | "none";
+    readonly reason: string;
+    readonly dependsOn: readonly string[];
+  },
+): PlannedStep {
+  const { template, name, kind } = of;
+  const { does, action, reason, dependsOn } = what;
   return {
-    key: secretStepKey(template, name),
-    phase: "secret",
+    key: secretStepKey(of),
+    phase: kind,
     template,
     group: null,
-    executor: "secrets",
-    mark: action === "destroy" ? "destroy" : "exact",
+    executor: `${kind}s`,
+    mark: does === "remove" ? "destroy" : "exact",
     reason,
     dependsOn,
     retry: groupDefaults.retry,
     timeoutMs: groupDefaults.commandTimeoutMs,
     onFailure: "stop",
-    changes: [{ address: `secrets.${name}`, action }],
-    input: { secret: name, remove: action === "destroy" },
+    changes: action === "none" ? [] : [{ address: `${kind}s.${name}`, action }],
+    input: {
+      secret: name,
+      remove: does === "remove",
+      ...(does === "revoke" ? { revoke: true } : {}),
+    },
   };
 }

@@ -1,3 +1,4 @@
+import type { CertificateFacts } from "./certificate.ts";
 import type { SecretRef } from "./value.ts";
 
 /** A value that a template declares: made once for each environment, owned by it until it is destroyed. */
@@ -54,11 +55,18 @@ export function secretBits({
   return Math.floor(length * Math.log2(secretCharsets[charset].length));
 }
 
-/** Where the newest version of a declared secret is. One an environment, template and name; never the value. */
+/** A template declares values that are generated, and certificates, which have a key that is secret. */
+export type SecretKind = "secret" | "certificate";
+
+/**
+ * Where the newest version of what a template declared is: a secret, or a certificate with its key. One an environment,
+ * template and name; never the value.
+ */
 export interface OwnedSecret {
   readonly environmentId: string;
   readonly template: string;
   readonly name: string;
+  readonly kind: SecretKind;
   /** Raised by one with every value that is made; from 1. 0: one is being made, and something may be at the keeper. */
   readonly version: number;
   /** Which wish for a new value this version fulfils; 0 for the first, -1 while there is none. */
@@ -73,11 +81,13 @@ export interface OwnedSecret {
   readonly rotatedAt: string;
   /** When the next one is due by itself, or null. */
   readonly rotateAt: string | null;
+  /** What is public of a certificate; null for a secret, and while none is issued. */
+  readonly certificate: CertificateFacts | null;
 }
 
-/** The name under which values of a declared secret are sealed. */
-export function ownedSecretName(of: Pick<OwnedSecret, "template" | "name">): string {
-  return `secret/${of.template}/${of.name}`;
+/** The name under which values are sealed. */
+export function ownedSecretName(of: Pick<OwnedSecret, "template" | "name" | "kind">): string {
+  return `${of.kind}/${of.template}/${of.name}`;
 }
 
 /** Whether there is a value. */
@@ -90,7 +100,9 @@ export function secretScope(
   owned: readonly OwnedSecret[],
   template: string,
 ): Readonly<Record<string, SecretRef>> {
-  const own = owned.filter((secret) => secret.template === template && isMade(secret));
+  const own = owned.filter(
+    (secret) => secret.kind === "secret" && secret.template === template && isMade(secret),
+  );
   return Object.fromEntries(
     own.map(({ name, secretId, fingerprint }) => [name, { $secret: secretId, fingerprint }]),
   );

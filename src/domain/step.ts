@@ -41,7 +41,7 @@ export interface Step {
   readonly finishedAt: string | null;
 }
 
-/** `barrier` does nothing: it joins many steps before many others. `secret` makes a declared secret, or takes it away. */
+/** `barrier` does nothing: it joins many steps before many others. `secret` and `certificate` make what is declared, or take it away. */
 export type StepPhase =
   | "apply"
   | "destroy"
@@ -50,7 +50,8 @@ export type StepPhase =
   | "check"
   | "action"
   | "barrier"
-  | "secret";
+  | "secret"
+  | "certificate";
 
 export type StepStatus =
   | "blocked"

@@ -1,4 +1,5 @@
 import type { Json } from "../lib/json.ts";
+import type { CertificateDeclaration } from "./certificate.ts";
 import type { Check } from "./check.ts";
 import type { SecretDeclaration } from "./secret.ts";
 
@@ -60,6 +61,8 @@ export interface TemplateBody {
   readonly parameters: Readonly<Record<string, Parameter>>;
   /** Values that are made for each environment. Absent in templates of before there were any. */
   readonly secrets?: Readonly<Record<string, SecretDeclaration>>;
+  /** Certificates that are issued for each environment. Absent where there are none; no name is one of a secret too. */
+  readonly certificates?: Readonly<Record<string, CertificateDeclaration>>;
   readonly requires: Readonly<Record<string, Requirement>>;
   readonly groups: Readonly<Record<string, Group>>;
   readonly outputs: Readonly<Record<string, Json>>;
@@ -104,11 +107,14 @@ export interface Group {
   /** The executor's settings with expressions. */
   readonly with: Json;
   readonly dependsOn: readonly string[];
-  /** All groups it waits for: `dependsOn`, those whose outputs it uses, and those its resources depend on. Sorted. */
+  /**
+   * All groups it waits for: `dependsOn`, those whose outputs it or a certificate of it uses, and those its resources depend
+   * on. Sorted.
+   */
   readonly upstreams: readonly string[];
   /** Groups whose outputs its `with` uses: only a change of these makes its inputs unknown. Sorted. */
   readonly inputs: readonly string[];
-  /** Declared secrets that its `with` uses; absent when it uses none. Sorted. */
+  /** Declared secrets and certificates that its `with` uses; absent when it uses none. Sorted. */
   readonly secrets?: readonly string[];
   readonly outputs: readonly string[];
   readonly resources: Readonly<Record<string, ResourceTemplate>>;

@@ -6,6 +6,8 @@ import { canonicalJson, type Json } from "../lib/json.ts";
  */
 export interface SecretRef {
   readonly $secret: string;
+  /** Which part of it, where it has several: those of a certificate. */
+  readonly part?: string;
   readonly fingerprint: string;
 }
 

@@ -1,6 +1,7 @@
 import type { NewWorker } from "../domain/worker.ts";
 import type { BlobStore } from "../ports/blob.ts";
 import type { Checker } from "../ports/check.ts";
+import type { CertificateAuthority } from "../ports/certificates.ts";
 import type { Clock } from "../ports/clock.ts";
 import type { Executor } from "../ports/executor.ts";
 import type { Processes } from "../ports/processes.ts";
@@ -15,6 +16,8 @@ export interface EngineDeps {
   readonly sealer: SecretSealer;
   /** Who keeps values of declared secrets; new ones go to the first. The embedded one is always there. */
   readonly keepers: readonly [SecretKeeper, ...(readonly SecretKeeper[])];
+  /** Who issues declared certificates; new ones come from the first. The embedded one is always there. */
+  readonly authorities: readonly [CertificateAuthority, ...(readonly CertificateAuthority[])];
   readonly blobs: BlobStore;
   readonly executors: ReadonlyMap<string, Executor>;
   readonly checkers: readonly Checker[];
@@ -29,7 +32,7 @@ export interface EngineDeps {
     readonly environmentId: string;
     readonly key: string;
   }) => Promise<void>;
-  /** Asks for a new version of a declared secret whose time is over; the same key twice is one command. */
+  /** Asks for a new version of a declared secret or certificate whose time is over; the same key twice is one command. */
   readonly requestRotation: (request: {
     readonly environmentId: string;
     readonly secret: string;

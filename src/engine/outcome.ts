@@ -12,7 +12,7 @@ import { fenceOf } from "./executor-context.ts";
 import type { Performed } from "./perform.ts";
 import { resourceEvents } from "./resources.ts";
 import type { RunFacts } from "./run-cache.ts";
-import { recordSecret } from "./secret-step.ts";
+import { recordSecret } from "./owned-step.ts";
 import type { StepInputs } from "./step-inputs.ts";
 
 export interface Recording {
@@ -131,6 +131,7 @@ async function recordPerformed(
     case "unchanged":
       return done(tx, of, { now, status: "skipped", reason: "unchanged" });
     case "secretMade":
+    case "secretChanged":
     case "secretRemoved":
       await recordSecret(tx, performed);
       return done(tx, of, { now, status: "succeeded", changes: step.changes });

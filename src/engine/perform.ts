@@ -14,11 +14,13 @@ import type {
   Observation,
   StartedChild,
 } from "../ports/executor.ts";
+import { performCertificate } from "./certificate-step.ts";
 import type { EngineDeps } from "./deps.ts";
 import { stepContext, type SettlingContext, type StepContext } from "./executor-context.ts";
 import { groupResources } from "./resources.ts";
 import type { RunFacts } from "./run-cache.ts";
-import { performSecret, type PerformedSecret } from "./secret-step.ts";
+import type { PerformedSecret } from "./owned-step.ts";
+import { performSecret } from "./secret-step.ts";
 import {
   applyInputs,
   evaluatedInputs,
@@ -91,6 +93,8 @@ export async function perform(deps: EngineDeps, of: Performance): Promise<Perfor
       return performAction(deps, of);
     case "secret":
       return performSecret(deps, of);
+    case "certificate":
+      return performCertificate(deps, of);
     case "barrier":
       return { kind: "nothing" };
     case "check":

@@ -10,30 +10,30 @@ import type { Json } from "../lib/json.ts";
 import type { Mask } from "../lib/mask.ts";
 import { timestamp } from "../ports/clock.ts";
 import type { Tx } from "../ports/store.ts";
+import type { SecretParts } from "../ports/secrets.ts";
 import type { EngineDeps } from "./deps.ts";
 import { keeperOf } from "./keeper.ts";
 
 /** Plain values in place of references; each of them is masked in the step's log from then on. Errors: `unavailable` when one is gone. */
 export async function reveal(deps: EngineDeps, value: Value, mask: Mask): Promise<Json> {
-  const wanted = new Map(secretsOf(value).map((secret) => [secret.$secret, ""]));
-  if (wanted.size > 0) {
-    const rows = await deps.store.read((tx) =>
-      Promise.all([...wanted.keys()].map((id) => tx.secrets.get(id))),
-    );
-    for (const row of rows) {
-      if (row === null) continue;
-      const plain = await keeperOf(deps, row.keeper).open(row);
-      mask.add(plain);
-      wanted.set(row.id, plain);
-    }
-    const missing = rows.findIndex((row) => row === null);
-    if (missing >= 0)
+  const ids = [...new Set(secretsOf(value).map((secret) => secret.$secret))];
+  const rows =
+    ids.length === 0
+      ? []
+      : await deps.store.read((tx) => Promise.all(ids.map((id) => tx.secrets.get(id))));
+  const opened = new Map<string, SecretParts>();
+  for (const row of rows)
+    if (row !== null) opened.set(row.id, await keeperOf(deps, row.keeper).open(row));
+  return replaceSecrets(value, ({ $secret, part = "value" }) => {
+    const plain = opened.get($secret)?.[part];
+    if (plain === undefined)
       throw new GlasshouseError(
         "unavailable",
-        `The sealed value ${[...wanted.keys()][missing] ?? ""} is not in the store.`,
+        `The sealed value ${$secret} is not in the store${part === "value" ? "" : `, or has no ${part}`}.`,
       );
-  }
-  return replaceSecrets(value, (secret) => wanted.get(secret.$secret) ?? "");
+    mask.add(plain);
+    return plain;
+  });
 }
 
 /** Seals a value for an environment within a transaction. The same name and value give the same reference. */

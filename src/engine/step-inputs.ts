@@ -1,3 +1,4 @@
+import { certificateScope } from "../domain/certificate-wish.ts";
 import { evaluate, type Scope } from "../domain/expression.ts";
 import { GlasshouseError } from "../domain/errors.ts";
 import { outputsByGroup, settingsFingerprint, type Fingerprints } from "../domain/planner.ts";
@@ -102,12 +103,14 @@ export async function recordInputs(tx: ReadTx, step: Step): Promise<StepInputs> 
   return { group: null, record, settings: record.settings, fingerprint: null, scope: null };
 }
 
-/** The declared secrets of the run's environment; costs nothing where the template declares none. */
+/** The declared secrets and certificates of the run's environment; costs nothing where the template declares none. */
 export async function ownedSecrets(
   tx: ReadTx,
   { template, environment }: Pick<RunFacts, "template" | "environment">,
 ): Promise<readonly OwnedSecret[]> {
-  return template.body.secrets === undefined ? [] : tx.ownedSecrets.ofEnvironment(environment.id);
+  const { secrets, certificates } = template.body;
+  const none = secrets === undefined && certificates === undefined;
+  return none ? [] : tx.ownedSecrets.ofEnvironment(environment.id);
 }
 
 /** `secrets` only where expressions may use them. */
@@ -123,6 +126,7 @@ export function scopeOf(
     groups: outputsByGroup(records, facts.template.name),
     entrypoints: {},
     secrets: secretScope(secrets, facts.template.name),
+    certificates: certificateScope(secrets, facts.template.name),
     declared: facts.template.body.parameters,
   };
 }

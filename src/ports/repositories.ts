@@ -167,7 +167,7 @@ export interface SecretRepository {
 export interface SealedSecret {
   readonly id: string;
   readonly environmentId: string;
-  /** `parameter/<name>`, `output/<template>/<group>/<name>` or `secret/<template>/<name>`. */
+  /** `parameter/<name>`, `output/<template>/<group>/<name>`, `secret/<template>/<name>` or `certificate/<template>/<name>`. */
   readonly name: string;
   /** The value, or for a keeper other than `embedded` what that needs to find it. */
   readonly sealed: Uint8Array;
@@ -177,7 +177,7 @@ export interface SealedSecret {
   readonly createdAt: string;
 }
 
-/** The newest version of each declared secret. Writes by workers come after `steps.fence` in the same transaction. */
+/** The newest version of each declared secret and certificate. Writes by workers come after `steps.fence` in the same transaction. */
 export interface OwnedSecretRepository {
   get(environmentId: string, template: string, name: string): Promise<OwnedSecret | null>;
   /** By template and name. */
@@ -186,6 +186,36 @@ export interface OwnedSecretRepository {
   remove(environmentId: string, template: string, name: string): Promise<void>;
   /** Those whose next version is due by itself, the longest due first. */
   due(now: string, limit: number): Promise<readonly OwnedSecret[]>;
+  /** How many certificates all environments have, and when the next one of them expires. */
+  certificateEnds(): Promise<{ readonly count: number; readonly soonest: string | null }>;
+}
+
+/** What the embedded authority lives on: its certificate and sealed key, and which of its certificates are revoked. */
+export interface CertificateRepository {
+  authority(name: string): Promise<StoredAuthority | null>;
+  /** The first one under a name stays. */
+  keepAuthority(authority: StoredAuthority): Promise<void>;
+  /** Those revoked already stay as they are; those that are over are forgotten. */
+  revoke(
+    certificates: readonly Pick<RevokedCertificate, "serial" | "notAfter">[],
+    now: string,
+  ): Promise<void>;
+  /** Those that would be good still. By serial number. */
+  revoked(now: string): Promise<readonly RevokedCertificate[]>;
+}
+
+export interface StoredAuthority {
+  readonly name: string;
+  /** In PEM. */
+  readonly certificate: string;
+  readonly sealed: Uint8Array;
+  readonly createdAt: string;
+}
+
+export interface RevokedCertificate {
+  readonly serial: string;
+  readonly notAfter: string;
+  readonly revokedAt: string;
 }
 
 /** Executors' sealed states: rows that name blobs. Writes come after `steps.fence` in the same transaction. */

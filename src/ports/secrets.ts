@@ -24,7 +24,7 @@ export interface ByteSealer {
   fingerprintBytes(bytes: Uint8Array): string;
 }
 
-/** Which declared secret of which environment. */
+/** Which declared secret or certificate of which environment. */
 export type SecretPlace = Pick<OwnedSecret, "environmentId" | "template" | "name">;
 
 /** A version of a declared secret that is to be made. */
@@ -40,6 +40,8 @@ export interface SecretOrder extends SecretPlace {
 /** What is stored of a version that was made: never the value in plain. */
 export type MadeSecret = Pick<SealedSecret, "sealed" | "fingerprint">;
 
+export type SecretParts = Readonly<Record<string, string>>;
+
 /**
  * Where the values of declared secrets live. What `make` gives is recorded in the transaction that ends its step; until then
  * nobody has seen the value. Errors: `unavailable` and other transient ones while the keeper cannot be reached.
@@ -53,8 +55,8 @@ export interface SecretKeeper {
    * value in use.
    */
   make(order: SecretOrder): Promise<MadeSecret>;
-  /** The value, just in time. */
-  open(secret: SealedSecret): Promise<string>;
+  /** What it holds, just in time: the `value`, or a certificate by its parts. */
+  open(secret: SealedSecret): Promise<SecretParts>;
   /** Takes every version away. What is gone already is no error. */
   remove(place: SecretPlace, signal: AbortSignal): Promise<void>;
 }

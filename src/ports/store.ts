@@ -1,5 +1,6 @@
 import type {
   AuditRepository,
+  CertificateRepository,
   CheckRepository,
   CommandRepository,
   EnvironmentRepository,
@@ -95,6 +96,7 @@ export interface Tx {
   readonly checks: CheckRepository;
   readonly secrets: SecretRepository;
   readonly ownedSecrets: OwnedSecretRepository;
+  readonly certificates: CertificateRepository;
   readonly states: StateRepository;
   readonly plans: PlanRepository;
   readonly events: EventRepository;

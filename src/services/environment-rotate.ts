@@ -11,7 +11,7 @@ import { refuseWhileDestroying, subjectEnvironment } from "./environment-find.ts
 import { updateWithRun } from "./environment-update.ts";
 
 /**
- * Wants a new version of declared secrets, of all when none is named, and queues a run that makes them and applies again
+ * Wants a new version of declared secrets and certificates, of all when none is named, and queues a run that makes them and applies again
  * what uses them. Errors: `not-found` for a secret that is not declared, `conflict` where there is none to rotate.
  */
 export async function prepareRotate(
@@ -37,11 +37,12 @@ export async function prepareRotate(
 }
 
 function namesOf(template: Template, asked: readonly string[] | undefined): readonly string[] {
-  const known = Object.keys(template.body.secrets ?? {});
+  const { secrets, certificates } = template.body;
+  const known = [...Object.keys(secrets ?? {}), ...Object.keys(certificates ?? {})];
   if (known.length === 0) {
     throw new GlasshouseError(
       "conflict",
-      `Template ${template.name}@${template.version} declares no secrets, so there is none to rotate.`,
+      `Template ${template.name}@${template.version} declares no secrets and no certificates, so there is none to rotate.`,
     );
   }
   for (const name of asked ?? []) {
@@ -50,7 +51,7 @@ function namesOf(template: Template, asked: readonly string[] | undefined): read
     const hint = near === null ? `it has ${known.join(", ")}` : `did you mean ${near}?`;
     throw new GlasshouseError(
       "not-found",
-      `Template ${template.name}@${template.version} declares no secret ${name}: ${hint}`,
+      `Template ${template.name}@${template.version} declares no secret or certificate ${name}: ${hint}`,
     );
   }
   return [...new Set(asked ?? known)];

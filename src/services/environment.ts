@@ -19,7 +19,7 @@ export interface EnvironmentRead {
   readonly environment: Environment;
   /** Those in effect: defaults filled in, secrets as references. */
   readonly parameters: Values;
-  /** Declared ones that were made. */
+  /** Declared ones, and certificates, that were made. */
   readonly secrets: readonly OwnedSecret[];
 }
 

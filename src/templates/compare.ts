@@ -1,5 +1,6 @@
 import { canonicalJson } from "../lib/json.ts";
 import type { Json } from "../lib/json.ts";
+import type { CertificateDeclaration } from "../domain/certificate.ts";
 import type { SecretDeclaration } from "../domain/secret.ts";
 import type { Parameter, TemplateBody } from "../domain/template.ts";
 
@@ -25,6 +26,7 @@ export function compareTemplates(before: TemplateBody, after: TemplateBody): Com
   compareRequirements(found, before, after);
   compareGroups(found, before, after);
   compareSecrets(found, before.secrets ?? {}, after.secrets ?? {});
+  compareCertificates(found, before.certificates ?? {}, after.certificates ?? {});
   for (const name of missingFrom(after.actions, before.actions))
     found.breaking.push(`the action ${name} is gone`);
   for (const name of missingFrom(after.entrypoints, before.entrypoints))
@@ -204,6 +206,25 @@ function compareSecrets(found: Findings, before: Secrets, after: Secrets): void 
 
 function makingOf({ length, charset, policy, from }: SecretDeclaration): string {
   return canonicalJson([length, charset, policy ?? null, from === undefined ? null : { ...from }]);
+}
+
+type Certificates = Readonly<Record<string, CertificateDeclaration>>;
+
+function compareCertificates(found: Findings, before: Certificates, after: Certificates): void {
+  for (const name of namesOf(before, after)) {
+    const [earlier, later] = [own(before, name), own(after, name)];
+    if (later === undefined)
+      found.notes.push(`the certificate ${name} is gone: an update revokes it`);
+    else if (earlier === undefined)
+      found.notes.push(`the certificate ${name} is new: an update has it issued`);
+    else if (askingOf(earlier) !== askingOf(later))
+      found.notes.push(`the certificate ${name} asks for something else: an update issues another`);
+  }
+}
+
+function askingOf(declaration: CertificateDeclaration): string {
+  const { role, commonName, altNames, ttlMs, renewBeforeMs } = declaration;
+  return canonicalJson([role, commonName, altNames, ttlMs, renewBeforeMs]);
 }
 
 function own<T>(record: Readonly<Record<string, T>>, name: string): T | undefined {

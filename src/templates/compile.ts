@@ -12,6 +12,7 @@ import { readDocument } from "./document.ts";
 import { compileGroup } from "./groups.ts";
 import type { CompiledGroup } from "./groups.ts";
 import { compileParameter } from "./parameters.ts";
+import { compileCertificate } from "./certificates.ts";
 import { compileSecret } from "./secrets.ts";
 import { Problems } from "./problem.ts";
 import type { Problem, Spot } from "./problem.ts";
@@ -112,6 +113,7 @@ function contextOf(made: {
     executors: new Map(input.executors.map((executor) => [executor.name, executor])),
     usedParameters: new Set(),
     usedSecrets: new Set(),
+    certificates: new Map(),
   };
 }
 
@@ -130,6 +132,7 @@ function declarationsOf(template: TemplateFile): Declarations {
     requires: mapValues(template.requires ?? {}, outputsOf),
     entrypoints: template.entrypoints ?? {},
     secrets: template.secrets ?? {},
+    certificates: template.certificates ?? {},
   };
 }
 
@@ -142,6 +145,8 @@ function outputsOf(file: { readonly outputs?: readonly string[] | undefined }): 
 function compileBody(context: Context): TemplateBody {
   const { template, problems } = context;
   checkHead(context);
+  for (const [name, file] of Object.entries(template.certificates ?? {}))
+    context.certificates.set(name, compileCertificate(context, name, file));
   const compiled = mapValues(template.groups, (file, name) => compileGroup(context, name, file));
   if (Object.keys(template.groups).length === 0) {
     problems.add(
@@ -164,6 +169,9 @@ function compileBody(context: Context): TemplateBody {
       : {
           secrets: mapValues(template.secrets, (file, name) => compileSecret(context, name, file)),
         }),
+    ...(template.certificates === undefined
+      ? {}
+      : { certificates: Object.fromEntries(context.certificates) }),
     requires: mapValues(template.requires ?? {}, (file, name) =>
       compileRequirement(context, name, file),
     ),
@@ -203,12 +211,17 @@ function warn(context: Context): void {
     if (parameter.description === undefined)
       warnings.add(spot, `the parameter ${name} has no description: say what it is for`);
   }
-  for (const name of Object.keys(template.secrets ?? {})) {
-    if (!usedSecrets.has(name))
-      warnings.add(
-        { path: ["secrets", name], key: true },
-        `the secret ${name} is not used: use it, or remove it`,
-      );
+  for (const [section, noun] of [
+    ["secrets", "secret"],
+    ["certificates", "certificate"],
+  ] as const) {
+    for (const name of Object.keys(template[section] ?? {})) {
+      if (!usedSecrets.has(name))
+        warnings.add(
+          { path: [section, name], key: true },
+          `the ${noun} ${name} is not used: use it, or remove it`,
+        );
+    }
   }
 }
 

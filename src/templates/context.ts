@@ -6,6 +6,7 @@ import type {
   ExpressionRules,
   ExpressionType,
 } from "../domain/expression-check.ts";
+import type { CertificateDeclaration } from "../domain/certificate.ts";
 import type { Reference } from "../domain/expression.ts";
 import { sortedLabels } from "../domain/label.ts";
 import type { SettingsShape } from "../domain/settings.ts";
@@ -33,8 +34,10 @@ export interface Context {
   readonly executors: ReadonlyMap<string, ExecutorShape>;
   /** Parameters that some expression reads. */
   readonly usedParameters: Set<string>;
-  /** Declared secrets that some expression hands on. */
+  /** Declared secrets and certificates that some expression hands on. */
   readonly usedSecrets: Set<string>;
+  /** Certificates that were checked; groups come after them, as they wait for what a certificate's names use. */
+  readonly certificates: Map<string, CertificateDeclaration>;
 }
 
 export const scalarTypes: readonly ExpressionType[] = ["string", "integer", "number", "boolean"];
@@ -52,7 +55,8 @@ export function checkText(
   }
   for (const reference of references) {
     if (reference.kind === "parameter") context.usedParameters.add(reference.name);
-    if (reference.kind === "secret") context.usedSecrets.add(reference.name);
+    if (reference.kind === "secret" || reference.kind === "certificate")
+      context.usedSecrets.add(reference.name);
   }
   return { references, type };
 }

@@ -39,11 +39,17 @@ export function compileGroup(context: Context, name: string, file: GroupFile): C
   for (const [upstream, spot] of resources.edges) {
     if (upstream !== name && !edges.has(upstream)) edges.set(upstream, spot);
   }
+  for (const [upstream, spot] of certificateEdges(context, name, inputs))
+    if (!edges.has(upstream)) edges.set(upstream, spot);
   const used = inputs
     .filter((one) => one.kind === "group" && one.name !== name)
     .map((one) => one.name);
   const secrets = sorted(
-    new Set(inputs.filter((one) => one.kind === "secret").map((one) => one.name)),
+    new Set(
+      inputs
+        .filter((one) => one.kind === "secret" || one.kind === "certificate")
+        .map((one) => one.name),
+    ),
   );
   const group: Group = {
     ...plainParts(context, file, path),
@@ -55,6 +61,25 @@ export function compileGroup(context: Context, name: string, file: GroupFile): C
     resources: resources.resources,
   };
   return { group, edges };
+}
+
+/** Whoever uses a certificate waits for the groups whose outputs its names use. */
+function certificateEdges(
+  context: Context,
+  name: string,
+  references: readonly PlacedReference[],
+): readonly (readonly [string, Spot])[] {
+  return references.flatMap((reference) => {
+    if (reference.kind !== "certificate") return [];
+    const spot = { path: reference.path, offset: reference.start };
+    const groups = context.certificates.get(reference.name)?.inputs ?? [];
+    if (groups.includes(name))
+      context.problems.add(
+        spot,
+        `the group ${name} and the certificate ${reference.name} wait for one another: the certificate's names use an output of ${name}, which is known only afterwards`,
+      );
+    return groups.filter((group) => group !== name).map((group) => [group, spot] as const);
+  });
 }
 
 function plainParts(

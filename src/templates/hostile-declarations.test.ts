@@ -4,12 +4,6 @@ import { cases, group, head, problemsOf } from "./hostile-harness.fixture.ts";
 
 cases("what comes later is refused by name", [
   [
-    "certificates",
-    `${head}¦certificates: { a: {} }\n${group}`,
-    /certificates is not available in this version/u,
-    /remove it/u,
-  ],
-  [
     "permissions",
     `${head}¦permissions: { create: [x] }\n${group}`,
     /permissions is not available in this version/u,
@@ -56,12 +50,6 @@ cases("what comes later is refused by name", [
     `${head}${group}actions: { a: { app: { name: a, ¦url: "git::https://x/y", command: [./up] } } }\n`,
     /URL are not available in this version/u,
     /template's folder/u,
-  ],
-  [
-    "certificates in expressions",
-    `${head}${group}outputs: { a: "\${{ ¦certificates.web.key }}" }\n`,
-    /not available in this version/u,
-    /secret: true/u,
   ],
   [
     "an unknown executor",

@@ -29,13 +29,11 @@ export function checkHead(context: Context): void {
   refuseExpression(context, template.description, ["description"]);
   for (const [tag, value] of Object.entries(template.tags ?? {}))
     refuseExpression(context, value, ["tags", tag]);
-  for (const section of ["certificates", "permissions"] as const) {
-    if (template[section] === undefined) continue;
+  if (template.permissions !== undefined)
     problems.add(
-      { path: [section], key: true },
-      `${section} is not available in this version: remove it`,
+      { path: ["permissions"], key: true },
+      "permissions is not available in this version: remove it",
     );
-  }
 }
 
 const outsideKinds: readonly ReferenceKind[] = ["parameter", "environment"];

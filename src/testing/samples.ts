@@ -70,6 +70,8 @@ export function sampleSecret(of: Partial<OwnedSecret> & Pick<OwnedSecret, "name"
   return {
     environmentId: "env_sample",
     template: "sample",
+    kind: "secret",
+    certificate: null,
     version: 1,
     rotation: 0,
     secretId: "sec_sample",

@@ -36,6 +36,7 @@ function repositoriesOf(tx: Tx): Tx {
     checks: tx.checks,
     secrets: tx.secrets,
     ownedSecrets: tx.ownedSecrets,
+    certificates: tx.certificates,
     states: tx.states,
     plans: tx.plans,
     events: tx.events,

@@ -5,6 +5,7 @@ import { FileBlobs } from "../../src/adapters/blobs/files/index.ts";
 import { SystemClock } from "../../src/adapters/clock/system/index.ts";
 import {
   defaultKeyFile,
+  embeddedAuthority,
   embeddedKeeper,
   openEmbeddedSecrets,
 } from "../../src/adapters/secrets/embedded/index.ts";
@@ -103,11 +104,13 @@ async function openDeps(directory: string, options: WorldOptions): Promise<Engin
       unsafeWithoutFence: options.unsafeWithoutFence ?? false,
     });
   const store = await (options.open ?? inDirectory)(clock);
+  const bent = options.bend?.(store) ?? store;
   return {
-    store: options.bend?.(store) ?? store,
+    store: bent,
     clock,
     sealer,
     keepers: [embeddedKeeper(sealer)],
+    authorities: [embeddedAuthority({ store: bent, sealer, clock })],
     blobs: await FileBlobs.open(join(directory, "blobs"), sealer),
     executors: new Map(options.executors.map((executor) => [executor.name, executor])),
     checkers: [],

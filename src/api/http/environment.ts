@@ -155,7 +155,8 @@ export function environmentOf({
     failure: environment.failure,
     templates: usesOf(environment),
     parameters: masked(parameters),
-    secrets: secrets.map((secret) => ownedSecretOf(secret)),
+    secrets: secrets.filter(({ kind }) => kind === "secret").map((one) => ownedSecretOf(one)),
+    certificates: secrets.flatMap((one) => certificateOf(one)),
     entrypoints: environment.entrypoints,
     outputs: masked(environment.outputs),
     requires: environment.requires,
@@ -176,6 +177,30 @@ export function environmentOf({
 function ownedSecretOf(secret: OwnedSecret): EnvironmentView["secrets"][number] {
   const { name, template, version, keeper, createdAt, rotatedAt, rotateAt } = secret;
   return { name, template, version, keeper, createdAt, rotatedAt, rotateAt };
+}
+
+/** What is public of it. */
+function certificateOf(owned: OwnedSecret): EnvironmentView["certificates"] {
+  const { name, template, version, keeper, createdAt, rotateAt, certificate } = owned;
+  if (certificate === null) return [];
+  const { asked, serial, issuer, notBefore, notAfter } = certificate;
+  const { commonName, altNames } = asked;
+  return [
+    {
+      name,
+      template,
+      version,
+      keeper,
+      commonName,
+      altNames: [...altNames],
+      serial,
+      issuer,
+      notBefore,
+      notAfter,
+      renewAt: rotateAt,
+      createdAt,
+    },
+  ];
 }
 
 function usesOf({ desired }: Pick<Environment, "desired">): EnvironmentView["templates"] {

@@ -24,6 +24,7 @@ const reads: Partial<Record<RouteId, string>> = {
   getStepLog: "/api/v1/steps/stp_1/log",
   getPlan: "/api/v1/plans/pln_1",
   listWorkers: "/api/v1/workers",
+  listAuthorities: "/api/v1/authorities",
   listResources: "/api/v1/resources",
   getResource: "/api/v1/resources/res_1",
   listEvents: "/api/v1/events",

@@ -5,6 +5,7 @@ import { GlasshouseError } from "../../domain/errors.ts";
 import { mediaTypes, requestLimits, type Route } from "../../contract/rest-route.ts";
 import { routes } from "../../contract/rest.ts";
 import type { Api, Handlers, HttpOptions } from "./api.ts";
+import { authorityHandlers } from "./authority.ts";
 import { busHandlers } from "./bus.ts";
 import { acceptedCommand, commandHandlers } from "./command.ts";
 import { docsHandlers } from "./docs.ts";
@@ -90,6 +91,7 @@ function handlersOf(api: Api): Handlers {
     ...eventHandlers(api),
     ...busHandlers(api),
     ...workerHandlers(api),
+    ...authorityHandlers(api),
     ...healthHandlers(api),
     ...schemaHandlers(api),
     ...docsHandlers(),

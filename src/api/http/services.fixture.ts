@@ -205,6 +205,12 @@ export class FakeServices implements ApiServices {
     return [{ worker, running: 2 }];
   }
 
+  async listAuthorities(): ReturnType<ApiServices["listAuthorities"]> {
+    const pem = "-----BEGIN CERTIFICATE-----\n-----END CERTIFICATE-----\n";
+    const [name, subject, sha256] = ["embedded", "CN=authority", "AB:CD"];
+    return [{ name, subject, sha256, notAfter: at, certificate: pem, revocations: "" }];
+  }
+
   async getPlan(id: string) {
     return id === plan.id ? { plan, environmentName: "shop" } : unknown("plan", id);
   }

@@ -8,6 +8,7 @@ import type { Page, PageRequest } from "../../ports/page.ts";
 import type { TemplateSummary } from "../../ports/repositories.ts";
 import type { LogLine } from "../../ports/work.ts";
 import type { RedriveRequest, Redriven } from "../../ports/bus.ts";
+import type { AuthorityRead } from "../../services/authority.ts";
 import type { BusRead } from "../../services/bus.ts";
 import type { CommandRequest } from "../../services/effect.ts";
 import type { DriftRead } from "../../services/environment-drift.ts";
@@ -49,6 +50,7 @@ export interface ApiServices {
   /** Lines after a number, oldest first. */
   readStepLog(stepId: string, after: number, limit: number): Promise<readonly LogLine[]>;
   listWorkers(): Promise<readonly WorkerRead[]>;
+  listAuthorities(): Promise<readonly AuthorityRead[]>;
   getPlan(id: string): Promise<PlanRead>;
   /** Events after a position, oldest first. */
   listEvents(

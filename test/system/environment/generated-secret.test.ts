@@ -132,7 +132,7 @@ describe("secrets that a template declares", () => {
     await site.register({ name: "bare", groups: { plain: "p" } });
     await site.create("bare", "bare");
     const none = await site.refused("POST", "/environments/bare/rotate");
-    assert.match(none.detail, /declares no secrets/u);
+    assert.match(none.detail, /declares no secrets and no certificates/u);
   });
 
   test("no answer, event, log and file holds a value", async () => {

@@ -6,6 +6,7 @@ import { filePlace, fileWrapper } from "./key-files.ts";
 import { transitWrapper, type TransitSource } from "./transit-wrapper.ts";
 import { openWrappedKey, type KeyWrapper, type WrappedKeyPlace } from "./wrapping.ts";
 
+export { embeddedAuthority } from "./authority.ts";
 export { embeddedKeeper } from "./keeper.ts";
 export { defaultKeyFile } from "./key-files.ts";
 export type { TransitSource } from "./transit-wrapper.ts";

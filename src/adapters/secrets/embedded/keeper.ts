@@ -1,9 +1,10 @@
 import { randomBytes } from "node:crypto";
+import { z } from "zod";
 import { GlasshouseError } from "../../../domain/errors.ts";
 import { ownedSecretName, secretCharsets } from "../../../domain/secret.ts";
 import { sealContext } from "../../../domain/value.ts";
 import { randomText } from "../../../lib/random-text.ts";
-import type { SecretKeeper, SecretSealer } from "../../../ports/secrets.ts";
+import type { SecretKeeper, SecretParts, SecretSealer } from "../../../ports/secrets.ts";
 
 /**
  * Values are made here and kept sealed in the store: they exist nowhere else, so one whose transaction was not committed has
@@ -25,14 +26,24 @@ export function embeddedKeeper(sealer: SecretSealer): SecretKeeper {
         secretCharsets[declaration.charset],
         randomBytes,
       );
-      const context = sealContext(environmentId, ownedSecretName({ template, name }));
+      const context = sealContext(
+        environmentId,
+        ownedSecretName({ template, name, kind: "secret" }),
+      );
       return { sealed: sealer.seal(plain, context), fingerprint: sealer.fingerprint(plain) };
     },
     async open({ sealed, environmentId, name }) {
-      return sealer.open(sealed, sealContext(environmentId, name));
+      const plain = sealer.open(sealed, sealContext(environmentId, name));
+      return name.startsWith("certificate/") ? parsed(plain) : { value: plain };
     },
     async remove() {
       // The rows go in the transaction that records it.
     },
   };
+}
+
+const partsSchema = z.record(z.string(), z.string());
+
+function parsed(text: string): SecretParts {
+  return partsSchema.parse(JSON.parse(text));
 }

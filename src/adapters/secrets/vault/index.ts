@@ -19,6 +19,7 @@ import type {
   MadeSecret,
   SecretKeeper,
   SecretOrder,
+  SecretParts,
   SecretPlace,
   SecretSealer,
 } from "../../../ports/secrets.ts";
@@ -68,7 +69,7 @@ async function make(options: VaultKeeperOptions, order: SecretOrder): Promise<Ma
   const locator =
     from === undefined ? await write(options, order) : await find(options, { ...order, from });
   const { mount, path, version, field = "value" } = locator;
-  const context = sealContext(order.environmentId, ownedSecretName(order));
+  const context = sealContext(order.environmentId, ownedSecretName({ ...order, kind: "secret" }));
   return {
     sealed: options.sealer.seal(JSON.stringify(locator), context),
     fingerprint: options.sealer.fingerprint(`vault:${mount}/${path}#${field}@${version}`),
@@ -146,12 +147,19 @@ async function earlier(
 async function open(
   { session, sealer }: VaultKeeperOptions,
   secret: SealedSecret,
-): Promise<string> {
+): Promise<SecretParts> {
   const locator = locatorOf(sealer, secret);
   const signal = AbortSignal.timeout(opensMs);
   const found = await readVersion(session, locator, { version: locator.version, signal });
-  const value = found?.data[locator.field ?? "value"];
-  if (typeof value === "string") return value;
+  const { field } = locator;
+  const texts = Object.entries(found?.data ?? {}).filter(
+    (entry): entry is [string, string] => typeof entry[1] === "string",
+  );
+  const parts = field === undefined ? texts : texts.filter(([name]) => name === field);
+  if (parts.length > 0)
+    return Object.fromEntries(
+      parts.map(([name, text]) => [field === undefined ? name : "value", text]),
+    );
   throw new GlasshouseError(
     "unavailable",
     `Version ${locator.version} of ${locator.mount}/${locator.path} is not in Vault: bring it back (vault kv undelete), or rotate the secret.`,

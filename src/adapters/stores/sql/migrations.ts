@@ -8,6 +8,7 @@ import { labels } from "./migrations/0005-labels.ts";
 import { ownedSecrets } from "./migrations/0006-owned-secrets.ts";
 import { runningSteps } from "./migrations/0007-running-steps.ts";
 import { lostChecks } from "./migrations/0008-lost-checks.ts";
+import { certificates } from "./migrations/0009-certificates.ts";
 
 export interface Migration {
   readonly version: number;
@@ -30,6 +31,7 @@ export const migrations: readonly Migration[] = [
   { version: 6, name: "declared secrets", statements: ownedSecrets },
   { version: 7, name: "index of running steps", oldest: 6, statements: runningSteps },
   { version: 8, name: "checks that cannot be looked at", oldest: 6, statements: lostChecks },
+  { version: 9, name: "certificates", statements: certificates },
 ];
 
 /** Where it is kept which changes a database has seen. The last column says of which programs it wants to be used since. */

@@ -14,8 +14,10 @@ import type { Worker } from "../../../domain/worker.ts";
 import type {
   AuditEntry,
   GroupPlace,
+  RevokedCertificate,
   SealedSecret,
   StateVersion,
+  StoredAuthority,
 } from "../../../ports/repositories.ts";
 import type { LogLine } from "../../../ports/work.ts";
 import type { JsonText } from "./json.ts";
@@ -76,7 +78,9 @@ export interface Tables {
     Row<ObservedResource, "attributes"> & { readonly observedAt: string };
   readonly checkState: CheckState;
   readonly secret: Numbered & SealedSecret;
-  readonly ownedSecret: OwnedSecret;
+  readonly ownedSecret: Row<OwnedSecret, "certificate"> & { readonly expiresAt: string | null };
+  readonly authority: StoredAuthority;
+  readonly revokedCertificate: RevokedCertificate;
   readonly stateVersion: StateVersion;
   readonly plan: Numbered & Row<SavedPlan, "desired" | "basis" | "plan">;
   readonly event: Row<Omit<JournalEvent, "position">, "data"> & {

@@ -4,6 +4,7 @@ import type {
   CommandRepository,
   EnvironmentRepository,
   EventRepository,
+  CertificateRepository,
   OwnedSecretRepository,
   PlanRepository,
   RecordRepository,
@@ -22,6 +23,7 @@ import { commands } from "./command.ts";
 import { environments } from "./environment.ts";
 import { events } from "./event.ts";
 import { logs } from "./log.ts";
+import { certificates } from "./certificate.ts";
 import { ownedSecrets } from "./owned-secret.ts";
 import { plans } from "./plan.ts";
 import { records } from "./record.ts";
@@ -48,6 +50,7 @@ export class SqlTx implements Tx {
   #checks: CheckRepository | undefined;
   #secrets: SecretRepository | undefined;
   #ownedSecrets: OwnedSecretRepository | undefined;
+  #certificates: CertificateRepository | undefined;
   #states: StateRepository | undefined;
   #plans: PlanRepository | undefined;
   #events: EventRepository | undefined;
@@ -102,6 +105,10 @@ export class SqlTx implements Tx {
 
   get ownedSecrets(): OwnedSecretRepository {
     return (this.#ownedSecrets ??= ownedSecrets(this.#session));
+  }
+
+  get certificates(): CertificateRepository {
+    return (this.#certificates ??= certificates(this.#session));
   }
 
   get states(): StateRepository {

@@ -1,0 +1,123 @@
+import { canonicalJson } from "../lib/json.ts";
+import type {
+  CertificateDeclaration,
+  CertificatePart,
+  CertificateWish,
+  IssuedFacts,
+} from "./certificate.ts";
+import { GlasshouseError } from "./errors.ts";
+import { evaluate, type Scope } from "./expression.ts";
+import { isMade, type OwnedSecret } from "./secret.ts";
+import type { SecretRef, Value } from "./value.ts";
+
+/** What expressions see of an environment's certificates: for each its parts, by reference. */
+export function certificateScope(
+  owned: readonly OwnedSecret[],
+  template: string,
+): Readonly<Record<string, Readonly<Record<CertificatePart, SecretRef>>>> {
+  const own = owned.filter(
+    (one) => one.kind === "certificate" && one.template === template && isMade(one),
+  );
+  return Object.fromEntries(own.map((one) => [one.name, partsOf(one)]));
+}
+
+function partsOf({
+  secretId,
+  fingerprint,
+}: OwnedSecret): Readonly<Record<CertificatePart, SecretRef>> {
+  const part = (name: CertificatePart): SecretRef => ({
+    $secret: secretId,
+    part: name,
+    fingerprint: `${fingerprint}#${name}`,
+  });
+  return {
+    certificate: part("certificate"),
+    key: part("key"),
+    chain: part("chain"),
+    ca: part("ca"),
+  };
+}
+
+const longestCommonName = 64;
+const ipv4Pattern = /^(?:(?:25[0-5]|2[0-4]\d|1?\d?\d)(?:\.(?!$)|$)){4}$/u;
+const hostPattern =
+  /^(?:\*\.)?(?:[a-z0-9_](?:[-a-z0-9_]{0,61}[a-z0-9])?\.)*[a-z0-9](?:[-a-z0-9]{0,61}[a-z0-9])?$/iu;
+
+/**
+ * What a declaration asks for now that what its names use is known. Errors: `step-failed` for a name that no certificate can
+ * bear, or that cannot be told.
+ */
+export function certificateWish(
+  name: string,
+  declaration: CertificateDeclaration,
+  scope: Scope,
+): CertificateWish {
+  const { role, ttlMs, renewBeforeMs } = declaration;
+  const commonName = textOf(name, "commonName", evaluate(declaration.commonName, scope));
+  if (commonName.length > longestCommonName)
+    throw unfit(
+      name,
+      "commonName",
+      `${shown(commonName)} has more than ${longestCommonName} characters`,
+    );
+  const others = declaration.altNames.map((text) => {
+    const alt = textOf(name, "altNames", evaluate(text, scope));
+    if (nameKind(alt) !== null) return alt;
+    throw unfit(name, "altNames", `${shown(alt)} is no host name, IP address or URI`);
+  });
+  const altNames = [
+    ...new Set([...(nameKind(commonName) === null ? [] : [commonName]), ...others]),
+  ];
+  return { role, commonName, altNames, ttlMs, renewBeforeMs };
+}
+
+/** What kind of alternative name a text is; null when it is none. */
+export function nameKind(text: string): "dns" | "ip" | "url" | null {
+  if (ipv4Pattern.test(text) || isIpv6(text)) return "ip";
+  if (/^[a-z][a-z0-9+.-]*:\/\//iu.test(text) && URL.canParse(text)) return "url";
+  return text.length <= 253 && hostPattern.test(text) ? "dns" : null;
+}
+
+function isIpv6(text: string): boolean {
+  return text.includes(":") && /^[0-9a-f:.]+$/iu.test(text) && URL.canParse(`http://[${text}]/`);
+}
+
+export function isSameWish(one: CertificateWish, other: CertificateWish): boolean {
+  return canonicalJson({ ...one }) === canonicalJson({ ...other });
+}
+
+/**
+ * When the next one is due. An authority may give less time than was asked for: then at two thirds of what there is, at the
+ * latest.
+ */
+export function renewalOf(
+  { notBefore, notAfter }: Pick<IssuedFacts, "notBefore" | "notAfter">,
+  { ttlMs, renewBeforeMs }: Pick<CertificateWish, "ttlMs" | "renewBeforeMs">,
+): string {
+  const [fromMs, untilMs] = [Date.parse(notBefore), Date.parse(notAfter)];
+  const lifeMs = untilMs - fromMs;
+  const before = lifeMs >= ttlMs * 0.9 ? renewBeforeMs : Math.min(renewBeforeMs, lifeMs / 3);
+  return new Date(untilMs - before).toISOString();
+}
+
+function textOf(name: string, member: string, value: Value): string {
+  if (typeof value !== "string" || value === "")
+    throw unfit(
+      name,
+      member,
+      "it gives no text; a name of a certificate is text that is not secret",
+    );
+  if (/\p{Cc}/u.test(value)) throw unfit(name, member, "it holds control characters");
+  return value;
+}
+
+function unfit(name: string, member: string, why: string): GlasshouseError {
+  return new GlasshouseError(
+    "step-failed",
+    `The certificate ${name} cannot be issued, because of its ${member}: ${why}.`,
+  );
+}
+
+function shown(text: string): string {
+  return JSON.stringify(text.length > 80 ? `${text.slice(0, 77)}…` : text);
+}
