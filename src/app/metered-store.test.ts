@@ -120,6 +120,8 @@ describe("a store that is metered", () => {
     assert.deepEqual(await metrics.read("glasshouse_queue_runs"), read(0));
     assert.deepEqual(await metrics.read("glasshouse_queue_oldest_age_seconds"), read(0));
     assert.deepEqual(await metrics.read("glasshouse_journal_position"), read(head));
+    assert.deepEqual(await metrics.read("glasshouse_certificates"), read(0));
+    assert.deepEqual(await metrics.read("glasshouse_certificate_expiry_seconds"), []);
   });
 });
 

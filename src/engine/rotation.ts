@@ -6,7 +6,7 @@ import type { EngineDeps } from "./deps.ts";
 const longestSleepMs = 60_000;
 const batch = 100;
 
-/** Asks for new versions of the secrets whose declared time is over, by a command as anybody would. */
+/** Asks for new versions of the secrets and certificates whose declared time is over, by a command as anybody would. */
 export class Rotation {
   readonly #deps: EngineDeps;
   #lookedAtMs = Number.NEGATIVE_INFINITY;
@@ -39,18 +39,25 @@ export class Rotation {
     for (const secret of due) await this.#ask(secret, now);
   }
 
-  /** The same key is the same command: one a day for a version, so that one whose run failed is asked for again. */
-  async #ask({ environmentId, template, name, version }: OwnedSecret, now: string): Promise<void> {
+  /**
+   * The same key is the same command: one a day for a version of a secret, one an hour for a certificate, which ends, so that
+   * one whose run failed is asked for again.
+   */
+  async #ask(
+    { environmentId, template, name, version, kind }: OwnedSecret,
+    now: string,
+  ): Promise<void> {
     const { log, requestRotation } = this.#deps;
     const what = groupKey(template, name);
+    const span = now.slice(0, kind === "secret" ? "2026-01-01".length : "2026-01-01T00".length);
     try {
       await requestRotation({
         environmentId,
         secret: name,
-        key: `rotation:${environmentId}:${what}:${version}:${now.slice(0, 10)}`,
+        key: `rotation:${environmentId}:${what}:${version}:${span}`,
       });
     } catch (error) {
-      log.warn("A secret's time is over but it cannot be rotated", {
+      log.warn(`A ${kind}'s time is over but no new one can be asked for`, {
         environmentId,
         secret: what,
         error,

@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import type { StoredAuthority } from "../ports/repositories.ts";
 import type { CheckState } from "../domain/check.ts";
 import type { SavedPlan } from "../domain/plan.ts";
 import type { GroupRecord } from "../domain/record.ts";
@@ -116,6 +117,55 @@ export const groupCases: readonly ContractCase[] = [
       assert.equal(await store.read((tx) => tx.secrets.same("env_1", "other", "f")), null);
       await store.transact((tx) => tx.secrets.remove([all[0]?.id ?? "", all[2]?.id ?? ""]));
       assert.deepEqual(await store.read((tx) => tx.secrets.ofEnvironment("env_1")), [all[1]]);
+    },
+  },
+  {
+    title:
+      "keeps what is public of certificates, and says how many there are and when the next one ends",
+    async run({ store }) {
+      const facts = {
+        asked: { role: "r", commonName: "a", altNames: ["a"], ttlMs: 9, renewBeforeMs: 3 },
+        serial: "0a",
+        issuer: "CN=x",
+        notBefore: "2026-01-01T00:00:00.000Z",
+        earlier: [{ serial: "0b", notAfter: "2026-02-01T00:00:00.000Z", keeper: "embedded" }],
+      };
+      const of = { environmentId: "env_certified", kind: "certificate" } as const;
+      const ends = () => store.read((tx) => tx.ownedSecrets.certificateEnds());
+      const before = await ends();
+      const [early, late] = ["2000-01-01T00:00:00.000Z", "2001-01-01T00:00:00.000Z"].map(
+        (notAfter, n) =>
+          sampleSecret({ ...of, name: `c${n}`, certificate: { ...facts, notAfter } }),
+      );
+      assert.ok(early !== undefined && late !== undefined);
+      await store.transact(async (tx) => {
+        for (const one of [late, early]) await tx.ownedSecrets.put(one);
+      });
+      const list = await store.read((tx) => tx.ownedSecrets.ofEnvironment(of.environmentId));
+      assert.deepEqual(list, [early, late]);
+      const soonest = "2000-01-01T00:00:00.000Z";
+      assert.deepEqual(await ends(), { count: before.count + 2, soonest });
+      await store.transact((tx) => tx.ownedSecrets.remove(of.environmentId, "sample", "c0"));
+      assert.deepEqual((await ends()).count, before.count + 1);
+    },
+  },
+  {
+    title:
+      "keeps the first authority under a name, and of the revoked certificates those that are not over",
+    async run({ store }) {
+      assert.equal(await store.read((tx) => tx.certificates.authority("contract")), null);
+      for (const text of ["first", "second"])
+        await store.transact((tx) => tx.certificates.keepAuthority(sampleAuthority(text)));
+      const kept = await store.read((tx) => tx.certificates.authority("contract"));
+      assert.equal(kept?.certificate, "first");
+      assert.equal(Buffer.from(kept.sealed).toString(), "first");
+      const [now, later] = ["2026-01-02T00:00:00.000Z", "2026-01-04T00:00:00.000Z"];
+      const soon = { serial: "0a", notAfter: "2026-01-03T00:00:00.000Z" };
+      const far = { serial: "0b", notAfter: "2027-01-03T00:00:00.000Z" };
+      await store.transact((tx) => tx.certificates.revoke([soon, far], now));
+      await store.transact((tx) => tx.certificates.revoke([far], later));
+      const revoked = (time: string) => store.read((tx) => tx.certificates.revoked(time));
+      assert.deepEqual(await revoked(now), [{ ...far, revokedAt: now }]);
     },
   },
   {
@@ -274,5 +324,14 @@ function check(key: string): CheckState {
     target: "http://x",
     checkedAt: null,
     lost: null,
+  };
+}
+
+function sampleAuthority(text: string): StoredAuthority {
+  return {
+    name: "contract",
+    certificate: text,
+    sealed: Buffer.from(text),
+    createdAt: "2026-01-01T00:00:00.000Z",
   };
 }
