@@ -14,7 +14,7 @@ import {
   type TerraformExecutor,
 } from "../adapters/executors/terraform/index.ts";
 import { embeddedAuthority, embeddedKeeper } from "../adapters/secrets/embedded/index.ts";
-import { vaultKeeper } from "../adapters/secrets/vault/index.ts";
+import { vaultAuthority, vaultKeeper } from "../adapters/secrets/vault/index.ts";
 import { vaultSecretsExecutor } from "../adapters/executors/vault-secrets/index.ts";
 import { unpack } from "../adapters/sources/archive/index.ts";
 import { gitSource } from "../adapters/sources/git/index.ts";
@@ -144,7 +144,7 @@ export async function compose(
       engine: {
         ...shared,
         keepers: keepersOf(config, { vault, sealer }),
-        authorities: [embeddedAuthority({ store: metered, sealer, clock })],
+        authorities: authoritiesOf(config, { ...shared, vault }),
         executors: new Map(executors.map((executor) => [executor.name, executor])),
         checkers: await createCheckers(config, { isolation, consul }),
         processes: localProcesses(),
@@ -167,6 +167,22 @@ function keepersOf(
   const embedded = embeddedKeeper(sealer);
   if (vault === null) return [embedded];
   return [vaultKeeper({ session: vault.session, sealer, shared, ...kv }), embedded];
+}
+
+/** New certificates come from Vault where there is one; the embedded authority revokes those that it has issued. */
+function authoritiesOf(
+  { vault: { kv, pki } }: Pick<Config, "vault">,
+  of: Pick<EngineDeps, "store" | "sealer" | "clock" | "log"> & {
+    readonly vault: VaultParts | null;
+  },
+): EngineDeps["authorities"] {
+  const { vault, sealer, log } = of;
+  if (vault === null) return [embeddedAuthority(of)];
+  const { session } = vault;
+  return [
+    vaultAuthority({ session, sealer, log, ...kv, pki: pki.mount }),
+    embeddedAuthority({ ...of, isFormer: true }),
+  ];
 }
 
 function limitsOf(config: Config): Services["limits"] {

@@ -14,7 +14,7 @@ export async function vaultFindings(
   config: Pick<Config, "vault">,
   env: Readonly<Record<string, string | undefined>>,
 ): Promise<readonly Finding[]> {
-  const { address, kv } = config.vault;
+  const { address, kv, pki } = config.vault;
   const about = "secrets";
   if (address === undefined) {
     const found =
@@ -25,7 +25,7 @@ export async function vaultFindings(
     const version = await withVault({ config, env }, async (parts) =>
       parts === null ? "" : (await lookAtVault(parts, AbortSignal.timeout(limitMs))).version,
     );
-    const found = `declared ones are kept in Vault ${version} at ${address}, ${kv.mount}/${kv.prefix}`;
+    const found = `declared ones are kept in Vault ${version} at ${address}, ${kv.mount}/${kv.prefix}; certificates are issued by its PKI engine at ${pki.mount}`;
     return isInClear(address)
       ? [{ about, level: "warning", found, advice: "Values go there in clear: use https." }]
       : [{ about, level: "good", found, advice: null }];

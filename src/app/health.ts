@@ -107,7 +107,10 @@ async function secretsHealth({ vault, remotes }: Parts): Promise<Dependency> {
   }
   const startedAtMs = performance.now();
   const seen = await lookAtVault(vault, AbortSignal.timeout(lookMs)).then(
-    ({ version }) => ({ isUp: true, detail: `declared ones are kept in Vault ${version}` }),
+    ({ version }) => ({
+      isUp: true,
+      detail: `kept in Vault ${version}; certificates by its PKI engine`,
+    }),
     (error: unknown) => ({ isUp: false, detail: failureOf(error).message }),
   );
   const remote = remotes.statuses().find((one) => one.name === "vault");

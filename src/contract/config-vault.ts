@@ -26,7 +26,7 @@ export const vaultSchema = z.strictObject({
     })
     .meta({
       description:
-        "Address of Vault, http:// or https://host:port; without one, declared secrets are kept in the embedded sealed store",
+        "Address of Vault, http:// or https://host:port; without one, declared secrets are kept in the embedded sealed store, and certificates are issued by the embedded authority",
     })
     .optional(),
   namespace: text("Namespace, where Vault has them").optional(),
@@ -61,6 +61,11 @@ export const vaultSchema = z.strictObject({
         "secret",
       ),
       prefix: mount("Folder in it").default("glasshouse"),
+    })
+    .prefault({}),
+  pki: z
+    .strictObject({
+      mount: mount("Where the PKI engine is that issues declared certificates").default("pki"),
     })
     .prefault({}),
   shared: z

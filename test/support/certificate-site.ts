@@ -29,7 +29,7 @@ const parts = {
   ca: "${{ certificates.web.ca }}",
 };
 
-/** `host` says a name, `web` is the certificate for it, `server` uses all of that, `other` and `plain` nothing. */
+/** `host` says a name, `web` is the certificate for it, and `server` uses all of that: three steps, one after the other. */
 export function certificateTemplate(site: Site, more: Partial<TemplateFacts> = {}): TemplateFacts {
   const { directory } = site.outside;
   return {
@@ -38,7 +38,6 @@ export function certificateTemplate(site: Site, more: Partial<TemplateFacts> = {
     groups: {
       host: group(["./name", directory], {}, ["host"]),
       server: group(["./keep", directory], parts, []),
-      other: "o",
     },
     files: certificateFiles(),
     ...more,

@@ -6,7 +6,7 @@ import { VaultSession } from "../../src/clients/vault/session.ts";
 import { SystemClock } from "../../src/adapters/clock/system/index.ts";
 import { noMetrics } from "../../src/ports/telemetry.ts";
 
-const quiet = { debug: nothing, info: nothing, warn: nothing, error: nothing };
+export const quietLog = { debug: nothing, info: nothing, warn: nothing, error: nothing };
 
 function nothing(): void {
   // Tests look at what happens.
@@ -16,6 +16,8 @@ export interface SessionOptions {
   readonly url: string;
   readonly login: VaultLogin;
   readonly ca?: string;
+  /** In place of one to `url`. */
+  readonly connection?: HttpConnection;
 }
 
 /** A client and a session of their own, as a server has them. */
@@ -24,14 +26,15 @@ export function openSession(of: SessionOptions): {
   readonly session: VaultSession;
 } {
   const clock = new SystemClock();
-  const remotes = new Remotes({ metrics: noMetrics, log: quiet, clock });
+  const remotes = new Remotes({ metrics: noMetrics, log: quietLog, clock });
   const tls = of.ca === undefined ? {} : { tls: { ca: of.ca } };
   const client = new VaultClient({
-    connection: new HttpConnection({ url: of.url, name: "Vault", connections: 8, ...tls }),
+    connection:
+      of.connection ?? new HttpConnection({ url: of.url, name: "Vault", connections: 8, ...tls }),
     calls: remotes.remote({ ...vaultPolicy, kind: "vault", name: "vault", advice: "" }),
     namespace: null,
   });
-  return { client, session: new VaultSession({ client, login: of.login, clock, log: quiet }) };
+  return { client, session: new VaultSession({ client, login: of.login, clock, log: quietLog }) };
 }
 
 export function byToken(token: string): VaultLogin {
