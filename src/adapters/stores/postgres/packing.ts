@@ -1,6 +1,7 @@
 import type { Answer, Parameter } from "../../../clients/postgres/connection.ts";
 import type { Cell } from "../sql/session.ts";
-import { togetherOf, type Together } from "./together.ts";
+import type { Together } from "./many-rows.ts";
+import { togetherOf } from "./together.ts";
 
 /** Rows of one statement at most: what one message holds, and how long the server is at it, stays bounded. */
 const rowsAtOnce = 500;

@@ -1,7 +1,8 @@
-/** Types of parameters: `t` is text, `n` a whole number. Blanks are for people. */
+/** Types of parameters: `t` is text, `n` a whole number, `b` yes or no. Blanks are for people. */
 const arrays = new Map([
   ["t", "text[]"],
   ["n", "bigint[]"],
+  ["b", "boolean[]"],
 ]);
 
 /** Parameters that are arrays, as a table `i` of rows with these columns (`p1` … unless they are named) and `at`, from 1. */

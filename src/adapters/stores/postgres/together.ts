@@ -1,10 +1,7 @@
 import type { Cell, Statement } from "../sql/session.ts";
-import { selectEnvironment } from "../sql/environment.ts";
-import { insertEvent, storeSequence } from "../sql/event.ts";
-import { putRecord, selectRecord } from "../sql/record.ts";
-import { forgetObserved, insertObserved } from "../sql/resource.ts";
-import { selectRun } from "../sql/run.ts";
-import { addProgress } from "../sql/run-progress.ts";
+import { insertEvent } from "../sql/event.ts";
+import { putRecord } from "../sql/record.ts";
+import { insertObserved } from "../sql/resource.ts";
 import { insertAttempt, take } from "../sql/step-claim.ts";
 import { insertEdge, insertStep } from "../sql/step-insert.ts";
 import { indexedStatus } from "../sql/step-rows.ts";
@@ -12,54 +9,30 @@ import { mayOwn } from "../sql/worker.ts";
 import { databaseTime } from "./database-time.ts";
 import { endAll, endOne } from "./end-step.ts";
 import { tryToHold } from "./hold.ts";
+import { numbered, saidForMany, type Together } from "./many-rows.ts";
 import { rowsOf } from "./rows.ts";
-
-/**
- * How a statement is said once for many rows: each of its parameters becomes an array. What a statement costs here is mostly
- * that it is one, not what it does.
- */
-export interface Together {
-  readonly sql: string;
-  /** The answer's rows carry `at`. */
-  readonly answers: boolean;
-  /** Also for a single row: what the statement itself says does not do here. */
-  readonly alone: boolean;
-  /** Rows with the same key cannot be in one statement. Empty: any can. */
-  readonly key: (values: readonly Cell[]) => string;
-}
 
 /** The form for many rows, where there is one. */
 export function togetherOf(sql: string): Together | undefined {
-  return known.get(sql);
+  const before = known.get(sql);
+  if (before !== undefined) return before ?? undefined;
+  // What the query builder makes numbers its parameters, and has texts without end.
+  if (!sql.includes("?")) return undefined;
+  const made = saidForMany(sql);
+  known.set(sql, made ?? null);
+  return made;
 }
 
 const anyKey = (): string => "";
 
-const known = new Map<string, Together>([
+/** Those that their text alone does not tell, and what was worked out since; null where there is none. */
+const known = new Map<string, Together | null>([
   inserts(insertEvent, "tttntttttt"),
   inserts(insertAttempt, "tnttttt"),
   inserts(insertStep, "tttttttttt nt tt nn tntn ttttt tttt"),
   inserts(insertEdge, "ttt"),
   inserts(insertObserved, "tttttttt"),
   inserts(putRecord, "ttttt ntttt tttn tt", (values) => values.slice(0, 3).join("\n")),
-  changes(
-    storeSequence,
-    `update "environment" "e" set "sequence" = "i"."p1" from ${rowsOf("nt")} where "e"."id" = "i"."p2"`,
-    (values) => String(values[1]),
-  ),
-  changes(
-    forgetObserved,
-    `delete from "observed" "o" using ${rowsOf("ttt")}
-     where "o"."environmentId" = "i"."p1" and "o"."template" = "i"."p2" and "o"."group" = "i"."p3"`,
-  ),
-  asks(
-    addProgress,
-    `update "run" "r" set "done" = "done" + "i"."p1", "total" = "total" + "i"."p2", "failed" = "failed" + "i"."p3",
-       "skipped" = "skipped" + "i"."p4"
-     from ${rowsOf("nnnnt")} where "r"."id" = "i"."p5"
-     returning "r"."done", "r"."total", "r"."failed", "r"."skipped", "i"."at"`,
-    (values) => String(values[4]),
-  ),
   always(
     take,
     // Of its two last parameters one is the first again; the other is the worker's time, where the database's is asked.
@@ -80,19 +53,6 @@ const known = new Map<string, Together>([
      for no key update of "e" skip locked`,
     (values) => String(values[0]),
   ),
-  asks(
-    selectEnvironment,
-    `select "e".*, "i"."at" from ${rowsOf("t")} join "environment" "e" on "e"."id" = "i"."p1"`,
-  ),
-  asks(
-    selectRun,
-    `select "r".*, "i"."at" from ${rowsOf("t")} join "run" "r" on "r"."id" = "i"."p1"`,
-  ),
-  asks(
-    selectRecord,
-    `select "g".*, "i"."at" from ${rowsOf("ttt")} join "groupRecord" "g"
-     on "g"."environmentId" = "i"."p1" and "g"."template" = "i"."p2" and "g"."group" = "i"."p3"`,
-  ),
   always(endOne, endAll, ([stepId]) => String(stepId)),
 ]);
 
@@ -104,11 +64,7 @@ function inserts(
 ): [string, Together] {
   const opens = sql.indexOf("values (");
   const closes = endOf(sql, opens + "values ".length);
-  let parameters = 0;
-  const members = sql.slice(opens + "values (".length, closes).replaceAll("?", () => {
-    parameters += 1;
-    return `"i"."p${parameters}"`;
-  });
+  const members = numbered(sql.slice(opens + "values (".length, closes));
   const text = `${sql.slice(0, opens)}select ${members} from ${rowsOf(types)}${sql.slice(closes + 1)}`;
   return [sql, { sql: text, answers: false, alone: false, key }];
 }
@@ -122,14 +78,6 @@ function endOf(sql: string, opens: number): number {
     if (depth === 0) return at;
   }
   return sql.length;
-}
-
-function changes(
-  { sql }: Statement<unknown>,
-  together: string,
-  key: Together["key"] = anyKey,
-): [string, Together] {
-  return [sql, { sql: together, answers: false, alone: false, key }];
 }
 
 function asks(

@@ -9,7 +9,7 @@ import { atMost, insertion, patchRow, statement } from "./session.ts";
 import type { Session } from "./session.ts";
 import type { Tables } from "./tables.ts";
 
-export const selectEnvironment = statement<Selectable<Tables["environment"]>>(
+const selectEnvironment = statement<Selectable<Tables["environment"]>>(
   `select * from "environment" where "id" = ?`,
 );
 const selectLiving = statement<Selectable<Tables["environment"]>>(

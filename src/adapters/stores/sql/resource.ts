@@ -7,7 +7,7 @@ import { statement } from "./session.ts";
 import type { Session } from "./session.ts";
 import type { Tables } from "./tables.ts";
 
-export const forgetObserved = statement(
+const forgetObserved = statement(
   `delete from "observed" where "environmentId" = ? and "template" = ? and "group" = ?`,
 );
 export const insertObserved = statement(

@@ -2,7 +2,7 @@ import type { Run } from "../../../domain/run.ts";
 import { statement } from "./session.ts";
 import type { Session } from "./session.ts";
 
-export const addProgress = statement<Run["progress"]>(
+const addProgress = statement<Run["progress"]>(
   `update "run" set "done" = "done" + ?, "total" = "total" + ?, "failed" = "failed" + ?, "skipped" = "skipped" + ?
    where "id" = ? returning "done", "total", "failed", "skipped"`,
 );

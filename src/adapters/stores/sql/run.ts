@@ -14,7 +14,7 @@ const selectUsers = statement<Selectable<Tables["run"]>>(
   `select * from "run" where "id" in (select "runId" from "environmentUse" where "environmentId" = ?) order by "number"`,
 );
 const releaseUses = statement(`delete from "environmentUse" where "runId" = ?`);
-export const selectRun = statement<Selectable<Tables["run"]>>(`select * from "run" where "id" = ?`);
+const selectRun = statement<Selectable<Tables["run"]>>(`select * from "run" where "id" = ?`);
 
 // The engine asks these two in nearly every pass.
 const selectCancelling = statement<Selectable<Tables["run"]>>(

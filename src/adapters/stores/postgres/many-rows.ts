@@ -1,0 +1,108 @@
+import type { Cell } from "../sql/session.ts";
+import { columnType } from "./column-types.ts";
+import { rowsOf } from "./rows.ts";
+
+/**
+ * How a statement is said once for many rows: each of its parameters becomes an array. What a statement costs here is mostly
+ * that it is one, not what it does.
+ */
+export interface Together {
+  readonly sql: string;
+  /** The answer's rows carry `at`. */
+  readonly answers: boolean;
+  /** Also for a single row: what the statement itself says does not do here. */
+  readonly alone: boolean;
+  /** Rows with the same key cannot be in one statement. Empty: any can. */
+  readonly key: (values: readonly Cell[]) => string;
+}
+
+/** A parameter that a column is compared with or set to. */
+const besideColumn = /"(\w+)" (=|<>|<=|>=|<|>) (?:"\w+" \+ )?\?/gu;
+
+/**
+ * Works out from a statement's text how it is said for many rows. That can be done where each parameter stands beside a
+ * column of a known type, and where no two rows touch the same: an `update` or `delete` is told what to touch by columns that
+ * are equal to parameters, and rows of which one such parameter differs touch different things.
+ */
+export function saidForMany(sql: string): Together | undefined {
+  const text = sql.replaceAll(/\s+/gu, " ").trim();
+  const types = parameterTypes(text);
+  if (types === null) return undefined;
+  const rows = rowsOf(types);
+  if (text.startsWith("select ")) return selected(text, rows);
+  return changed(text, rows);
+}
+
+/** Null: of some it cannot be said. */
+function parameterTypes(text: string): string | null {
+  const types = [...text.matchAll(besideColumn)].map(([, column = ""]) => columnType(column));
+  if (types.length === 0 || types.length !== countOf(text)) return null;
+  return types.includes(null) ? null : types.join("");
+}
+
+/** Each row asks for itself, with its own order and limit. */
+function selected(sql: string, rows: string): Together | undefined {
+  if (/ for (?:no key )?update/u.test(sql)) return undefined;
+  const text = `select "q".*, "i"."at" from ${rows} cross join lateral (${numbered(sql)}) "q"`;
+  return { sql: text, answers: true, alone: false, key: () => "" };
+}
+
+/** `update "table" set … where … returning …`, or `delete from "table" where …`. */
+function changed(text: string, rows: string): Together | undefined {
+  const [, verb, table = ""] = /^(update|delete from) ("\w+")/u.exec(text) ?? [];
+  const where = topLevel(text, " where ");
+  if (verb === undefined || where < 0) return undefined;
+  const returning = topLevel(text, " returning ");
+  const conditions = text.slice(where, returning < 0 ? text.length : returning);
+  const telling = tellingParameters(conditions, countOf(text.slice(0, where)));
+  if (telling.length === 0) return undefined;
+  const said = numbered(text);
+  const at = topLevel(said, " where ");
+  const joined = `${said.slice(0, at)} ${verb === "update" ? "from" : "using"} ${rows}${said.slice(at)}`;
+  return {
+    sql:
+      returning < 0
+        ? `${joined} returning "i"."at"`
+        : `${joined.replace(" returning *", ` returning ${table}.*`)}, "i"."at"`,
+    answers: true,
+    alone: false,
+    key: (values) => telling.map((of) => String(values[of])).join("\n"),
+  };
+}
+
+/** Which parameters must be equal to columns, whatever else holds. `before` are not in the conditions. */
+function tellingParameters(conditions: string, before: number): readonly number[] {
+  if (topLevel(conditions, " or ") >= 0) return [];
+  const telling: number[] = [];
+  let at = before;
+  for (const { index, 2: operator } of conditions.matchAll(besideColumn)) {
+    if (operator === "=" && depthAt(conditions, index) === 0) telling.push(at);
+    at += 1;
+  }
+  return telling;
+}
+
+/** The parameters in their order, as members of the rows. */
+export function numbered(sql: string): string {
+  let parameters = 0;
+  return sql.replaceAll("?", () => {
+    parameters += 1;
+    return `"i"."p${parameters}"`;
+  });
+}
+
+function countOf(text: string): number {
+  return text.split("?").length - 1;
+}
+
+/** Where words first stand outside of parentheses; -1 when nowhere. */
+function topLevel(text: string, words: string): number {
+  for (let at = text.indexOf(words); at >= 0; at = text.indexOf(words, at + 1))
+    if (depthAt(text, at) === 0) return at;
+  return -1;
+}
+
+function depthAt(text: string, at: number): number {
+  const before = text.slice(0, at);
+  return before.split("(").length - before.split(")").length;
+}
