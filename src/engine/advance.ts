@@ -28,11 +28,13 @@ export async function advanceRun(
   },
 ): Promise<void> {
   if (at.isOpen ?? (await tx.steps.anyOpen(at.runId))) return;
-  const run = await tx.runs.get(at.runId);
+  const [run, troubled] = await Promise.all([
+    tx.runs.get(at.runId),
+    tx.steps.troubled(at.runId, troubledLimit),
+  ]);
   if (run === null || run.status !== "running") return;
   if (run.cancelRequestedAt !== null)
     return endRun(tx, deps, { run, status: "cancelled", failure: null });
-  const troubled = await troubledSteps(tx, run.id);
   const waiting = troubled.filter((step) => step.status === "waiting");
   if (waiting.length > 0) return waitForOperator(tx, deps, { run, waiting });
   const [failed] = troubled;
@@ -44,10 +46,11 @@ export async function advanceRun(
     });
   if (run.stage !== "steps" || !applies.includes(run.kind))
     return endRun(tx, deps, { run, status: "succeeded", failure: null });
-  const found = deliveredOrFailure(at.facts, {
-    records: await tx.records.list(run.environmentId),
-    secrets: await ownedSecrets(tx, at.facts),
-  });
+  const [records, secrets] = await Promise.all([
+    tx.records.list(run.environmentId),
+    ownedSecrets(tx, at.facts),
+  ]);
+  const found = deliveredOrFailure(at.facts, { records, secrets });
   if ("failure" in found)
     return endRun(tx, deps, { run, status: "failed", failure: found.failure });
   await putDelivered(tx, run, { values: found.values, now: timestamp(deps.clock) });
@@ -74,10 +77,6 @@ function deliveredOrFailure(
 
 /** At most so many failed steps are read to explain a failed run. */
 const troubledLimit = 20;
-
-async function troubledSteps(tx: Tx, runId: string): Promise<readonly Step[]> {
-  return tx.steps.troubled(runId, troubledLimit);
-}
 
 function failureOfStep(step: Step, count: number): Failure {
   const others = count > 1 ? ` (and ${count - 1} more)` : "";
@@ -150,8 +149,8 @@ async function putDelivered(
 /** Everything is made: the checks open. False when there are none. */
 async function openChecks(tx: Tx, deps: EngineDeps, run: Run): Promise<boolean> {
   const now = timestamp(deps.clock);
-  await tx.runs.update(run.id, { stage: "checks" });
   if ((await tx.steps.openGate(run.id, "check", now)) === 0) return false;
+  await tx.runs.update(run.id, { stage: "checks" });
   const environment = await tx.environments.get(run.environmentId);
   if (environment === null || environment.status === "deployed-validating") return true;
   await tx.environments.update(environment.id, {

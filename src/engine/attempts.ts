@@ -81,6 +81,8 @@ export class Attempts {
         this.#reserved += reserved;
         return { started: facts, claimed: claims, isAll: claims.length < limit };
       }, how);
+      // Whoever claims its steps meanwhile, in a transaction of their own, need not read them.
+      if (started !== null) this.#cache.keep(started);
       // What ends steps may have seen what is offered a while ago.
       if (isAll && started !== null) this.#emptied += 1;
       try {
@@ -174,14 +176,14 @@ export class Attempts {
       places: this.#places(),
       labels: this.#deps.worker.labels,
     });
-    const known: (Claim & Pick<Claimed, "facts">)[] = [];
-    for (const claim of claims)
-      known.push({
+    const known = await Promise.all(
+      claims.map(async (claim) => ({
         ...claim,
         facts:
           this.#startedAs(claim) ??
           (await this.#cache.within(tx, claim.step.runId, claim.runAttempt)),
-      });
+      })),
+    );
     const events = known
       .filter(({ step }) => isNews(step))
       .map(({ step, facts }) => ({

@@ -32,30 +32,32 @@ export async function endRun(tx: Tx, deps: EngineDeps, end: RunEnd): Promise<voi
       reason: "the run was cancelled",
       now,
     });
-  await tx.runs.update(run.id, {
+  const ending = {
     status,
     failure,
     reason: reasonOf(end),
     blocker: null,
     stage: "ended",
     finishedAt: now,
-  });
+  } as const;
+  await tx.runs.update(run.id, ending);
   await tx.runs.releaseUses(run.id);
   const planEvents = await finishPlan(tx, { run, status, failure });
-  const environment = await tx.environments.get(run.environmentId);
-  const ended = await tx.runs.get(run.id);
-  const commands = await tx.commands.settleRun(run.id, {
-    status: commandStatus(status),
-    failure: commandFailure(end),
-    finishedAt: now,
-  });
+  const [environment, commands] = await Promise.all([
+    tx.environments.get(run.environmentId),
+    tx.commands.settleRun(run.id, {
+      status: commandStatus(status),
+      failure: commandFailure(end),
+      finishedAt: now,
+    }),
+  ]);
   const about = {
     environmentId: run.environmentId,
     subject: `environments/${environment?.name ?? run.environmentId}`,
     runId: run.id,
   };
   const events: NewEvent[] = [
-    { ...about, type: runEvent(status), data: runEventData(ended ?? run) },
+    { ...about, type: runEvent(status), data: runEventData({ ...run, ...ending }) },
   ];
   if (environment !== null)
     events.push(...(await settleEnvironment(tx, { ...end, environment, now })));

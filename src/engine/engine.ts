@@ -230,19 +230,17 @@ export class Engine {
     );
   }
 
-  async #lookAt(tx: ReadTx, runs: readonly Run[]): Promise<readonly Start[]> {
-    const starts: Start[] = [];
-    for (const run of runs) {
-      const looking = look(tx, this.#cache, run);
-      starts.push({
-        run,
-        look: await looking.then(
-          (found) => ({ found }),
-          (error: unknown) => ({ error }),
-        ),
-      });
-    }
-    return starts;
+  /** Side by side: where the database is far away they ask it together. */
+  #lookAt(tx: ReadTx, runs: readonly Run[]): Promise<readonly Start[]> {
+    return Promise.all(
+      runs.map(async (run) => {
+        try {
+          return { run, look: { found: await look(tx, this.#cache, run) } };
+        } catch (error) {
+          return { run, look: { error } };
+        }
+      }),
+    );
   }
 
   async #startRuns(seen: {
@@ -273,12 +271,11 @@ export class Engine {
   /** As they are now: those before them have been started since they were seen. */
   async #lookAgain(runs: readonly Run[]): Promise<readonly Start[]> {
     return this.#deps.store.read(async (tx) => {
-      const fresh: Run[] = [];
-      for (const { id } of runs) {
-        const run = await tx.runs.get(id);
-        if (run !== null) fresh.push(run);
-      }
-      return this.#lookAt(tx, fresh);
+      const fresh = await Promise.all(runs.map(({ id }) => tx.runs.get(id)));
+      return this.#lookAt(
+        tx,
+        fresh.filter((run) => run !== null),
+      );
     });
   }
 

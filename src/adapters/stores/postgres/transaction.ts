@@ -91,7 +91,9 @@ export class Transaction {
   send<R>(sql: string, values?: readonly Cell[], by?: object): Promise<Answer<R>>;
   send(sql: string, values: readonly Cell[] = [], by: object = this): Promise<Answer<unknown>> {
     if (prepared(sql).writes) this.#wrote = true;
-    const answer = this.#packing.add(by, sql, values);
+    // Where nothing is changed, questions have no order that matters.
+    const asker = this.#options.mode === "read" ? {} : by;
+    const answer = this.#packing.add(asker, sql, values);
     this.#opening ??= this.#open();
     if (!this.#isSendingSoon) {
       this.#isSendingSoon = true;

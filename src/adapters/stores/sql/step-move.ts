@@ -1,11 +1,21 @@
+import type { RunStatus } from "../../../domain/run.ts";
 import { isStepEnded } from "../../../domain/step.ts";
 import type { Step, StepPhase } from "../../../domain/step.ts";
 import type { StepRepository } from "../../../ports/work.ts";
 import { toJson } from "./json.ts";
+import { statement } from "./session.ts";
 import type { Session } from "./session.ts";
 import { offerSteps } from "./step-offer.ts";
 import { stepOf } from "./step-rows.ts";
 import type { StepRow } from "./step-rows.ts";
+
+const openPhase = statement(
+  `update "step" set "status" = 'ready'
+   where "runId" = ? and "phase" = ? and "status" = 'blocked' and "waitingOn" = 0`,
+);
+const selectStatus = statement<{ readonly status: RunStatus }>(
+  `select "status" from "run" where "id" = ?`,
+);
 
 /** As many keys as one statement takes without getting slow to prepare. */
 const keysAtOnce = 200;
@@ -104,25 +114,14 @@ async function checksMustWait(session: Session, runId: string): Promise<boolean>
 
 export async function openGate(session: Session, runId: string, phase: StepPhase): Promise<number> {
   await session.locks.holdRun(runId);
-  const opened = await session.db
-    .updateTable("step")
-    .set({ status: "ready" })
-    .where("runId", "=", runId)
-    .where("status", "=", "blocked")
-    .where("phase", "=", phase)
-    .where("waitingOn", "=", 0)
-    .executeTakeFirst();
-  await offerAgain(session, runId);
-  return Number(opened.numUpdatedRows);
+  const opened = await session.change(openPhase, runId, phase);
+  if (opened > 0) await offerAgain(session, runId);
+  return opened;
 }
 
 /** Steps that became ready or unknown may be claimed when their run is running. */
 export async function offerAgain(session: Session, runId: string): Promise<void> {
-  const run = await session.db
-    .selectFrom("run")
-    .select("status")
-    .where("id", "=", runId)
-    .executeTakeFirst();
+  const run = await session.one(selectStatus, runId);
   if (run?.status === "running") await offerSteps(session, runId, true);
 }
 

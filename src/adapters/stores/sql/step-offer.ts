@@ -26,7 +26,7 @@ const offer = statement(
 );
 const withdraw = statement(
   `update "step" set "offered" = 0
-   where "runId" = ? and "status" in ('ready', 'unknown') and ${indexedStatus} and "offered" = 1`,
+   where "runId" = ? and "status" in ('ready', 'unknown') and ${indexedStatus} and "offered" = 1 returning "id"`,
 );
 const selectDue = statement<DueStep>(
   `select "id", "environmentId" from "step"
@@ -92,7 +92,10 @@ export async function offerSteps(session: Session, runId: string, running: boole
     session.touch("steps");
     return session.run(offer, runId);
   }
-  if ((await session.change(withdraw, runId)) > 0) session.touch("steps");
+  const wake = (withdrawn: readonly unknown[]): void => {
+    if (withdrawn.length > 0) session.touch("steps");
+  };
+  await session.runThen(withdraw, wake, runId);
 }
 
 /** Offers them. Those of environments that another transaction holds come at the next look. */

@@ -31,9 +31,9 @@ const anyWaiting = statement(
 const countByStatus = statement<{ readonly status: StepStatus; readonly count: number }>(
   `select "status", count(*) as "count" from "step" where "runId" = ? group by "status"`,
 );
-const troubledAs = statement<StepRow>(
-  `select * from "step" where "runId" = ? and "status" = ? and ${indexedStatus}
-   order by "finishedAt", "number"`,
+const troubledOf = statement<StepRow>(
+  `select * from "step" where "runId" = ? and "status" in ('waiting', 'failed') and ${indexedStatus}
+   order by case "status" when 'waiting' then 0 else 1 end, "finishedAt", "number"`,
 );
 const nextDue = statement<{ readonly availableAt: string }>(
   `select "availableAt" from "step"
@@ -147,17 +147,9 @@ async function attempts(session: Session, stepId: string): Promise<readonly Atte
 }
 
 async function troubled(session: Session, runId: string, limit: number): Promise<readonly Step[]> {
-  const found: Step[] = [];
-  for (const status of ["waiting", "failed"] as const) {
-    const rows = await atMost(
-      session,
-      { kept: troubledAs, limit: limit - found.length },
-      runId,
-      status,
-    );
-    found.push(...rows.map((row) => stepOf(row)));
-  }
-  return found;
+  await session.locks.holdRun(runId);
+  const rows = await atMost(session, { kept: troubledOf, limit }, runId);
+  return rows.map((row) => stepOf(row));
 }
 
 async function counts(
