@@ -95,7 +95,10 @@ async function takeIn(deps: Services, asked: Incoming): Promise<Command> {
     const { prepare } = await (preparing ??= import("./prepare.ts"));
     const effect = await prepare(deps, asked);
     try {
-      return await deps.store.transact((tx) => commit(tx, deps, { ...asked, effect }));
+      // Many come at once, from a bus or from many clients.
+      return await deps.store.transact((tx) => commit(tx, deps, { ...asked, effect }), {
+        brief: true,
+      });
     } catch (error) {
       if (!(error instanceof Moved)) throw error;
       if (preparations < mostPreparations) continue;

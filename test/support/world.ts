@@ -167,10 +167,14 @@ function actions({
       };
       const environment = environmentOf(desired);
       const run = runOf(environment, "create");
-      await store.transact(async (tx) => {
-        await tx.environments.insert(environment);
-        await tx.runs.insert(run);
-      });
+      // As a command is accepted.
+      await store.transact(
+        async (tx) => {
+          await tx.environments.insert(environment);
+          await tx.runs.insert(run);
+        },
+        { brief: true },
+      );
       return run;
     },
     queue: (environmentId, kind, more = {}) => queue(store, environmentId, { kind, ...more }),

@@ -53,6 +53,26 @@ describe("a statement that is said for many rows", () => {
     );
   });
 
+  it("inserts the rows, and tells which were not there already", () => {
+    const said = saidForMany(
+      `insert into "run" ("id", "blocker", "killRequested") values (?, null, ?) `,
+    );
+    const rows = `unnest(?::text[], ?::boolean[]) with ordinality as "i"("p1", "p2", "at")`;
+    assert.equal(
+      said?.sql,
+      `insert into "run" ("id", "blocker", "killRequested") select "i"."p1", null, "i"."p2" from ${rows}`,
+    );
+    const head = `insert into "run" ("id", "killRequested") select "i"."p1", "i"."p2" from`;
+    const some = saidForMany(
+      `insert into "run" ("id", "killRequested") values (?, ?) on conflict do nothing`,
+    );
+    assert.equal(
+      some?.sql,
+      `with "i" as materialized (select * from ${rows}), "made" as (${head} "i" on conflict do nothing returning "id") ` +
+        `select "i"."at" from "i" join "made" on "made"."id" = "i"."p1"`,
+    );
+  });
+
   for (const [why, sql] of Object.entries({
     "it holds rows": `select 1 from "run" where "id" = ? for no key update`,
     "a parameter stands beside no column": `select "a" from "run" where "id" = ? and ? = 1`,
@@ -61,6 +81,8 @@ describe("a statement that is said for many rows", () => {
     "a condition is one of two": `update "relay" set "token" = 1 where "name" = ? or "owner" = ?`,
     "all rows are touched": `update "step" set "input" = ?`,
     "it asks for nothing": `select 1`,
+    "a member is an expression": `insert into "run" ("id", "stage") values (?, lower(?))`,
+    "there are two rows": `insert into "log" ("stepId", "line") values (?, ?), (?, ?)`,
   }))
     it(`has no such form where ${why}`, () => {
       assert.equal(saidForMany(sql), undefined);

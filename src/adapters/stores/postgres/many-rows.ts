@@ -26,6 +26,7 @@ const besideColumn = /"(\w+)" (=|<>|<=|>=|<|>) (?:"\w+" \+ )?\?/gu;
  */
 export function saidForMany(sql: string): Together | undefined {
   const text = sql.replaceAll(/\s+/gu, " ").trim();
+  if (text.startsWith("insert ")) return inserted(text);
   const types = parameterTypes(text);
   if (types === null) return undefined;
   const rows = rowsOf(types);
@@ -45,6 +46,35 @@ function selected(sql: string, rows: string): Together | undefined {
   if (/ for (?:no key )?update/u.test(sql)) return undefined;
   const text = `select "q".*, "i"."at" from ${rows} cross join lateral (${numbered(sql)}) "q"`;
   return { sql: text, answers: true, alone: false, key: () => "" };
+}
+
+const oneRow =
+  /^(?<head>insert into "\w+" \((?<columns>[^()]*)\)) values \((?<members>[^()]*)\)(?<rest> on conflict do nothing)?$/u;
+
+/** Of one row of parameters and constants. Where a row may be left out, those that are not tell. */
+function inserted(text: string): Together | undefined {
+  const { head, columns, members, rest } = oneRow.exec(text)?.groups ?? {};
+  if (head === undefined || columns === undefined || members === undefined) return undefined;
+  const names = columns.replaceAll(`"`, "").split(", ");
+  const given = members
+    .split(", ")
+    .flatMap((member, at) => (member === "?" ? [names[at] ?? ""] : []));
+  const types = given.map((name) => columnType(name));
+  if (given.length === 0 || types.includes(null)) return undefined;
+  const rows = rowsOf(types.join(""));
+  const made = `${head} select ${numbered(members)} from`;
+  if (rest === undefined)
+    return { sql: `${made} ${rows}`, answers: false, alone: false, key: () => "" };
+  const id = given.indexOf("id");
+  if (id < 0) return undefined;
+  return {
+    sql:
+      `with "i" as materialized (select * from ${rows}), "made" as (${made} "i"${rest} returning "id") ` +
+      `select "i"."at" from "i" join "made" on "made"."id" = "i"."p${id + 1}"`,
+    answers: true,
+    alone: false,
+    key: (values) => String(values[id]),
+  };
 }
 
 /** `update "table" set … where … returning …`, or `delete from "table" where …`. */

@@ -1,8 +1,6 @@
 import type { Cell, Statement } from "../sql/session.ts";
-import { insertEvent } from "../sql/event.ts";
 import { putRecord } from "../sql/record.ts";
-import { insertObserved } from "../sql/resource.ts";
-import { insertAttempt, take } from "../sql/step-claim.ts";
+import { take } from "../sql/step-claim.ts";
 import { insertEdge, insertStep } from "../sql/step-insert.ts";
 import { indexedStatus } from "../sql/step-rows.ts";
 import { mayOwn } from "../sql/worker.ts";
@@ -27,11 +25,8 @@ const anyKey = (): string => "";
 
 /** Those that their text alone does not tell, and what was worked out since; null where there is none. */
 const known = new Map<string, Together | null>([
-  inserts(insertEvent, "tttntttttt"),
-  inserts(insertAttempt, "tnttttt"),
   inserts(insertStep, "tttttttttt nt tt nn tntn ttttt tttt"),
   inserts(insertEdge, "ttt"),
-  inserts(insertObserved, "tttttttt"),
   inserts(putRecord, "ttttt ntttt tttn tt", (values) => values.slice(0, 3).join("\n")),
   always(
     take,

@@ -144,6 +144,11 @@ export class WriteLocks implements Locks {
     return before;
   }
 
+  made(environmentId: string, sequence: number): void {
+    this.#takes(environmentId);
+    this.#deps.owner.sequences.set(environmentId, Promise.resolve(sequence));
+  }
+
   async holdRun(runId: string): Promise<void> {
     const known = this.#environments.get(runId);
     if (known !== undefined) return this.hold(known);

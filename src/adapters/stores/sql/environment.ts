@@ -94,8 +94,7 @@ async function insert(session: Session, environment: Environment): Promise<void>
       `There is a living environment with the name ${environment.name}; choose another name or destroy that one first.`,
     );
   }
-  // Once it is there, so that the hold tells its sequence. Nobody else knows it before.
-  await session.locks.hold(environment.id);
+  session.locks.made(environment.id, environment.sequence);
   await addRequirements(session, environment.id, environment.requires);
 }
 

@@ -19,7 +19,7 @@ const insertEvents = Array.from({ length: eventsAtOnce + 1 }, (_, count) =>
      values ${Array.from({ length: count }, () => "(?, ?, ?, ?, ?, ?, ?, ?, ?, ?)").join(", ")}`,
   ),
 );
-export const insertEvent = insertEvents[1] ?? statement("");
+const insertEvent = insertEvents[1] ?? statement("");
 
 const columns = [
   "position",

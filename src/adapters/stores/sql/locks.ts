@@ -15,6 +15,8 @@ export interface Locks {
    * nobody else can change it. The caller stores the new one. Null where that is not known: then the row must be asked.
    */
   take(environmentId: string, count: number): Promise<number | null>;
+  /** Holds an environment that this transaction has just inserted, with this sequence: nobody else can see it yet. */
+  made(environmentId: string, sequence: number): void;
   /** Holds the environment of the run. */
   holdRun(runId: string): Promise<void>;
   /** Says which environment a run belongs to, where a query has seen it: it never changes. */
@@ -40,6 +42,7 @@ export const noLocks: Locks = {
   holds: () => true,
   tryHold: async () => true,
   take: async () => null,
+  made() {},
   async holdRun() {},
   knows() {},
   async alone() {},

@@ -10,7 +10,7 @@ import type { Tables } from "./tables.ts";
 const forgetObserved = statement(
   `delete from "observed" where "environmentId" = ? and "template" = ? and "group" = ?`,
 );
-export const insertObserved = statement(
+const insertObserved = statement(
   `insert into "observed" ("environmentId", "template", "group", "address", "type", "externalId", "attributes", "observedAt")
    values (?, ?, ?, ?, ?, ?, ?, ?)`,
 );

@@ -46,7 +46,7 @@ export const take = statement<StepRow & { readonly runAttempt: number }>(
      and ${mayOwn("?", "?")}
    returning *, (select "attempt" from "run" where "run"."id" = "step"."runId") as "runAttempt"`,
 );
-export const insertAttempt = statement(
+const insertAttempt = statement(
   `insert into "attempt" ("stepId", "token", "worker", "startedAt", "finishedAt", "outcome", "failure", "child", "notes")
    values (?, ?, ?, ?, null, null, ?, ?, ?)`,
 );
