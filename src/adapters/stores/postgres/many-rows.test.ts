@@ -68,7 +68,7 @@ describe("a statement that is said for many rows", () => {
     );
     assert.equal(
       some?.sql,
-      `with "i" as materialized (select * from ${rows}), "made" as (${head} "i" on conflict do nothing returning "id") ` +
+      `with "i" as materialized (select * from ${rows}), "made" as (${head} "i" order by "i"."p2" on conflict do nothing returning "id") ` +
         `select "i"."at" from "i" join "made" on "made"."id" = "i"."p1"`,
     );
   });

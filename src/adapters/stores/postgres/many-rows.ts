@@ -51,7 +51,11 @@ function selected(sql: string, rows: string): Together | undefined {
 const oneRow =
   /^(?<head>insert into "\w+" \((?<columns>[^()]*)\)) values \((?<members>[^()]*)\)(?<rest> on conflict do nothing)?$/u;
 
-/** Of one row of parameters and constants. Where a row may be left out, those that are not tell. */
+/**
+ * Of one row of parameters and constants. Where a row may be left out, those that are not tell; then they are inserted in the
+ * order of what follows their id, so that of two transactions with the same keys one waits for the other, and never each for
+ * the other.
+ */
 function inserted(text: string): Together | undefined {
   const { head, columns, members, rest } = oneRow.exec(text)?.groups ?? {};
   if (head === undefined || columns === undefined || members === undefined) return undefined;
@@ -67,9 +71,11 @@ function inserted(text: string): Together | undefined {
     return { sql: `${made} ${rows}`, answers: false, alone: false, key: () => "" };
   const id = given.indexOf("id");
   if (id < 0) return undefined;
+  const order = given.flatMap((_, at) => (at === id ? [] : [`"i"."p${at + 1}"`])).join(", ");
   return {
     sql:
-      `with "i" as materialized (select * from ${rows}), "made" as (${made} "i"${rest} returning "id") ` +
+      `with "i" as materialized (select * from ${rows}), ` +
+      `"made" as (${made} "i" order by ${order}${rest} returning "id") ` +
       `select "i"."at" from "i" join "made" on "made"."id" = "i"."p${id + 1}"`,
     answers: true,
     alone: false,

@@ -1,4 +1,4 @@
-import type { Cell, Statement } from "../sql/session.ts";
+import type { Statement } from "../sql/session.ts";
 import { putRecord } from "../sql/record.ts";
 import { take } from "../sql/step-claim.ts";
 import { insertEdge, insertStep } from "../sql/step-insert.ts";

@@ -19,7 +19,6 @@ const insertEvents = Array.from({ length: eventsAtOnce + 1 }, (_, count) =>
      values ${Array.from({ length: count }, () => "(?, ?, ?, ?, ?, ?, ?, ?, ?, ?)").join(", ")}`,
   ),
 );
-const insertEvent = insertEvents[1] ?? statement("");
 
 const columns = [
   "position",
