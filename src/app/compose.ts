@@ -16,6 +16,7 @@ import {
 import { embeddedAuthority, embeddedKeeper } from "../adapters/secrets/embedded/index.ts";
 import { vaultAuthority, vaultKeeper } from "../adapters/secrets/vault/index.ts";
 import { vaultSecretsExecutor } from "../adapters/executors/vault-secrets/index.ts";
+import { vaultLender } from "../adapters/credentials/vault/index.ts";
 import { unpack } from "../adapters/sources/archive/index.ts";
 import { gitSource } from "../adapters/sources/git/index.ts";
 import { detectIsolation, type Isolation } from "../clients/process/isolation.ts";
@@ -27,6 +28,7 @@ import { engineDefaults, type EngineDeps } from "../engine/deps.ts";
 import type { Bus } from "../ports/bus.ts";
 import type { BlobStore } from "../ports/blob.ts";
 import type { Checker } from "../ports/check.ts";
+import type { Borrower } from "../ports/credentials.ts";
 import { timestamp, type Clock } from "../ports/clock.ts";
 import type { Executor } from "../ports/executor.ts";
 import type { SecretSealer } from "../ports/secrets.ts";
@@ -39,7 +41,7 @@ import { QueueRoom } from "../services/queue-room.ts";
 import { TemplateChoices } from "../services/template-choices.ts";
 import { watchCredentials } from "./credential-watch.ts";
 import { busCredentials, busSettings, busUsers } from "./bus-settings.ts";
-import { resolveGrants } from "./config-grants.ts";
+import { leasedGrants, resolveGrants } from "./config-grants.ts";
 import { isLoopback, listenAddress } from "./config-listen.ts";
 import { vaultParts, type VaultParts } from "./vault.ts";
 import { vaultVariables } from "./vault-references.ts";
@@ -148,6 +150,7 @@ export async function compose(
         executors: new Map(executors.map((executor) => [executor.name, executor])),
         checkers: await createCheckers(config, { isolation, consul }),
         processes: localProcesses(),
+        lender: lenderOf(config, { vault, clock, log }),
         settings: engineSettings(config, crash),
       },
       prune: () => store.prune(retentionOf(config, clock)),
@@ -183,6 +186,28 @@ function authoritiesOf(
     vaultAuthority({ session, sealer, log, ...kv, pki: pki.mount }),
     embeddedAuthority({ ...of, isFormer: true }),
   ];
+}
+
+/** Null when no credentials are granted that are made for each attempt. Errors: `invalid-configuration`. */
+function lenderOf(
+  { executors }: Pick<Config, "executors">,
+  {
+    vault,
+    clock,
+    log,
+  }: { readonly vault: VaultParts | null; readonly clock: Clock; readonly log: Log },
+): EngineDeps["lender"] {
+  const has = { hasVault: vault !== null };
+  const granted = new Map(
+    Object.entries(executors).map(([name, grants]) => [
+      name,
+      leasedGrants(`executors.${name}`, grants, has),
+    ]),
+  );
+  if (vault === null) return null;
+  const { session } = vault;
+  const of = ({ executor, template }: Borrower) => granted.get(executor)?.(template) ?? [];
+  return vaultLender({ session, clock, log, granted: of });
 }
 
 function limitsOf(config: Config): Services["limits"] {

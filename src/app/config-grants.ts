@@ -9,7 +9,7 @@ export interface ExecutorGrants {
 }
 
 /**
- * Looks up what the grants refer to, once, and returns the variables by template name. `executor` is the key for messages,
+ * Looks up what the grants refer to, once, and returns the variables by template name; those that are leased are not among them. `executor` is the key for messages,
  * such as `executors.terraform`. Errors: `invalid-configuration` when a reference leads nowhere.
  */
 export async function resolveGrants(
@@ -26,6 +26,58 @@ export async function resolveGrants(
   return (template) => single.get(template) ?? shared;
 }
 
+/** `lease:` and a path of Vault that makes credentials, then `#` and a field of what it gives. */
+const leasePattern = /^lease:(?<path>[^#\s]*[^/#\s])#(?<field>[^#\s]+)$/u;
+const leasePrefix = "lease:";
+
+/** A variable whose value is made for each attempt. */
+export interface LeasedGrant {
+  readonly name: string;
+  readonly path: string;
+  readonly field: string;
+}
+
+/**
+ * The variables that are `lease:<path>#<field>`, by template name. `executor` is the key for messages. Errors:
+ * `invalid-configuration` for one of another form, and for any without a Vault.
+ */
+export function leasedGrants(
+  executor: string,
+  { env, templates }: ExecutorGrants,
+  { hasVault }: { readonly hasVault: boolean },
+): (template: string) => readonly LeasedGrant[] {
+  const leasedOf = (key: string, values: Readonly<Record<string, string>>) =>
+    Object.entries(values)
+      .filter(([, value]) => value.startsWith(leasePrefix))
+      .map(([name, value]) => leasedGrant(`${key}.${name}`, { name, value, hasVault }));
+  const shared = leasedOf(`${executor}.env`, env);
+  const single = new Map<string, readonly LeasedGrant[]>();
+  for (const [template, granted] of Object.entries(templates)) {
+    const own = leasedOf(`${executor}.templates.${template}.env`, granted.env);
+    const others = shared.filter(({ name }) => granted.env[name] === undefined);
+    single.set(template, [...others, ...own]);
+  }
+  return (template) => single.get(template) ?? shared;
+}
+
+function leasedGrant(
+  key: string,
+  of: { readonly name: string; readonly value: string; readonly hasVault: boolean },
+): LeasedGrant {
+  const { path, field } = leasePattern.exec(of.value)?.groups ?? {};
+  if (path === undefined || field === undefined)
+    throw new GlasshouseError(
+      "invalid-configuration",
+      `${key} must be lease:<path>#<field>, such as lease:database/creds/shop#password.`,
+    );
+  if (!of.hasVault)
+    throw new GlasshouseError(
+      "invalid-configuration",
+      `${key}: credentials that Vault makes need vault.address.`,
+    );
+  return { name: of.name, path, field };
+}
+
 async function resolveAll(
   key: string,
   values: Readonly<Record<string, string>>,
@@ -33,6 +85,8 @@ async function resolveAll(
 ): Promise<Grants> {
   const resolved: Record<string, Grant> = {};
   for (const [name, text] of Object.entries(values)) {
+    // What is leased is made for each attempt.
+    if (text.startsWith(leasePrefix)) continue;
     const value = await resolveReference(`${key}.${name}`, text, variables);
     resolved[name] = { value, isSecret: isSecret(name, text) };
   }

@@ -146,6 +146,11 @@ export const errorTable = {
     "A step was interrupted and may be tried again",
     "It is tried again by the step's retry policy.",
   ),
+  "credentials-ended": row(
+    [503, 1, "transient"],
+    "Credentials that a step was lent ended before it did",
+    "It is tried again with new ones. Look at who revoked them, and let leases live longer than steps take.",
+  ),
   "provider-failed": row(
     [502, 1, "transient"],
     "A provider failed for a reason it does not class",

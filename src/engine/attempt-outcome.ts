@@ -1,4 +1,4 @@
-import { GlasshouseError, failureOf, type Failure } from "../domain/errors.ts";
+import { GlasshouseError, failureOf, type ErrorCode, type Failure } from "../domain/errors.ts";
 import type { Step } from "../domain/step.ts";
 import { backoff } from "../lib/backoff.ts";
 import type { Performed } from "./perform.ts";
@@ -46,9 +46,8 @@ export function outcomeOfError(
   }
   const failure = failureOf(error);
   const transient = error instanceof GlasshouseError && error.row.kind === "transient";
-  // A full disk or a store that is away pauses work; it is no failure of the step. Nor is it one when there was no way to
-  // look at what it did.
-  const counts = !of.unsettled && failure.code !== "storage-full" && failure.code !== "unavailable";
+  // Nor is it a failure of the step when there was no way to look at what it did.
+  const counts = !of.unsettled && !pausing.includes(failure.code);
   if (!transient && of.unsettled) return unlooked(failure);
   if (!transient || (counts && step.attempts + 1 >= step.retry.attempts))
     return { kind: "failed", failure };
@@ -60,6 +59,9 @@ export function outcomeOfError(
   });
   return { kind: "retry", failure, delayMs, counts, unknown: of.unsettled };
 }
+
+/** A full disk, or something that is away or was taken away, pauses work; it is no failure of the step. */
+const pausing: readonly ErrorCode[] = ["storage-full", "unavailable", "credentials-ended"];
 
 /** Looking itself failed for good: doing it again blindly is not for the engine to decide. */
 function unlooked(failure: Failure): Outcome {

@@ -6,7 +6,7 @@ import type { TransactOptions, Tx } from "../ports/store.ts";
 import type { Claim, OwnedStep } from "../ports/work.ts";
 import { attempt, type ActiveAttempt } from "./attempt.ts";
 import type { EngineDeps } from "./deps.ts";
-import { fenceOf } from "./executor-context.ts";
+import { fenceOf } from "./fence.ts";
 import type { Membership } from "./membership.ts";
 import type { RunCache, RunFacts } from "./run-cache.ts";
 import { askAhead } from "./step-inputs.ts";

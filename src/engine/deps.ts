@@ -2,6 +2,7 @@ import type { NewWorker } from "../domain/worker.ts";
 import type { BlobStore } from "../ports/blob.ts";
 import type { Checker } from "../ports/check.ts";
 import type { CertificateAuthority } from "../ports/certificates.ts";
+import type { CredentialLender } from "../ports/credentials.ts";
 import type { Clock } from "../ports/clock.ts";
 import type { Executor } from "../ports/executor.ts";
 import type { Processes } from "../ports/processes.ts";
@@ -22,6 +23,8 @@ export interface EngineDeps {
   readonly executors: ReadonlyMap<string, Executor>;
   readonly checkers: readonly Checker[];
   readonly processes: Processes;
+  /** Null: steps are lent no credentials. */
+  readonly lender: CredentialLender | null;
   /** What this worker says of itself. It takes only steps that ask for no other labels than these. */
   readonly worker: Pick<NewWorker, "version" | "labels">;
   readonly log: Log;

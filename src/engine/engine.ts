@@ -8,6 +8,7 @@ import type { EngineDeps } from "./deps.ts";
 import { Health } from "./health.ts";
 import { Lifetime } from "./lifetime.ts";
 import { Membership } from "./membership.ts";
+import { LeftLoans } from "./loan.ts";
 import { Rotation } from "./rotation.ts";
 import { RunCache } from "./run-cache.ts";
 import { look, startRun, type Looked } from "./start-run.ts";
@@ -52,6 +53,7 @@ export class Engine {
   readonly #tenure: Tenure;
   readonly #lifetime: Lifetime;
   readonly #rotation: Rotation;
+  readonly #loans: LeftLoans;
   readonly #health: Health;
   /** Runs at the head of their queue that wait for something, and when they were looked at. */
   readonly #blocked = new Map<string, number>();
@@ -80,6 +82,7 @@ export class Engine {
     this.#attempts = new Attempts(deps, this.#cache, this.#membership);
     this.#lifetime = new Lifetime(deps);
     this.#rotation = new Rotation(deps);
+    this.#loans = new LeftLoans(deps);
     this.#health = new Health(deps, this.#membership);
     this.#tenure = new Tenure({
       deps,
@@ -146,6 +149,7 @@ export class Engine {
     if (this.#attempts.emptied === emptied) await this.#attempts.claim();
     await this.#lifetime.look();
     await this.#rotation.look();
+    await this.#loans.look();
     await this.#setTimer(claimedAt);
   }
 
@@ -293,7 +297,11 @@ export class Engine {
   async #setTimer(claimedAt: string): Promise<void> {
     const { store, clock, settings } = this.#deps;
     const due = await store.read((tx) => tx.steps.nextDue(claimedAt));
-    const waits = [this.#lifetime.nextLookMs(), this.#rotation.nextLookMs()];
+    const waits = [
+      this.#lifetime.nextLookMs(),
+      this.#rotation.nextLookMs(),
+      this.#loans.nextLookMs(),
+    ];
     if (due !== null) waits.push(Date.parse(due) - clock.now());
     if (this.#blocked.size > 0) waits.push(this.#queueMoved ? this.#patienceMs : settings.sweepMs);
     // The last step of a run that is being cancelled may end on another worker without anything waking this one.

@@ -8,8 +8,8 @@ import { isJsonObject, type Json } from "../lib/json.ts";
 import { Mask } from "../lib/mask.ts";
 import { maskSecrets, type Value, type Values } from "../domain/value.ts";
 import type { ExecutorContext, StartedChild } from "../ports/executor.ts";
-import type { Fence } from "../ports/work.ts";
 import type { EngineDeps } from "./deps.ts";
+import { fenceOf } from "./fence.ts";
 import { NoteBuffer } from "./note-buffer.ts";
 import type { RunFacts } from "./run-cache.ts";
 import { reveal, sealIn } from "./sealed-values.ts";
@@ -24,6 +24,8 @@ export interface ContextParts {
   readonly record: GroupRecord | null;
   readonly declaredOutputs: readonly string[];
   readonly sealedPlan: Uint8Array | null;
+  /** Credentials that were made for this attempt. */
+  readonly lent: ExecutorContext["lent"];
   readonly signal: AbortSignal;
   readonly kill: AbortSignal;
   /** Told of each child before it is let go; throws when it may not be. */
@@ -51,12 +53,8 @@ export async function stepContext(deps: EngineDeps, parts: ContextParts): Promis
   const fence = fenceOf(step);
   const workDirectory = join(deps.settings.workRoot, facts.environment.id, step.template, name);
   const { attempts, last, template } = await earlierOf(deps, parts);
-  const mask = new Mask();
-  const log = new StepLog(deps, {
-    fence,
-    last,
-    mask: (line) => mask.apply(line),
-  });
+  const mask = maskOf(parts.lent);
+  const log = new StepLog(deps, { fence, last, mask: (line) => mask.apply(line) });
   const notes = new NoteBuffer(deps, fence);
   // Taking down and looking go by the files that the record was applied with, not by those of a newer version.
   const files =
@@ -81,6 +79,7 @@ export async function stepContext(deps: EngineDeps, parts: ContextParts): Promis
     },
     files: templateFiles(files, deps.blobs),
     sealedPlan: parts.sealedPlan,
+    lent: parts.lent,
     attempts: earlier(attempts, step),
     acceptedLeaks: acceptedLeaks(step.input),
     state: stateSlot(
@@ -114,6 +113,12 @@ export async function stepContext(deps: EngineDeps, parts: ContextParts): Promis
     kill: parts.kill,
   };
   return { ctx, close: () => log.close() };
+}
+
+function maskOf(lent: ExecutorContext["lent"]): Mask {
+  const mask = new Mask();
+  for (const value of Object.values(lent)) mask.add(value);
+  return mask;
 }
 
 /** With the time that it may go on past its server's lease. */
@@ -151,15 +156,6 @@ async function earlierOf(
     last: await tx.logs.last(step.id),
     template: (foreign === null ? null : await tx.templates.get(foreign)) ?? facts.template,
   }));
-}
-
-export function fenceOf(step: Step): Fence {
-  return {
-    stepId: step.id,
-    runId: step.runId,
-    environmentId: step.environmentId,
-    token: step.token,
-  };
 }
 
 /** What executors are told of a group's last apply. */

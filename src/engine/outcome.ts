@@ -8,7 +8,7 @@ import { timestamp } from "../ports/clock.ts";
 import type { Tx } from "../ports/store.ts";
 import type { Outcome } from "./attempt-outcome.ts";
 import type { EngineDeps } from "./deps.ts";
-import { fenceOf } from "./executor-context.ts";
+import { fenceOf } from "./fence.ts";
 import type { Performed } from "./perform.ts";
 import { resourceEvents } from "./resources.ts";
 import type { RunFacts } from "./run-cache.ts";

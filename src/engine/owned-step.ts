@@ -6,7 +6,7 @@ import { isJsonObject } from "../lib/json.ts";
 import type { SealedSecret } from "../ports/repositories.ts";
 import type { ReadTx, Tx } from "../ports/store.ts";
 import type { EngineDeps } from "./deps.ts";
-import { fenceOf } from "./executor-context.ts";
+import { fenceOf } from "./fence.ts";
 import type { RunFacts } from "./run-cache.ts";
 
 /** What a step of a declared secret or certificate came to. */

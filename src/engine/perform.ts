@@ -17,6 +17,7 @@ import type {
 import { performCertificate } from "./certificate-step.ts";
 import type { EngineDeps } from "./deps.ts";
 import { stepContext, type SettlingContext, type StepContext } from "./executor-context.ts";
+import { borrow, type Borrowed } from "./loan.ts";
 import { groupResources } from "./resources.ts";
 import type { RunFacts } from "./run-cache.ts";
 import type { PerformedSecret } from "./owned-step.ts";
@@ -116,7 +117,7 @@ async function performApply(deps: EngineDeps, of: Performance): Promise<Performe
   if (!of.settle && healthy && record.fingerprint === fingerprint && sealedPlanOf(step) === null)
     return { kind: "unchanged" };
   await deps.settings.failpoint("step.prepared");
-  const context = await contextOf(deps, of, inputs);
+  const context = await contextOf(deps, of, { inputs, executor: step.executor });
   return closing(context, async (ctx) => {
     const executor = executorOf(deps, step.executor);
     const settled = await settleFirst(executor, of, ctx);
@@ -140,9 +141,10 @@ async function performDestroy(deps: EngineDeps, of: Performance): Promise<Perfor
   const inputs = await deps.store.read((tx) => recordInputs(tx, of.step));
   of.prepared(inputs);
   await deps.settings.failpoint("step.prepared");
-  const context = await contextOf(deps, of, inputs);
+  const used = inputs.record?.executor ?? null;
+  const context = await contextOf(deps, of, { inputs, executor: used });
   return closing(context, async (ctx) => {
-    const executor = executorOf(deps, inputs.record?.executor ?? null);
+    const executor = executorOf(deps, used);
     const settled = await settleFirst(executor, of, ctx);
     if (settled !== null && "ask" in settled) return settled.ask;
     if (settled === null && of.cancelling) return { kind: "abandoned" };
@@ -155,7 +157,7 @@ async function performObserve(deps: EngineDeps, of: Performance): Promise<Perfor
   const inputs = await deps.store.read((tx) => recordInputs(tx, of.step));
   const { record } = inputs;
   if (record === null) return { kind: "nothing" };
-  const context = await contextOf(deps, of, inputs);
+  const context = await contextOf(deps, of, { inputs, executor: record.executor });
   return closing(context, async (ctx) => ({
     kind: "observed",
     record,
@@ -165,7 +167,7 @@ async function performObserve(deps: EngineDeps, of: Performance): Promise<Perfor
 
 async function performPlan(deps: EngineDeps, of: Performance): Promise<Performed> {
   const inputs = await deps.store.read((tx) => applyInputs(tx, deps, of));
-  const context = await contextOf(deps, of, inputs);
+  const context = await contextOf(deps, of, { inputs, executor: of.step.executor });
   return closing(context, async (ctx) => {
     const { changes, saved } = await executorOf(deps, of.step.executor).plan(ctx);
     return {
@@ -187,13 +189,8 @@ async function performAction(deps: EngineDeps, of: Performance): Promise<Perform
     );
   const records = await deps.store.read((tx) => tx.records.list(facts.environment.id));
   const settings: Value = { create: evaluate(action.app.command, scopeOf(facts, records)) };
-  const context = await contextOf(deps, of, {
-    group: null,
-    record: null,
-    settings,
-    fingerprint: null,
-    scope: null,
-  });
+  const inputs = { group: null, record: null, settings, fingerprint: null, scope: null };
+  const context = await contextOf(deps, of, { inputs, executor: step.executor });
   return closing(context, async (ctx) => {
     const executor = executorOf(deps, step.executor);
     const settled = await settleFirst(executor, of, ctx);
@@ -267,34 +264,50 @@ function declared(group: Group, outputs: Values, step: Step): Values {
   return Object.fromEntries(group.outputs.map((name) => [name, outputs[name] ?? null]));
 }
 
+interface BorrowingContext extends StepContext {
+  readonly borrowed: Borrowed;
+}
+
 async function contextOf(
   deps: EngineDeps,
   of: Performance,
-  inputs: StepInputs,
-): Promise<StepContext> {
+  { inputs, executor }: { readonly inputs: StepInputs; readonly executor: string | null },
+): Promise<BorrowingContext> {
   const blob = sealedPlanOf(of.step);
-  return stepContext(deps, {
-    facts: of.facts,
-    step: of.step,
-    settings: inputs.settings,
-    record: inputs.record,
-    declaredOutputs: inputs.group?.outputs ?? Object.keys(inputs.record?.outputs ?? {}),
-    sealedPlan: blob === null || of.settle ? null : await deps.blobs.get(blob),
-    signal: of.signal,
-    kill: of.kill,
-    childStarted: of.childStarted,
-    progress: of.progress,
-  });
+  const sealedPlan = blob === null || of.settle ? null : await deps.blobs.get(blob);
+  const { facts, step, signal, kill, childStarted, progress } = of;
+  const borrowed = await borrow(deps, { facts, step, executor, signal });
+  try {
+    const context = await stepContext(deps, {
+      facts,
+      step,
+      settings: inputs.settings,
+      record: inputs.record,
+      declaredOutputs: inputs.group?.outputs ?? Object.keys(inputs.record?.outputs ?? {}),
+      sealedPlan,
+      lent: borrowed.variables,
+      signal,
+      kill,
+      childStarted,
+      progress,
+    });
+    return { ...context, borrowed };
+  } catch (error) {
+    await borrowed.close();
+    throw error;
+  }
 }
 
 async function closing<T>(
-  context: StepContext,
+  context: BorrowingContext,
   act: (ctx: SettlingContext) => Promise<T>,
 ): Promise<T> {
   try {
     return await act(context.ctx);
+  } catch (error) {
+    throw await context.borrowed.blame(error);
   } finally {
-    await context.close();
+    await Promise.all([context.close(), context.borrowed.close()]);
   }
 }
 

@@ -4,7 +4,7 @@ import { timestamp } from "../ports/clock.ts";
 import type { Tx } from "../ports/store.ts";
 import type { Looked } from "./check-step.ts";
 import type { EngineDeps } from "./deps.ts";
-import { fenceOf } from "./executor-context.ts";
+import { fenceOf } from "./fence.ts";
 import type { RunFacts } from "./run-cache.ts";
 
 /** Writes what a look at a check came to: it passed, its time is over, or it is looked at again. */

@@ -11,7 +11,7 @@ import type { WorkerLease } from "../ports/worker.ts";
 import { advanceRun } from "./advance.ts";
 import { performCheck } from "./check-step.ts";
 import type { EngineDeps } from "./deps.ts";
-import { fenceOf } from "./executor-context.ts";
+import { fenceOf } from "./fence.ts";
 import { outcomeOfError, type Outcome } from "./attempt-outcome.ts";
 import { recordOutcome } from "./outcome.ts";
 import { perform } from "./perform.ts";

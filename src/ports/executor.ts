@@ -107,6 +107,8 @@ export interface ExecutorContext {
   readonly files: TemplateFiles;
   /** The saved plan to apply, or null. */
   readonly sealedPlan: Uint8Array | null;
+  /** Credentials that were made for this attempt: variables for the environment of its own children, and nothing else. */
+  readonly lent: Readonly<Record<string, string>>;
   /** This step's earlier attempts with their notes, oldest first. */
   readonly attempts: readonly Attempt[];
   /** Addresses that the operator accepted as leaks with `run.retry`. */

@@ -5,6 +5,7 @@ import type { Failure } from "../domain/errors.ts";
 import type { AppendedEvent, EventType, JournalEvent, NewEvent } from "../domain/event.ts";
 import type { SavedPlan } from "../domain/plan.ts";
 import type { GroupRecord } from "../domain/record.ts";
+import type { RecordedLoan } from "../domain/loan.ts";
 import type { OwnedSecret } from "../domain/secret.ts";
 import type { ObservedResource, Resource } from "../domain/resource.ts";
 import type { Template, TemplateStatus } from "../domain/template.ts";
@@ -216,6 +217,15 @@ export interface RevokedCertificate {
   readonly serial: string;
   readonly notAfter: string;
   readonly revokedAt: string;
+}
+
+/** Credentials that attempts were lent, so that whoever comes after one that died can end them. */
+export interface LoanRepository {
+  /** Comes after `steps.fence` in the same transaction. */
+  put(loan: RecordedLoan): Promise<void>;
+  remove(ids: readonly string[]): Promise<void>;
+  /** Those whose attempt is over, the oldest first. */
+  left(limit: number): Promise<readonly RecordedLoan[]>;
 }
 
 /** Executors' sealed states: rows that name blobs. Writes come after `steps.fence` in the same transaction. */

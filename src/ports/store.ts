@@ -5,6 +5,7 @@ import type {
   CommandRepository,
   EnvironmentRepository,
   EventRepository,
+  LoanRepository,
   OwnedSecretRepository,
   PlanRepository,
   RecordRepository,
@@ -97,6 +98,7 @@ export interface Tx {
   readonly secrets: SecretRepository;
   readonly ownedSecrets: OwnedSecretRepository;
   readonly certificates: CertificateRepository;
+  readonly loans: LoanRepository;
   readonly states: StateRepository;
   readonly plans: PlanRepository;
   readonly events: EventRepository;

@@ -106,6 +106,7 @@ export class TestGroup {
       workDirectory: this.workDirectory,
       files: memoryFiles(this.#case.files),
       sealedPlan: null,
+      lent: {},
       attempts: [],
       acceptedLeaks: [],
       state: this.#state,

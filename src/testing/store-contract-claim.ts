@@ -10,10 +10,33 @@ import {
   ids,
   insertWork,
   stepAt,
+  succeeded,
   takeFrom,
 } from "./store-contract-data.ts";
 
 export const claimCases: readonly ContractCase[] = [
+  {
+    title:
+      "finds what attempts were lent that are over, and not what one that is worked on was lent",
+    async run({ store, clock }) {
+      await insertWork({ store, clock });
+      const fence = fenceOf(await claimOne({ store, clock }));
+      const { environmentId, stepId, token } = fence;
+      const loan = { environmentId, stepId, token, madeAt: timestamp(clock) };
+      const held = { ...loan, id: "database/creds/shop/held" };
+      const before = { ...loan, id: "database/creds/shop/before", token: token - 1 };
+      await store.transact(async (tx) => {
+        await tx.steps.fence(fence);
+        for (const one of [held, before]) await tx.loans.put(one);
+      });
+      const left = () => store.read((tx) => tx.loans.left(5));
+      assert.deepEqual(await left(), [before]);
+      await store.transact((tx) => tx.loans.remove([before.id, "unknown"]));
+      assert.deepEqual(await left(), []);
+      await store.transact((tx) => tx.steps.end(fence, { ...succeeded, now: timestamp(clock) }));
+      assert.deepEqual(await left(), [held]);
+    },
+  },
   {
     title: "claims in order of insertion, raises the token and stores worker and intent",
     async run({ store, clock }) {

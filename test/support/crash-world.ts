@@ -37,6 +37,7 @@ function repositoriesOf(tx: Tx): Tx {
     secrets: tx.secrets,
     ownedSecrets: tx.ownedSecrets,
     certificates: tx.certificates,
+    loans: tx.loans,
     states: tx.states,
     plans: tx.plans,
     events: tx.events,

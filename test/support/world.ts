@@ -114,6 +114,7 @@ async function openDeps(directory: string, options: WorldOptions): Promise<Engin
     blobs: await FileBlobs.open(join(directory, "blobs"), sealer),
     executors: new Map(options.executors.map((executor) => [executor.name, executor])),
     checkers: [],
+    lender: null,
     processes: { ...localProcesses(), awaitGone: async () => undefined },
     worker: { version: "0.0.0", labels: [] },
     log,

@@ -32,3 +32,9 @@ export function grantedVariables(grants: Grants): Readonly<Record<string, string
 export function secretGrants(grants: Grants): readonly string[] {
   return Object.values(grants).flatMap(({ value, isSecret }) => (isSecret ? [value] : []));
 }
+
+/** With what one attempt was lent, all of it secret, in the place of what is granted under the same name. */
+export function withLent(grants: Grants, lent: Readonly<Record<string, string>>): Grants {
+  const secret = Object.entries(lent).map(([name, value]) => [name, { value, isSecret: true }]);
+  return { ...grants, ...Object.fromEntries(secret) };
+}

@@ -59,9 +59,10 @@ export async function renewLease(
     const renewed = renewedSchema.parse(JSON.parse(answer.body.toString("utf8")));
     return { ...lease, ttlMs: renewed.lease_duration * 1_000, renewable: renewed.renewable };
   } catch (error) {
-    // "lease not found", "lease expired".
-    if (error instanceof GlasshouseError && error.code === "invalid-request") return null;
-    throw error;
+    const known = error instanceof GlasshouseError ? error : null;
+    if (known?.code !== "invalid-request") throw error;
+    // It is in force, and ends when it ends; the others are "lease not found" and "lease expired".
+    return known.message.includes("not renewable") ? { ...lease, renewable: false } : null;
   }
 }
 

@@ -5,6 +5,7 @@ import {
   inheritedEnvironment,
   grantedVariables,
   secretGrants,
+  withLent,
   type Grants,
 } from "../../../clients/process/environment.ts";
 import type { Isolation } from "../../../clients/process/isolation.ts";
@@ -56,7 +57,7 @@ export async function runProgram(
   checkNotStopped(ctx, of.operation);
   const place = await preparePlace(ctx, of.argv[0] ?? "");
   const mask = new Mask();
-  const grants = host.grants(ctx.template.name);
+  const grants = withLent(host.grants(ctx.template.name), ctx.lent);
   for (const value of secretGrants(grants)) mask.add(value);
   const child = await startChild(host.isolation, {
     argv: of.argv,

@@ -6,7 +6,7 @@ import { secretsOf } from "../../../domain/value.ts";
 import type { ExecutorContext } from "../../../ports/executor.ts";
 import type { Log } from "../../../ports/telemetry.ts";
 import type { Grants } from "../../../clients/process/environment.ts";
-import { secretGrants } from "../../../clients/process/environment.ts";
+import { secretGrants, withLent } from "../../../clients/process/environment.ts";
 import type { Isolation } from "../../../clients/process/isolation.ts";
 import { childEnvironment } from "./child-environment.ts";
 import type { Configuration } from "./configuration.ts";
@@ -93,7 +93,7 @@ function launcherFor(
   where: { readonly program: string; readonly cwd: string },
 ): Launcher {
   const { isolation, environment: server, cliConfigFile, hide, expose } = means;
-  const grants = means.grants(ctx.template.name);
+  const grants = withLent(means.grants(ctx.template.name), ctx.lent);
   const env = childEnvironment({ server, grants, cliConfigFile, ctx });
   const named = ["TF_CLI_CONFIG_FILE", "TF_PLUGIN_CACHE_DIR"].flatMap((name) => env[name] ?? []);
   return { ...where, isolation, env, hide, expose: [ctx.workDirectory, ...expose, ...named] };
@@ -144,7 +144,8 @@ function refusal(ctx: ExecutorContext, what: string, advice: string): Glasshouse
 
 async function maskFor(ctx: ExecutorContext, means: Means): Promise<Mask> {
   const mask = new Mask();
-  for (const value of secretGrants(means.grants(ctx.template.name))) mask.add(value);
+  const grants = withLent(means.grants(ctx.template.name), ctx.lent);
+  for (const value of secretGrants(grants)) mask.add(value);
   for (const secret of secretsOf(ctx.settings)) {
     for (const text of textsOf(await ctx.reveal(secret))) mask.add(text);
   }

@@ -3,6 +3,7 @@ import type { CheckState } from "../../../domain/check.ts";
 import type { Command } from "../../../domain/command.ts";
 import type { Environment } from "../../../domain/environment.ts";
 import type { JournalEvent } from "../../../domain/event.ts";
+import type { RecordedLoan } from "../../../domain/loan.ts";
 import type { SavedPlan } from "../../../domain/plan.ts";
 import type { GroupRecord } from "../../../domain/record.ts";
 import type { ObservedResource, Resource } from "../../../domain/resource.ts";
@@ -81,6 +82,7 @@ export interface Tables {
   readonly ownedSecret: Row<OwnedSecret, "certificate"> & { readonly expiresAt: string | null };
   readonly authority: StoredAuthority;
   readonly revokedCertificate: RevokedCertificate;
+  readonly loan: RecordedLoan;
   readonly stateVersion: StateVersion;
   readonly plan: Numbered & Row<SavedPlan, "desired" | "basis" | "plan">;
   readonly event: Row<Omit<JournalEvent, "position">, "data"> & {

@@ -5,6 +5,7 @@ import type {
   EnvironmentRepository,
   EventRepository,
   CertificateRepository,
+  LoanRepository,
   OwnedSecretRepository,
   PlanRepository,
   RecordRepository,
@@ -22,6 +23,7 @@ import { checks } from "./check.ts";
 import { commands } from "./command.ts";
 import { environments } from "./environment.ts";
 import { events } from "./event.ts";
+import { loans } from "./loan.ts";
 import { logs } from "./log.ts";
 import { certificates } from "./certificate.ts";
 import { ownedSecrets } from "./owned-secret.ts";
@@ -51,6 +53,7 @@ export class SqlTx implements Tx {
   #secrets: SecretRepository | undefined;
   #ownedSecrets: OwnedSecretRepository | undefined;
   #certificates: CertificateRepository | undefined;
+  #loans: LoanRepository | undefined;
   #states: StateRepository | undefined;
   #plans: PlanRepository | undefined;
   #events: EventRepository | undefined;
@@ -109,6 +112,10 @@ export class SqlTx implements Tx {
 
   get certificates(): CertificateRepository {
     return (this.#certificates ??= certificates(this.#session));
+  }
+
+  get loans(): LoanRepository {
+    return (this.#loans ??= loans(this.#session));
   }
 
   get states(): StateRepository {
