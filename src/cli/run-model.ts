@@ -146,8 +146,10 @@ export function labelOf(
 ): string {
   if (step.phase === "check") return `check ${step.key.replace(/^check:/u, "")}`;
   if (step.phase === "action") return `action ${step.key.replace(/^.*\//u, "")}`;
-  if (step.phase === "secret" || step.phase === "certificate")
-    return `${step.phase} ${step.key.replace(/^.*\//u, "")}`;
+  if (step.phase === "secret" || step.phase === "certificate") {
+    const what = step.key.startsWith("revoke:") ? "earlier certificate" : step.phase;
+    return `${what} ${step.key.replace(/^.*\//u, "")}`;
+  }
   const group = step.group ?? step.key;
   return step.phase === "apply" || step.phase === "destroy" ? group : `${step.phase} ${group}`;
 }

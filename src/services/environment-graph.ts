@@ -6,45 +6,21 @@ import {
   healthOf,
   resourceHealth,
   type CheckStates,
-  type Health,
 } from "../domain/health.ts";
 import { groupKey, type GroupRecord } from "../domain/record.ts";
+import type { OwnedSecret } from "../domain/secret.ts";
 import type { Resource } from "../domain/resource.ts";
 import type { Step } from "../domain/step.ts";
 import type { Template } from "../domain/template.ts";
 import type { ReadTx } from "../ports/store.ts";
 import type { Reads } from "./deps.ts";
 import { presentTemplateId } from "./desired-change.ts";
+import { certificateGraph } from "./certificate-graph.ts";
 import { findEnvironment } from "./environment-find.ts";
+import type { Graph, GraphEdge, GraphNode } from "./graph.ts";
 import { allSteps, withWaits } from "./step.ts";
 
-export interface GraphNode {
-  /** A group's name, `group.resource`, or `requires.name`; unique within the graph. */
-  readonly id: string;
-  readonly kind: "group" | "resource" | "environment" | "external";
-  readonly name: string;
-  readonly template: string | null;
-  readonly group: string | null;
-  readonly executor: string | null;
-  /** Of the step while a run is under way; else what is known: `pending`, `present`, `failed`, `drifted`, `missing`. */
-  readonly status: string | null;
-  readonly reason: string | null;
-  /** Of resources, and of groups those of theirs; of external resources with a check. Null without checks. */
-  readonly health: Health | null;
-}
-
-export interface GraphEdge {
-  /** What is waited for. */
-  readonly from: string;
-  /** What waits, or what is inside. */
-  readonly to: string;
-  readonly kind: "dependsOn" | "contains";
-}
-
-export interface Graph {
-  readonly nodes: readonly GraphNode[];
-  readonly edges: readonly GraphEdge[];
-}
+export type { Graph, GraphEdge, GraphNode } from "./graph.ts";
 
 /** What is wanted and what is there as one graph: groups, their resources, and what they depend on outside. Errors: `not-found`. */
 export async function getEnvironmentGraph(deps: Reads, idOrName: string): Promise<Graph> {
@@ -57,6 +33,10 @@ export async function getEnvironmentGraph(deps: Reads, idOrName: string): Promis
       environment,
       template,
       records: await tx.records.list(environment.id),
+      owned:
+        template.body.certificates === undefined
+          ? []
+          : await tx.ownedSecrets.ofEnvironment(environment.id),
       resources: await tx.resources.ofEnvironment(environment.id),
       states: checkStatesOf(await tx.checks.list(environment.id)),
       steps: activeRun === null ? [] : await withWaits(tx, await allSteps(tx, activeRun)),
@@ -69,6 +49,8 @@ interface Known {
   readonly environment: Environment;
   readonly template: Template;
   readonly records: readonly GroupRecord[];
+  /** Only where there are certificates. */
+  readonly owned: readonly OwnedSecret[];
   readonly resources: readonly Resource[];
   readonly states: CheckStates;
   readonly steps: readonly Step[];
@@ -77,9 +59,17 @@ interface Known {
 function graphOf(known: Known, required: readonly GraphNode[]): Graph {
   const groups = groupNodes(known);
   const inside = resourceNodes(known, new Map(groups.map((node) => [node.id, node])));
-  const nodes = [...required, ...groups, ...inside.map(({ node }) => node)];
+  const certified = certificateGraph({
+    ...known,
+    isGone: known.environment.status === "destroyed",
+  });
+  const nodes = [...required, ...groups, ...certified.nodes, ...inside.map(({ node }) => node)];
   const ids = new Set(nodes.map(({ id }) => id));
-  const edges = [...groupEdges(known), ...inside.flatMap((resource) => resource.edges)];
+  const edges = [
+    ...groupEdges(known),
+    ...certified.edges,
+    ...inside.flatMap((resource) => resource.edges),
+  ];
   return { nodes, edges: edges.filter(({ from, to }) => ids.has(from) && ids.has(to)) };
 }
 

@@ -19,6 +19,7 @@ import { chooseSeed, seeded } from "../support/crash-random.ts";
 import { terraformSkip } from "../support/crash-terraform.ts";
 import { Site, type RunView } from "../support/site.ts";
 import { Vault } from "../support/vault.ts";
+import { makePki } from "../support/vault-pki.ts";
 import { vaultSkip } from "../support/vault-program.ts";
 
 const environments = process.env["CRASH_TESTS"] === "full" ? 20 : 2;
@@ -26,6 +27,7 @@ const seed = chooseSeed();
 const policy = `
 path "secret/data/*" { capabilities = ["create", "update", "read"] }
 path "secret/metadata/*" { capabilities = ["create", "update", "read", "delete"] }
+path "pki/*" { capabilities = ["create", "update", "read", "list"] }
 path "auth/token/*" { capabilities = ["read", "update"] }
 `;
 
@@ -77,6 +79,7 @@ async function plant(vault: Vault): Promise<Planted> {
   const parameters = Object.fromEntries(secretParameters.map((name) => [name, newCanary(name)]));
   const shared = { f0: newCanary("f0"), f1: newCanary("f1") };
   await vault.policy("glasshouse", policy);
+  await makePki(vault);
   await vault.request("POST", "secret/data/shared/mail", { data: shared });
   const granted = newCanary("granted");
   const all = new Set([...Object.values(parameters), ...Object.values(shared), granted]);
@@ -121,7 +124,7 @@ async function live(site: Site, { name, planted, random }: Life): Promise<void> 
   await site.outside.remove(`${name}.fail`);
   await well(site.update(name, {}));
   await well(site.update(name, { parameters: { plain: "b" } }));
-  await well(asked(site, "environment.rotate", name, { secrets: ["g0"] }));
+  await well(asked(site, "environment.rotate", name, { secrets: ["g0", "c0"] }));
   for (const key of ["p1", "p3", "p8"]) parameters[key] = newCanary(key);
   for (const secret of [...Object.values(parameters), ...derivedOf(parameters)])
     planted.all.add(secret);

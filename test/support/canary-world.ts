@@ -19,7 +19,7 @@ export function derived(salt: string, secret: string): string {
 }
 
 /**
- * A template in which secrets of all kinds go every way that there is: parameters, generated ones, values of others in Vault, sensitive
+ * A template in which secrets of all kinds go every way that there is: parameters, generated ones, keys of certificates, values of others in Vault, sensitive
  * outputs of Terraform and of a command, keys written to Vault. Its program says all that it is told aloud: into its log, into its
  * error, into its result; and it writes them down outside, where the test learns those that nobody chose.
  */
@@ -28,6 +28,7 @@ export function canaryTemplate(outside: string): TemplateFacts {
     ...Object.fromEntries(secretParameters.map((name) => [name, `\${{ parameters.${name} }}`])),
     g0: "${{ secrets.g0 }}",
     g1: "${{ secrets.g1 }}",
+    c0: "${{ certificates.c0.key }}",
     f0: "${{ secrets.f0 }}",
     f1: "${{ secrets.f1 }}",
     m0: "${{ groups.maker.outputs.m0 }}",
@@ -49,6 +50,7 @@ export function canaryTemplate(outside: string): TemplateFacts {
         f0: { from: "vault:secret/shared/mail#f0" },
         f1: { from: "vault:secret/shared/mail#f1" },
       },
+      certificates: { c0: { role: "web", commonName: "${{ environment.name }}.example.com" } },
       actions: { say: { app: { name: "say", command: ["./say", outside, "action"] } } },
     },
     groups: {
@@ -123,11 +125,16 @@ output "m1" {
 }
 `;
 
-/** Values that the program has been told, by the names of its inputs: the generated ones are known from here only. */
+/** Values that the program has been told, by the names of its inputs: the generated ones are known from here only. Of keys their lines. */
 export async function toldOf(site: Site): Promise<readonly string[]> {
   const lines = ((await site.outside.read("told")) ?? "").split("\n");
-  const values = lines.flatMap((line) => [...line.matchAll(/"g\d":"([^"]+)"/gu)]);
-  return [...new Set(values.map(([, value]) => value ?? ""))];
+  const values = lines.flatMap((line) => [...line.matchAll(/"[cg]\d":"([^"]+)"/gu)]);
+  const parts = values.flatMap(([, value = ""]) =>
+    value.startsWith("-----BEGIN")
+      ? value.split("\\n").filter(({ length }) => length === 64)
+      : value,
+  );
+  return [...new Set(parts)];
 }
 
 /** Every answer about the environment, its runs and their steps, and every event. */

@@ -24,6 +24,11 @@ const authoritiesSchema = z.object({
   items: z.array(z.object({ certificate: z.string(), revocations: z.string() })),
 });
 
+const graphSchema = z.object({
+  nodes: z.array(z.object({ id: z.string(), kind: z.string(), status: z.string().nullable() })),
+  edges: z.array(z.object({ from: z.string(), to: z.string() })),
+});
+
 async function runCli(site: Site, args: readonly string[]): Promise<string> {
   const { stdout } = await execute(program, ["--server", site.server.url, ...args]);
   return stdout;
@@ -80,6 +85,17 @@ describe("certificates that a template declares, of the embedded authority", () 
       ["web", "tls", 1, "embedded", "own.example.com"],
     );
     assert.equal(Date.parse(one.notAfter) - Date.parse(one.renewAt ?? ""), 16 * 3_600_000);
+  });
+
+  test("are nodes of the graph, between the groups that they need and those that use them", async () => {
+    const { nodes, edges } = graphSchema.parse(await site.get("/environments/own/graph"));
+    const node = nodes.find(({ id }) => id === "certificates.web");
+    assert.deepEqual([node?.kind, node?.status], ["certificate", "present"]);
+    const around = edges.filter(({ from, to }) => from === node?.id || to === node?.id);
+    assert.deepEqual(around, [
+      { from: "host", to: "certificates.web" },
+      { from: "certificates.web", to: "server" },
+    ]);
   });
 
   test("stay as they are when nothing is asked of them", async () => {

@@ -121,6 +121,7 @@ describe("an environment whose certificates are of Vault", { skip: vaultSkip }, 
       body: { name: "sealed", template: "tls" },
     });
     await stepWaits(site, command, /Vault is sealed/u);
+    assert.equal((await site.send("GET", "/authorities")).status, 503);
     await vault.unseal();
     assert.equal((await site.settled(command)).status, "succeeded");
     await vault.kill();

@@ -99,7 +99,7 @@ export async function issueCertificate(
     facts: {
       serial,
       issuer: above.subject,
-      notBefore: new Date(nowMs).toISOString(),
+      notBefore: issued.notBefore.toISOString(),
       notAfter: issued.notAfter.toISOString(),
     },
   };
