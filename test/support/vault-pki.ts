@@ -17,8 +17,38 @@ export async function makePki(vault: Vault): Promise<void> {
   await makeRole(vault, "web");
 }
 
-export async function makeRole(vault: Vault, name: string, more: object = {}): Promise<void> {
-  await vault.request("POST", `pki/roles/${name}`, {
+const requestSchema = z.object({ data: z.object({ csr: z.string() }) });
+const signedSchema = z.object({
+  data: z.object({ certificate: z.string(), issuing_ca: z.string() }),
+});
+
+/** An engine at `inner` whose authority is one below the root of `pki`, with the role `web`. */
+export async function makeInnerPki(vault: Vault): Promise<void> {
+  await vault.request("POST", "sys/mounts/inner", {
+    type: "pki",
+    config: { max_lease_ttl: "43800h" },
+  });
+  const common = { common_name: "Test authority between", ttl: "43800h" };
+  const asked = await vault.request("POST", "inner/intermediate/generate/internal", {
+    ...common,
+    key_type: "ec",
+  });
+  const { csr } = requestSchema.parse(asked).data;
+  const signed = await vault.request("POST", "pki/root/sign-intermediate", { ...common, csr });
+  const { certificate, issuing_ca: root } = signedSchema.parse(signed).data;
+  const both = `${certificate}\n${root}`;
+  await vault.request("POST", "inner/intermediate/set-signed", { certificate: both });
+  await makeRole(vault, "web", {}, "inner");
+}
+
+// eslint-disable-next-line max-params
+export async function makeRole(
+  vault: Vault,
+  name: string,
+  more: object = {},
+  mount = "pki",
+): Promise<void> {
+  await vault.request("POST", `${mount}/roles/${name}`, {
     allow_any_name: true,
     allow_ip_sans: true,
     allowed_uri_sans: "*",

@@ -23,7 +23,13 @@ import type { SealedSecret } from "../../../src/ports/repositories.ts";
 import type { SecretKeeper, SecretSealer } from "../../../src/ports/secrets.ts";
 import { testAuthority } from "../../../src/testing/authority-contract.ts";
 import { Vault } from "../../support/vault.ts";
-import { issuedBy, makePki, makeRole, type IssuedByVault } from "../../support/vault-pki.ts";
+import {
+  issuedBy,
+  makeInnerPki,
+  makePki,
+  makeRole,
+  type IssuedByVault,
+} from "../../support/vault-pki.ts";
 import { vaultSkip } from "../../support/vault-program.ts";
 import { byToken, openSession, quietLog } from "../../support/vault-session.ts";
 
@@ -98,6 +104,25 @@ describe("the authority in Vault", { skip: vaultSkip }, () => {
     assert.match(view?.revocations ?? "", /^-----BEGIN X509 CRL-----/u);
     const { body } = await vault.send("GET", "secret/metadata/glasshouse/env_names/shop/web");
     assert.match(JSON.stringify(body), /"owner":"glasshouse"/u);
+  });
+
+  test("gives what stands between with the chain, and the root to be trusted", async () => {
+    await makeInnerPki(vault);
+    const of = order("env_inner");
+    const { session } = openSession({ url: vault.url, login: byToken(vault.root) });
+    const authority = vaultAuthority({ session, sealer, ...kv, pki: "inner", log: quietLog });
+    const issued = await authority.issue(of);
+    const { chain = "", ca = "" } = await keeper().open(stored(of, issued));
+    const [leaf, between, ...more] = chain
+      .split(/(?=-----BEGIN CERTIFICATE-----)/u)
+      .map((pem) => new X509Certificate(pem));
+    const root = new X509Certificate(ca);
+    assert.ok(leaf !== undefined && between !== undefined && more.length === 0);
+    assert.ok(leaf.verify(between.publicKey) && between.verify(root.publicKey));
+    assert.equal(root.subject, "CN=Test root");
+    const view = await authority.view(of.signal);
+    assert.ok(view?.certificate.endsWith(ca), "the root is the last that is to be trusted");
+    await authority.revoke([{ ...issued.facts, keeper: "vault" }], of.signal);
   });
 
   for (const loses of ["request", "answer"] as const) {
