@@ -13,6 +13,7 @@ import { replicas } from "./replicas.ts";
 import { restart } from "./restart.ts";
 import { idle, secondStart } from "./server-cost.ts";
 import { terraformUnit } from "./terraform-unit.ts";
+import { vaultSecrets } from "./vault.ts";
 
 const suites: Readonly<Record<string, (options: BenchOptions) => Promise<readonly Row[]>>> = {
   graph: graphOverhead,
@@ -28,6 +29,7 @@ const suites: Readonly<Record<string, (options: BenchOptions) => Promise<readonl
   bus,
   consul: consulKeys,
   credentials,
+  vault: vaultSecrets,
 };
 
 /**

@@ -16,6 +16,8 @@ export interface SessionOptions {
   readonly url: string;
   readonly login: VaultLogin;
   readonly ca?: string;
+  /** To Vault at once; 8 when left out. */
+  readonly connections?: number;
   /** In place of one to `url`. */
   readonly connection?: HttpConnection;
 }
@@ -30,7 +32,8 @@ export function openSession(of: SessionOptions): {
   const tls = of.ca === undefined ? {} : { tls: { ca: of.ca } };
   const client = new VaultClient({
     connection:
-      of.connection ?? new HttpConnection({ url: of.url, name: "Vault", connections: 8, ...tls }),
+      of.connection ??
+      new HttpConnection({ url: of.url, name: "Vault", connections: of.connections ?? 8, ...tls }),
     calls: remotes.remote({ ...vaultPolicy, kind: "vault", name: "vault", advice: "" }),
     namespace: null,
   });

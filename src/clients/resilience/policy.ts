@@ -87,7 +87,9 @@ export async function createPolicies(
   if (options.places !== undefined)
     outer.push(bulkhead(options.places.calls, options.places.waiting));
   const inner: IPolicy[] = [breaker];
-  if (options.tryMs !== undefined) inner.push(timeout(options.tryMs, TimeoutStrategy.Cooperative));
+  // What has returned need not be told to stop: an error made for that costs more than most of what else a call does.
+  const cooperative = { strategy: TimeoutStrategy.Cooperative, abortOnReturn: false } as const;
+  if (options.tryMs !== undefined) inner.push(timeout(options.tryMs, cooperative));
   const { baseMs, mostMs } = options.retry ?? { baseMs: 100, mostMs: 2_000 };
   const again = retry(handleWhen(rules.isDown), {
     maxAttempts: options.tries - 1,
