@@ -52,6 +52,18 @@ describe("users of PostgreSQL and RabbitMQ that Vault makes", { skip }, () => {
         () => usersOf(what),
         (users) => users.length <= 1,
       );
+    // Also what listens, what numbers and what renews the worker's lease has gone over.
+    const connected = await until(
+      () =>
+        at.postgres.query(
+          "select usename, count(*)::int from pg_stat_activity where usename like 'v-%' group by 1",
+        ),
+      (users) => users.length === 1,
+    );
+    assert.deepEqual(
+      connected.map(({ usename }) => usename),
+      await usersOf("store"),
+    );
   });
 
   test("are replaced when they are revoked under the server", async () => {
