@@ -1,4 +1,5 @@
 import type { AmqpCredentials, AmqpSettings, AmqpTls } from "../adapters/buses/amqp/index.ts";
+import type { KeptCertificate } from "../clients/vault/kept-certificate.ts";
 import type { Config } from "../contract/config.ts";
 import { GlasshouseError } from "../domain/errors.ts";
 import { resolveReference } from "./config-grants.ts";
@@ -36,11 +37,38 @@ export function busUsers(bus: BusConfig, vault: VaultParts | null): LeasedUsers 
   return leasedUsers({ key: "bus.credentials", reference, others, vault });
 }
 
-/** Looks the references up as they are now, or asks the users. Errors: `invalid-configuration`, those of the users. */
+/** The client's certificate that `bus.tls.issue` stands for, or null. Errors: `invalid-configuration`. */
+export function busCertificate(
+  { tls }: Pick<BusConfig, "tls">,
+  vault: VaultParts | null,
+): KeptCertificate | null {
+  const { issue, commonName, certificate, key } = tls;
+  if (issue === undefined) return null;
+  if (certificate !== undefined || key !== undefined)
+    throw new GlasshouseError(
+      "invalid-configuration",
+      "bus.tls.issue gives certificate and key: leave bus.tls.certificate and bus.tls.key out, or bus.tls.issue.",
+    );
+  if (vault !== null) return vault.keepCertificate(issue.slice("vault:".length), commonName);
+  throw new GlasshouseError(
+    "invalid-configuration",
+    "bus.tls.issue is in Vault: it needs vault.address.",
+  );
+}
+
+/** What changes by itself: users and the client's certificate, where Vault makes them. */
+export interface BusSources {
+  readonly users: LeasedUsers | null;
+  readonly certificate: KeptCertificate | null;
+}
+
+const noSources: BusSources = { users: null, certificate: null };
+
+/** Looks the references up as they are now, or asks the sources. Errors: `invalid-configuration`, those of the sources. */
 export async function busCredentials(
   bus: BusConfig,
   variables: Variables,
-  users: LeasedUsers | null = null,
+  { users, certificate }: BusSources = noSources,
 ): Promise<AmqpCredentials> {
   const [url] = await urlsOf(bus.url ?? "", variables);
   const found = async (key: "username" | "password", otherwise: string): Promise<string> => {
@@ -55,17 +83,20 @@ export async function busCredentials(
   return {
     username,
     password,
-    tls: url?.protocol === "amqps:" ? await tlsOf(bus) : null,
+    tls: url?.protocol === "amqps:" ? await tlsOf(bus, certificate) : null,
   };
 }
 
-async function tlsOf({ tls }: BusConfig): Promise<AmqpTls> {
+async function tlsOf({ tls }: BusConfig, issued: KeptCertificate | null): Promise<AmqpTls> {
   const read = async (name: "ca" | "certificate" | "key"): Promise<string | undefined> => {
     const path = tls[name];
     if (path === undefined) return undefined;
     return resolveReference(`bus.tls.${name}`, `file:${path}`, {});
   };
-  const [ca, cert, key] = [await read("ca"), await read("certificate"), await read("key")];
+  const own = await issued?.current();
+  const ca = await read("ca");
+  const cert = own?.certificate ?? (await read("certificate"));
+  const key = own?.key ?? (await read("key"));
   return {
     ...(ca === undefined ? {} : { ca }),
     ...(cert === undefined ? {} : { cert }),

@@ -32,6 +32,7 @@ import type { Borrower } from "../ports/credentials.ts";
 import { timestamp, type Clock } from "../ports/clock.ts";
 import type { Executor } from "../ports/executor.ts";
 import type { SecretSealer } from "../ports/secrets.ts";
+import type { GitSource } from "../ports/source.ts";
 import type { LastingStore, Retention } from "../ports/store.ts";
 import type { Log, Metrics } from "../ports/telemetry.ts";
 import type { Services } from "../services/deps.ts";
@@ -40,8 +41,9 @@ import { serviceLimits } from "../services/deps.ts";
 import { QueueRoom } from "../services/queue-room.ts";
 import { TemplateChoices } from "../services/template-choices.ts";
 import { watchCredentials } from "./credential-watch.ts";
-import { busCredentials, busSettings, busUsers } from "./bus-settings.ts";
+import { busCertificate, busCredentials, busSettings, busUsers } from "./bus-settings.ts";
 import { leasedGrants, resolveGrants } from "./config-grants.ts";
+import { gitCredentials } from "./git-credentials.ts";
 import { isLoopback, listenAddress } from "./config-listen.ts";
 import { vaultParts, type VaultParts } from "./vault.ts";
 import { vaultVariables } from "./vault-references.ts";
@@ -122,7 +124,7 @@ export async function compose(
     observeBus({ bus, store }, metrics);
     const services: Services = {
       ...shared,
-      git: gitSource({ env: process.env, remotes }),
+      git: await createGit(config, { remotes, variables }),
       archive: { unpack },
       executors,
       limits: limitsOf(config),
@@ -248,6 +250,15 @@ async function createExecutors(
   };
 }
 
+/** Templates of git hosts, with the logins that are configured. Errors: `invalid-configuration`. */
+async function createGit(
+  config: Config,
+  { remotes, variables }: { readonly remotes: Remotes; readonly variables: Variables },
+): Promise<GitSource> {
+  const credentials = await gitCredentials(config, variables);
+  return gitSource({ env: process.env, remotes, credentials });
+}
+
 /** Null without an address. What is said to Consul is loaded only where there is one. */
 async function createConsul(
   config: Config,
@@ -279,12 +290,16 @@ async function createBus(
   if (settings === null || !config.roles.includes("api")) return new EmbeddedBus();
   const { AmqpBus } = await import("../adapters/buses/amqp/index.ts");
   const users = busUsers(config.bus, vault);
-  const read = () => busCredentials(config.bus, variables, users);
+  const certificate = busCertificate(config.bus, vault);
+  const read = () => busCredentials(config.bus, variables, { users, certificate });
   const bus = new AmqpBus({
     ...of,
     settings,
     credentials: read,
-    watchCredentials: (changed) => watchCredentials({ ...of, read, changed }),
+    watchCredentials(changed) {
+      certificate?.watch(changed);
+      return watchCredentials({ ...of, read, changed });
+    },
     ...(users === null ? {} : { users }),
     connection: of.remotes.connection({
       kind: "bus",

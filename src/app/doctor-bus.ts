@@ -1,6 +1,6 @@
 import type { Config } from "../contract/config.ts";
 import { failureOf } from "../domain/errors.ts";
-import { busCredentials, busSettings, busUsers } from "./bus-settings.ts";
+import { busCertificate, busCredentials, busSettings, busUsers } from "./bus-settings.ts";
 import type { Finding } from "./doctor-finding.ts";
 import { withVault } from "./doctor-vault.ts";
 
@@ -20,7 +20,8 @@ export async function busFindings(
     if (settings === null) return [];
     const { lookAtBroker } = await import("../adapters/buses/amqp/index.ts");
     const { username, problem } = await withVault({ config, env }, async (vault) => {
-      const credentials = await busCredentials(bus, env, busUsers(bus, vault));
+      const sources = { users: busUsers(bus, vault), certificate: busCertificate(bus, vault) };
+      const credentials = await busCredentials(bus, env, sources);
       const said = await lookAtBroker(settings, credentials, limitMs);
       return { username: credentials.username, problem: said };
     });

@@ -19,7 +19,7 @@ export async function vaultVariables(
   const { vault: _itself, security: _keys, store, bus, ...others } = config;
   // Those of users and keys are no values: they are leased, or never leave Vault.
   const { credentials: _user, ...stored } = store;
-  const { credentials: _other, ...sent } = bus;
+  const { credentials: _other, tls: _issued, ...sent } = bus;
   const looked = toJson({ ...others, store: stored, bus: sent });
   const references = [...new Set(referencesIn(looked))];
   if (references.length === 0 || session === null) return {};

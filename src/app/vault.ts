@@ -1,7 +1,8 @@
 import { readFile } from "node:fs/promises";
 import { HttpConnection } from "../clients/http/connection.ts";
 import type { Remotes } from "../clients/resilience/remotes.ts";
-import { KeptLease, type KeptLeaseOptions } from "../clients/vault/kept-lease.ts";
+import { KeptCertificate } from "../clients/vault/kept-certificate.ts";
+import { KeptLease } from "../clients/vault/kept-lease.ts";
 import { VaultClient, vaultPolicy } from "../clients/vault/client.ts";
 import type { VaultLogin } from "../clients/vault/login.ts";
 import { VaultSession } from "../clients/vault/session.ts";
@@ -19,6 +20,8 @@ export interface VaultParts {
   readonly session: VaultSession;
   /** A leased secret that lives as long as the server. Nothing is asked before it is used. */
   readonly keepLease: (path: string) => KeptLease;
+  /** The server's own certificate for one use, likewise. */
+  readonly keepCertificate: (path: string, commonName: string) => KeptCertificate;
   /** Gives back what was leased and ends the session. */
   readonly close: () => Promise<void>;
 }
@@ -34,7 +37,7 @@ export async function vaultParts(
   of: {
     readonly env: Variables;
     readonly remotes: Remotes;
-    readonly clock: Pick<Clock, "monotonic" | "after">;
+    readonly clock: Pick<Clock, "now" | "monotonic" | "after">;
     readonly log: Log;
   },
 ): Promise<VaultParts | null> {
@@ -59,10 +62,15 @@ export async function vaultParts(
 
 function parts(
   client: VaultClient,
-  of: { readonly session: VaultSession } & Pick<KeptLeaseOptions, "clock" | "log">,
+  of: {
+    readonly session: VaultSession;
+    readonly clock: Pick<Clock, "now" | "monotonic" | "after">;
+    readonly log: Log;
+  },
 ): VaultParts {
   const { session, clock, log } = of;
   const kept: KeptLease[] = [];
+  const certificates: KeptCertificate[] = [];
   return {
     client,
     session,
@@ -71,7 +79,13 @@ function parts(
       kept.push(lease);
       return lease;
     },
+    keepCertificate(path, commonName) {
+      const certificate = new KeptCertificate({ session, path, commonName, clock, log });
+      certificates.push(certificate);
+      return certificate;
+    },
     async close() {
+      for (const certificate of certificates) certificate.close();
       await Promise.all(kept.map((lease) => lease.close()));
       await session.close();
     },

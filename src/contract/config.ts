@@ -163,6 +163,17 @@ export const configSchema = z.strictObject({
           }).optional(),
           certificate: text("File of the client's certificate", { path: true }).optional(),
           key: text("File of the client's key", { path: true }).optional(),
+          issue: z
+            .string({ error: "must be text" })
+            .regex(/^vault:[^/#\s]+(?:\/[^/#\s]+)*\/issue\/[^/#\s]+$/u, {
+              error: "must be vault:<mount>/issue/<role>, such as vault:pki/issue/glasshouse",
+            })
+            .meta({
+              description:
+                "Where Vault issues the client's certificate, `vault:pki/issue/…`, in place of its files; replaced at two thirds of its time without a restart",
+            })
+            .optional(),
+          commonName: text("Name in the certificate that Vault issues").default("glasshouse"),
         })
         .prefault({}),
       prefetch: whole("Commands that are taken from the queue at once", [1, 2_000]).default(128),
@@ -216,6 +227,35 @@ export const configSchema = z.strictObject({
     })
     .prefault({}),
   vault: vaultSchema.prefault({}),
+  git: z
+    .strictObject({
+      hosts: z
+        .record(
+          z.string().regex(/^[A-Za-z0-9]([A-Za-z0-9.-]*[A-Za-z0-9])?(?::\d{1,5})?$/u, {
+            error: "must be a host, or host:port",
+          }),
+          z.strictObject({
+            username: text("User; hosts that take tokens take any", { secret: true }).default(
+              "git",
+            ),
+            password: text("Password or token, by reference", { secret: true }),
+          }),
+          {
+            error: ({ code }) =>
+              code === "invalid_key"
+                ? "is no host: write host, or host:port"
+                : "must be a map of hosts",
+          },
+        )
+        .meta({
+          description:
+            "Logins for repositories of templates, by host: `username`, and `password` as env:NAME, file:path or vault:mount/path#field",
+          fileOnly: true,
+          secret: true,
+        })
+        .default({}),
+    })
+    .prefault({}),
   executors: z
     .strictObject({
       terraform: z

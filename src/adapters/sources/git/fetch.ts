@@ -142,7 +142,7 @@ function remoteError(url: string, { stderr, code }: GitOutcome): GlasshouseError
   if (/could not read Username|Authentication failed|HTTP 40[13]/iu.test(said))
     return new GlasshouseError(
       "not-found",
-      `The repository ${url} does not exist, or it asks for a login, which is not available in this version: ${said}`,
+      `The repository ${url} does not exist, or it wants a login that this server has not: the operator gives one with git.hosts. ${said}`,
     );
   if (/not found|does not exist|not appear to be a git repository|dubious ownership/iu.test(said))
     return new GlasshouseError("not-found", `The repository ${url} cannot be read: ${said}`);

@@ -6,13 +6,17 @@ import { GlasshouseError } from "../../../domain/errors.ts";
 import { sourceLimits, type GitSource, type SourceTree } from "../../../ports/source.ts";
 import { hostOf, hostPolicy, type HostPolicy } from "./host.ts";
 import { checkRequest, type SafeRequest } from "./request.ts";
-import type { GitOptions } from "./run.ts";
+import type { GitCredential, GitOptions } from "./run.ts";
+
+export type { GitCredential } from "./run.ts";
 
 export interface GitSourceOptions {
   /** Where fetched repositories lie for a moment; the system's directory for temporary files when absent. */
   readonly temporary?: string;
   /** The server's environment: proxies, certificates and PATH are taken from it. */
   readonly env: Readonly<Record<string, string | undefined>>;
+  /** By `host` or `host:port`; none when absent. */
+  readonly credentials?: ReadonlyMap<string, GitCredential>;
   /** For a whole fetch with all of its tries; that of the port's limits when absent. */
   readonly timeoutMs?: number;
   /** Where the hosts of repositories are kept, with their breakers. */
@@ -65,7 +69,9 @@ async function fetchOnce(
   signal: AbortSignal,
 ): Promise<Fetched> {
   const directory = await mkdtemp(join(options.temporary ?? tmpdir(), "glasshouse-git-"));
-  const git: GitOptions = { directory, protocols: safe.protocols, signal, env: options.env };
+  const { protocols, url } = safe;
+  const login = loginFor(options, url);
+  const git: GitOptions = { directory, protocols, signal, env: options.env, login };
   try {
     const [{ runGit }, { fetchCommit }, { readTree }] = await loadGit();
     await runGit(git, ["init", "--bare", "--quiet", "--template=", "."], { limitBytes: 4096 });
@@ -74,6 +80,12 @@ async function fetchOnce(
   } finally {
     await rm(directory, { recursive: true, force: true });
   }
+}
+
+function loginFor({ credentials }: GitSourceOptions, url: string): GitOptions["login"] {
+  const { host } = new URL(url);
+  const credential = credentials?.get(host);
+  return credential === undefined ? null : { ...credential, host };
 }
 
 /** Loaded by the first fetch, so that it does not slow the start of the server. */

@@ -1,5 +1,13 @@
 import { spawn, type ChildProcess } from "node:child_process";
+import { closeSync } from "node:fs";
+import { openMemoryFile } from "../../../clients/process/memory-file.ts";
 import { GlasshouseError } from "../../../domain/errors.ts";
+
+/** A user and password or token for a host. */
+export interface GitCredential {
+  readonly username: string;
+  readonly password: string;
+}
 
 /** One git that is allowed little: its directory, transports and the end of its time. */
 export interface GitOptions {
@@ -9,6 +17,13 @@ export interface GitOptions {
   readonly signal: AbortSignal;
   /** Variables that say how the network is reached (proxies, certificates) and PATH. */
   readonly env: Readonly<Record<string, string | undefined>>;
+  /** For one host, and asked for by git only when that wants a login. Null: there is none. */
+  readonly login: GitLogin | null;
+}
+
+export interface GitLogin extends GitCredential {
+  /** `host` or `host:port`. */
+  readonly host: string;
 }
 
 export interface GitOutcome {
@@ -31,13 +46,7 @@ export async function runGit(
   { stdin, limitBytes }: { readonly stdin?: string; readonly limitBytes: number },
 ): Promise<GitOutcome> {
   options.signal.throwIfAborted();
-  const child = spawn("git", [...settings(options.protocols), ...args], {
-    cwd: options.directory,
-    env: environment(options),
-    stdio: ["pipe", "pipe", "pipe"],
-    // A group of its own: fetch has helpers, and they end with it.
-    detached: true,
-  });
+  const child = start(options, args);
   const stop = (): void => killGroup(child);
   options.signal.addEventListener("abort", stop);
   try {
@@ -46,6 +55,31 @@ export async function runGit(
     options.signal.removeEventListener("abort", stop);
     options.signal.throwIfAborted();
   }
+}
+
+/** Git's own words for a login, read by its helper from a descriptor: never an argument, a variable or a file with a name. */
+const helper = '!f() { test "$1" = get && cat /dev/fd/3; }; f';
+
+function start(options: GitOptions, args: readonly string[]): ChildProcess {
+  const { login } = options;
+  const given = login === null ? null : openMemoryFile(wordsOf(login));
+  const scoped = login === null ? [] : ["-c", `credential.https://${login.host}.helper=${helper}`];
+  try {
+    return spawn("git", [...settings(options.protocols), ...scoped, ...args], {
+      cwd: options.directory,
+      env: environment(options),
+      stdio: ["pipe", "pipe", "pipe", ...(given === null ? [] : [given])],
+      // A group of its own: fetch has helpers, and they end with it.
+      detached: true,
+    });
+  } finally {
+    if (given !== null) closeSync(given);
+  }
+}
+
+/** As https://git-scm.com/docs/git-credential#IOFMT has it; values with line ends are refused where they are configured. */
+function wordsOf({ username, password }: GitLogin): string {
+  return `username=${username}\npassword=${password}\n`;
 }
 
 function settings(protocols: readonly string[]): readonly string[] {

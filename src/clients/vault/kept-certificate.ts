@@ -1,0 +1,118 @@
+import { z } from "zod";
+import type { Clock } from "../../ports/clock.ts";
+import type { Log } from "../../ports/telemetry.ts";
+import type { VaultSession } from "./session.ts";
+
+export interface KeptCertificateOptions {
+  readonly session: VaultSession;
+  /** Where a PKI engine issues, such as `pki/issue/glasshouse`. */
+  readonly path: string;
+  readonly commonName: string;
+  readonly clock: Pick<Clock, "now" | "after">;
+  readonly log: Log;
+}
+
+/** In PEM: the certificate with those between it and the authority, and its key. */
+export interface OwnCertificate {
+  readonly certificate: string;
+  readonly key: string;
+}
+
+const issuedSchema = z.object({
+  data: z.object({
+    certificate: z.string().min(1),
+    private_key: z.string().min(1),
+    ca_chain: z.array(z.string()).nullish(),
+    issuing_ca: z.string(),
+    /** Seconds since 1970. */
+    expiration: z.int(),
+  }),
+});
+
+/** It is replaced when this part of its time is left. */
+const restPart = 1 / 3;
+const againMs = 5_000;
+const soonestMs = 500;
+/** A timer cannot wait for longer. */
+const longestMs = 86_400_000;
+
+/**
+ * The server's own certificate for one use: issued when it is first asked for, and another one at two thirds of its time. Whoever uses it
+ * is told. One that was replaced ends by itself: give certificates a short life.
+ */
+export class KeptCertificate {
+  readonly #options: KeptCertificateOptions;
+  readonly #watchers = new Set<() => void>();
+  #issuing: Promise<OwnCertificate> | null = null;
+  #forget: (() => void) | null = null;
+  #closed = false;
+
+  constructor(options: KeptCertificateOptions) {
+    this.#options = options;
+  }
+
+  /** Errors: those of the session; `invalid-request` for what the role does not allow. */
+  async current(): Promise<OwnCertificate> {
+    // Whoever asks meanwhile waits for the same one; what failed is asked for again.
+    this.#issuing ??= this.#issue().catch((error: unknown) => {
+      this.#issuing = null;
+      throw error;
+    });
+    return this.#issuing;
+  }
+
+  /** Calls `fn` when there is another one. The returned function ends it. */
+  watch(fn: () => void): () => void {
+    const own = (): void => fn();
+    this.#watchers.add(own);
+    return () => void this.#watchers.delete(own);
+  }
+
+  close(): void {
+    this.#closed = true;
+    this.#forget?.();
+    this.#watchers.clear();
+  }
+
+  async #issue(): Promise<OwnCertificate> {
+    const { session, path, commonName, clock } = this.#options;
+    const body = { common_name: commonName };
+    const answer = await session.call({ method: "POST", path, body, repeatable: true });
+    const { data } = issuedSchema.parse(JSON.parse(answer.body.toString("utf8")));
+    const between = (data.ca_chain ?? []).filter((one) => one !== data.issuing_ca);
+    this.#replaceAt(data.expiration * 1_000, clock.now());
+    const certificate = [data.certificate, ...between].join("\n");
+    return { certificate, key: data.private_key };
+  }
+
+  #replaceAt(endsAtMs: number, issuedAtMs: number): void {
+    this.#wake(
+      (endsAtMs - issuedAtMs) * (1 - restPart),
+      endsAtMs - (endsAtMs - issuedAtMs) * restPart,
+    );
+  }
+
+  #wake(delayMs: number, dueAtMs: number): void {
+    this.#forget?.();
+    if (this.#closed) return;
+    const waitMs = Math.min(longestMs, Math.max(soonestMs, delayMs));
+    this.#forget = this.#options.clock.after(waitMs, () => void this.#replace(dueAtMs));
+  }
+
+  async #replace(dueAtMs: number): Promise<void> {
+    const { clock, log, path } = this.#options;
+    const leftMs = dueAtMs - clock.now();
+    if (leftMs > soonestMs) return this.#wake(leftMs, dueAtMs);
+    try {
+      const next = await this.#issue();
+      this.#issuing = Promise.resolve(next);
+      for (const fn of this.#watchers) fn();
+    } catch (error) {
+      log.warn("Another certificate could not be had from Vault; it is tried again", {
+        path,
+        error,
+      });
+      this.#wake(againMs, dueAtMs);
+    }
+  }
+}

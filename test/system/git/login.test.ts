@@ -1,0 +1,187 @@
+import assert from "node:assert/strict";
+import { execFileSync, spawn } from "node:child_process";
+import { once } from "node:events";
+import { cp, mkdir, readFile, writeFile } from "node:fs/promises";
+import type { IncomingMessage, ServerResponse } from "node:http";
+import { createServer, type Server } from "node:https";
+import { join } from "node:path";
+import { after, before, describe, test } from "node:test";
+import { makeCertificates } from "../../support/certificates.ts";
+import { assertClean, filesBelow, processTexts } from "../../support/canary.ts";
+import { testDirectory, TestServer } from "../../support/server.ts";
+import { Vault } from "../../support/vault.ts";
+import { vaultSkip } from "../../support/vault-program.ts";
+
+const token = "canary-of-the-git-host";
+const policy = `
+path "secret/data/git" { capabilities = ["read"] }
+path "auth/token/lookup-self" { capabilities = ["read"] }`;
+
+/** A host as people have them: git's own server program behind TLS, for whoever knows the token. */
+class GitHost {
+  readonly #server: Server;
+  readonly #root: string;
+  readonly asked: (string | undefined)[] = [];
+  /** Called while a request is worked on. */
+  during: () => Promise<void> = async () => {};
+
+  constructor(root: string, tls: { readonly key: Buffer; readonly cert: Buffer }) {
+    this.#root = root;
+    this.#server = createServer(tls, (request, response) => void this.#answer(request, response));
+  }
+
+  async listen(): Promise<string> {
+    this.#server.listen(0, "127.0.0.1");
+    await once(this.#server, "listening");
+    const address = this.#server.address();
+    return `127.0.0.1:${typeof address === "object" && address !== null ? address.port : 0}`;
+  }
+
+  close(): void {
+    this.#server.closeAllConnections();
+    this.#server.close();
+  }
+
+  async #answer(request: IncomingMessage, response: ServerResponse): Promise<void> {
+    const { authorization } = request.headers;
+    this.asked.push(authorization);
+    const wanted = `Basic ${Buffer.from(`git:${token}`).toString("base64")}`;
+    if (authorization !== wanted) {
+      response.writeHead(401, { "www-authenticate": 'Basic realm="git"' }).end();
+      return;
+    }
+    await this.during();
+    const { pathname, searchParams } = new URL(request.url ?? "/", "https://localhost");
+    const child = spawn("git", ["http-backend"], {
+      env: {
+        PATH: process.env["PATH"],
+        GIT_PROJECT_ROOT: this.#root,
+        GIT_HTTP_EXPORT_ALL: "1",
+        REQUEST_METHOD: request.method,
+        PATH_INFO: pathname,
+        QUERY_STRING: searchParams.toString(),
+        CONTENT_TYPE: request.headers["content-type"] ?? "",
+        HTTP_CONTENT_ENCODING: request.headers["content-encoding"] ?? "",
+        HTTP_GIT_PROTOCOL: String(request.headers["git-protocol"] ?? ""),
+      },
+    });
+    request.pipe(child.stdin);
+    const chunks: Buffer[] = [];
+    child.stdout.on("data", (chunk: Buffer) => chunks.push(chunk));
+    await once(child, "close");
+    const output = Buffer.concat(chunks);
+    const end = output.indexOf("\r\n\r\n");
+    for (const line of output.subarray(0, end).toString("latin1").split("\r\n")) {
+      const [name = "", value = ""] = line.split(/: (.*)/su);
+      if (name === "Status") response.statusCode = Number(value.slice(0, 3));
+      else response.setHeader(name, value);
+    }
+    response.end(output.subarray(end + 4));
+  }
+}
+
+describe("a git host that wants a login", { skip: vaultSkip }, () => {
+  let directory: Awaited<ReturnType<typeof testDirectory>>;
+  let vault: Vault;
+  let host: GitHost;
+  let address: string;
+  let env: Readonly<Record<string, string>>;
+  before(async () => {
+    directory = await testDirectory();
+    vault = await Vault.start();
+    await vault.request("POST", "secret/data/git", { data: { token } });
+    await vault.policy("git", policy);
+    const certificates = await makeCertificates(join(directory.path, "tls"));
+    const { certificate, key } = certificates.server;
+    host = new GitHost(directory.path, {
+      cert: await readFile(certificate),
+      key: await readFile(key),
+    });
+    address = await host.listen();
+    await makeRepository(join(directory.path, "hello.git"));
+    env = {
+      GIT_SSL_CAINFO: certificates.authority,
+      GLASSHOUSE_VAULT_ADDRESS: vault.url,
+      GLASSHOUSE_VAULT_TOKEN: "env:TOKEN_OF_VAULT",
+      TOKEN_OF_VAULT: await vault.token(["git"], { no_default_policy: true }),
+      GLASSHOUSE_TELEMETRY_LEVEL: "debug",
+    };
+  });
+  after(async () => {
+    host.close();
+    await vault.close();
+    await directory.remove();
+  });
+
+  /** A server that has this login for hosts. */
+  async function start(hosts: object): Promise<TestServer> {
+    const file = join(directory.path, "glasshouse.yaml");
+    await writeFile(file, JSON.stringify({ git: { hosts } }));
+    return TestServer.start({ data: join(directory.path, "data"), args: ["--config", file], env });
+  }
+
+  const register = (server: TestServer) =>
+    server.send("POST", "/api/v1/templates", {
+      body: { repository: `https://${address}/hello.git` },
+    });
+
+  function refused(hosts: object): Promise<string> {
+    return start(hosts).then(async (server) => server.stop().then(() => "it started"), String);
+  }
+
+  test("is given the one of Vault, which is seen nowhere", async () => {
+    const server = await start({ [address]: { password: "vault:secret/git#token" } });
+    let looked = 0;
+    host.during = async () => {
+      looked += 1;
+      for (const { what, bytes } of await processTexts()) assertClean(what, bytes, [token]);
+    };
+    const answer = await register(server);
+    host.during = async () => {};
+    assert.equal(answer.status, 202, JSON.stringify(answer.body));
+    assert.ok(looked > 1);
+    assertClean("the server's log", Buffer.from(server.output), [token]);
+    await server.stop();
+    for (const path of await filesBelow(join(directory.path, "data")))
+      assertClean(path, await readFile(path), [token]);
+  });
+
+  test("is given none that is for another host, and says what to do", async () => {
+    const server = await start({ "git.example.com": { password: "vault:secret/git#token" } });
+    host.asked.length = 0;
+    const answer = await register(server);
+    assert.equal(answer.status, 404);
+    assert.match(
+      JSON.stringify(answer.body),
+      /wants a login that this server has not.*git\.hosts/u,
+    );
+    assert.ok(host.asked.length > 0 && host.asked.every((one) => one === undefined));
+    await server.stop();
+  });
+
+  test("is refused by name where it is wrongly written", async () => {
+    assert.match(
+      await refused({ "https://x": { password: "y" } }),
+      /git\.hosts\.https:\/\/x is no host: write host, or host:port/u,
+    );
+    assert.match(
+      await refused({ [address]: { password: "env:NO_SUCH" } }),
+      /git\.hosts\.127\.0\.0\.1:\d+\.password: there is no environment variable/u,
+    );
+    assert.match(await refused({ [address]: { password: "a\nb" } }), /password must be one line/u);
+  });
+});
+
+async function makeRepository(bare: string): Promise<void> {
+  const work = `${bare}.work`;
+  await mkdir(work);
+  await cp(join(import.meta.dirname, "../../../templates/hello"), work, { recursive: true });
+  const git = (...args: readonly string[]): void => {
+    const who = ["-c", "user.name=T", "-c", "user.email=t@example.com"];
+    execFileSync("git", [...who, ...args], { cwd: work, stdio: "pipe" });
+  };
+  git("init", "--quiet", "--initial-branch=main");
+  git("add", ".");
+  git("commit", "--quiet", "--message=first");
+  git("clone", "--quiet", "--bare", ".", bare);
+}
