@@ -125,6 +125,7 @@ export class Engine {
     this.#forgetTimer?.();
     this.#nextPass?.forget();
     await this.#ticking;
+    await this.#loans.idle();
     await this.#health.stop();
     await this.#membership.drain();
     const gone = await this.#attempts.stop(this.#deps.settings.stopGraceMs);
@@ -149,7 +150,7 @@ export class Engine {
     if (this.#attempts.emptied === emptied) await this.#attempts.claim();
     await this.#lifetime.look();
     await this.#rotation.look();
-    await this.#loans.look();
+    this.#loans.look();
     await this.#setTimer(claimedAt);
   }
 

@@ -2,7 +2,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { GlasshouseError } from "../domain/errors.ts";
 import type { Step } from "../domain/step.ts";
 import { timestamp } from "../ports/clock.ts";
-import type { Loan } from "../ports/credentials.ts";
+import type { CredentialLender, Loan } from "../ports/credentials.ts";
 import type { EngineDeps } from "./deps.ts";
 import { fenceOf } from "./fence.ts";
 import type { RunFacts } from "./run-cache.ts";
@@ -83,6 +83,7 @@ const batch = 100;
 export class LeftLoans {
   readonly #deps: EngineDeps;
   #lookedAtMs = Number.NEGATIVE_INFINITY;
+  #looking: Promise<void> | null = null;
 
   constructor(deps: EngineDeps) {
     this.#deps = deps;
@@ -94,15 +95,25 @@ export class LeftLoans {
     return Math.max(0, lookEveryMs - (this.#deps.clock.monotonic() - this.#lookedAtMs));
   }
 
-  /** Looks when it is time to; costs nothing otherwise. */
-  async look(): Promise<void> {
-    const { store, lender, clock, log } = this.#deps;
-    if (lender === null || this.nextLookMs() > 0) return;
+  /** Looks when it is time to; costs nothing otherwise. Work does not wait for it: a lender that is away may take long to say so. */
+  look(): void {
+    const { lender, clock } = this.#deps;
+    if (lender === null || this.#looking !== null || this.nextLookMs() > 0) return;
     this.#lookedAtMs = clock.monotonic();
-    const left = await store.read((tx) => tx.loans.left(batch));
-    if (left.length === 0) return;
-    const ids = left.map(({ id }) => id);
+    this.#looking = this.#endLeft(lender).finally(() => (this.#looking = null));
+  }
+
+  /** Resolves when nothing is under way. */
+  async idle(): Promise<void> {
+    await this.#looking;
+  }
+
+  async #endLeft(lender: CredentialLender): Promise<void> {
+    const { store, log } = this.#deps;
     try {
+      const left = await store.read((tx) => tx.loans.left(batch));
+      if (left.length === 0) return;
+      const ids = left.map(({ id }) => id);
       await lender.end(ids);
       await store.transact((tx) => tx.loans.remove(ids));
       log.info("Credentials were ended that an attempt before had left", { leases: ids.length });

@@ -21,6 +21,7 @@ export interface VaultLenderOptions {
 }
 
 const againMs = 5_000;
+const endMs = 5_000;
 /** A timer cannot wait for longer. */
 const longestMs = 86_400_000;
 
@@ -119,6 +120,17 @@ function loanOf(
   };
 }
 
+/** All that can be ended, also when one cannot. Errors: that of the first that could not. */
 async function endAll(session: VaultSession, leases: readonly Pick<Lease, "id">[]): Promise<void> {
-  for (const { id } of leases) await waitingForPolicy(() => revokeLease(session, id));
+  const faults: unknown[] = [];
+  for (const { id } of leases) {
+    try {
+      // A step's end waits for this, and what was not ended now is ended later.
+      const signal = AbortSignal.timeout(endMs);
+      await waitingForPolicy(() => revokeLease(session, id, { signal }));
+    } catch (error) {
+      faults.push(error);
+    }
+  }
+  if (faults.length > 0) throw faults[0];
 }
