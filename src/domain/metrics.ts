@@ -116,6 +116,11 @@ export const metricTable = {
     "How often this worker's lease had ended, or may have, before it was renewed: what it ran was stopped",
     "The process was paused or cut off from the store for too long: give it more processor time, or mend the network",
   ),
+  glasshouse_lease_renewals_failed_total: counter(
+    [],
+    "Renewals of this worker's lease that came to nothing, or of which it is not known; each is tried again soon",
+    "It does not reach the store, or waits for it too long: while they go on, the lease runs out",
+  ),
   glasshouse_leases_lost_total: counter(
     [],
     "How often this worker was taken for dead, and began anew under another id",

@@ -10,21 +10,28 @@ interface Answer {
   readonly uses: readonly string[];
 }
 
-/** Whether a run at the head of its queue may start: what it requires must be there, and nobody may be using what it changes. */
+/**
+ * Whether a run at the head of its queue may start: what it requires must be there, and nobody may be using what it changes.
+ * `users` are the runs in flight that use its environment's outputs.
+ */
 export async function blockerOf(
   tx: ReadTx,
   run: Run,
-  of: { readonly environment: Environment; readonly facts: RunFacts },
+  of: {
+    readonly environment: Environment;
+    readonly facts: RunFacts;
+    readonly users: readonly Run[];
+  },
 ): Promise<Answer> {
   if (run.kind === "create" || run.kind === "update" || run.kind === "plan") {
     const required = await requirements(tx, of.facts);
     if (required.blocker !== null || run.kind === "plan") return required;
-    return { ...required, blocker: await users(tx, of.environment) };
+    return { ...required, blocker: await blockedByUsers(tx, of.users) };
   }
   if (run.kind === "destroy")
     return {
       uses: [],
-      blocker: (await dependents(tx, of.environment)) ?? (await users(tx, of.environment)),
+      blocker: (await dependents(tx, of.environment)) ?? (await blockedByUsers(tx, of.users)),
     };
   return { uses: [], blocker: null };
 }
@@ -61,9 +68,8 @@ function unmet(required: Environment, outputs: readonly string[]): string | null
   return absent.length === 0 ? null : `has no output ${absent.join(", ")}`;
 }
 
-/** Runs in flight that use this environment's outputs; their own environments are named. */
-async function users(tx: ReadTx, environment: Environment): Promise<Answer["blocker"]> {
-  const runs = await tx.runs.usersOf(environment.id);
+/** Their own environments are named. */
+async function blockedByUsers(tx: ReadTx, runs: readonly Run[]): Promise<Answer["blocker"]> {
   if (runs.length === 0) return null;
   const names = await Promise.all(
     runs.map(

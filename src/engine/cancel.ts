@@ -50,7 +50,8 @@ async function cancelUnstarted(deps: EngineDeps, run: Run): Promise<void> {
     if (moved.length === 0 && fresh.status === "running" && (await tx.steps.anyOpen(run.id)))
       return;
     const environment = await tx.environments.get(fresh.environmentId);
-    const facts = await new RunCache().load(tx, { run: fresh, environment });
+    const commands = await tx.commands.ofRun(run.id);
+    const facts = await new RunCache().load(tx, { run: fresh, environment, commands });
     await advanceRun(tx, deps, { runId: run.id, facts });
   });
 }

@@ -3,6 +3,7 @@ import {
   requiredEnvironments,
   type EnvironmentFacts,
 } from "../domain/desired.ts";
+import type { Command } from "../domain/command.ts";
 import type { Environment } from "../domain/environment.ts";
 import { GlasshouseError } from "../domain/errors.ts";
 import type { Scope } from "../domain/expression.ts";
@@ -45,24 +46,29 @@ export class RunCache {
   async within(tx: ReadTx, runId: string, attempt: number): Promise<RunFacts> {
     const known = this.#runs.get(runId);
     if (known?.run.attempt === attempt) return known;
-    const run = present(await tx.runs.get(runId), `run ${runId}`);
+    const [found, commands] = await Promise.all([tx.runs.get(runId), tx.commands.ofRun(runId)]);
+    const run = present(found, `run ${runId}`);
     const environment = await tx.environments.get(run.environmentId);
-    return this.load(tx, { run, environment });
+    return this.load(tx, { run, environment, commands });
   }
 
   keep(facts: RunFacts): void {
     remember(this.#runs, keptRuns, [facts.run.id, facts]);
   }
 
-  /** Reads a run's facts afresh. */
+  /** Reads afresh what else a run's facts are made of. `commands` are those that led to it. */
   async load(
     tx: ReadTx,
-    of: { readonly run: Run; readonly environment: Environment | null },
+    of: {
+      readonly run: Run;
+      readonly environment: Environment | null;
+      readonly commands: readonly Command[];
+    },
   ): Promise<RunFacts> {
     const { run } = of;
     const environment = present(of.environment, `environment ${run.environmentId}`);
     const state = await this.stateOf(tx, { ...environment, desired: run.desired });
-    const [command] = await tx.commands.ofRun(run.id);
+    const [command] = of.commands;
     const groups = Object.values(state.template.body.groups);
     const isAbortable = groups.some(({ onFailure }) => onFailure === "abort");
     return { run, ...state, isAbortable, traceparent: command?.traceparent ?? null };

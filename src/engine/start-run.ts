@@ -58,7 +58,16 @@ export interface Looked extends PlanningInput {
  */
 export async function look(tx: ReadTx, cache: RunCache, queued: Run): Promise<Looked | null> {
   if (queued.status !== "queued") return null;
-  const environment = await tx.environments.get(queued.environmentId);
+  // All that it may be planned from at once: each question after another is a way to the database and back.
+  const { id, environmentId } = queued;
+  const [environment, records, secrets, commands, users] = await Promise.all([
+    tx.environments.get(environmentId),
+    tx.records.list(environmentId),
+    // All of them: also those of another version of the template have to go some day.
+    tx.ownedSecrets.ofEnvironment(environmentId),
+    tx.commands.ofRun(id),
+    tx.runs.usersOf(environmentId),
+  ]);
   if (environment === null) return null;
   const exclusive = exclusiveKinds.includes(queued.kind);
   if (exclusive && environment.activeRun !== null) return null;
@@ -66,13 +75,8 @@ export async function look(tx: ReadTx, cache: RunCache, queued: Run): Promise<Lo
     queued.kind === "plan"
       ? queued
       : { ...queued, desired: environment.desired, generation: environment.generation };
-  const [facts, records, secrets] = await Promise.all([
-    cache.load(tx, { run, environment }),
-    tx.records.list(environment.id),
-    // All of them: also those of another version of the template have to go some day.
-    tx.ownedSecrets.ofEnvironment(environment.id),
-  ]);
-  const { blocker, uses } = await blockerOf(tx, run, { environment, facts });
+  const facts = await cache.load(tx, { run, environment, commands });
+  const { blocker, uses } = await blockerOf(tx, run, { environment, facts, users });
   const saved: SavedPlan | null =
     run.planId === null || run.kind === "plan" ? null : await tx.plans.get(run.planId);
   return { run, facts, environment, records, secrets, saved, blocker, uses };
@@ -86,16 +90,17 @@ async function begin(tx: Tx, deps: EngineDeps, of: Planned): Promise<boolean> {
   const { run, environment } = of;
   const now = timestamp(deps.clock);
   // The environment first: it is held from there on.
-  const [fresh, freshRun] = await Promise.all([
+  const [fresh, freshRun, users] = await Promise.all([
     tx.environments.get(environment.id),
     tx.runs.get(run.id),
+    tx.runs.usersOf(environment.id),
   ]);
   if (freshRun?.status !== "queued" || fresh === null) return false;
   const exclusive = exclusiveKinds.includes(run.kind);
   if (fresh.generation !== environment.generation || (exclusive && fresh.activeRun !== null))
     return false;
   // What it requires may have gone, and a user of it may have come, while it was planned.
-  const { blocker } = await blockerOf(tx, run, { environment: fresh, facts: of.facts });
+  const { blocker } = await blockerOf(tx, run, { environment: fresh, facts: of.facts, users });
   if (blocker !== null) return false;
   const rows = stepRows(deps, run, of.planned.steps);
   const beginning = {

@@ -50,12 +50,15 @@ suite("the metrics of a lease", { skip: postgresSkip }, () => {
     assert.equal(await metricOf(server, "glasshouse_lease_lapses_total"), 1);
   });
 
-  test("say that nothing is held while the store is away", async () => {
+  test("say that nothing is held while the store is away, and how often it could not be renewed", async () => {
+    const failed = () => metricOf(site.server, "glasshouse_lease_renewals_failed_total");
+    const known = (await failed()) ?? 0;
     await postgres.stop("fast");
     await until(
       () => metricOf(site.server, "glasshouse_lease_held"),
       (held) => held === 0,
     );
+    assert.ok(((await failed()) ?? 0) > known);
     await postgres.start();
     await until(
       () => metricOf(site.server, "glasshouse_lease_held"),

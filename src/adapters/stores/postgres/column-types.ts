@@ -4,7 +4,7 @@
  */
 const wholeNumbers =
   `appliedGeneration attempt attempts behaviour count done failed formatVersion generation logsPruned next number offered
-  oldest parallelism position rotation sequence serial skipped timeoutMs token total waitingOn`.split(
+  oldest parallelism position rotation sequence skipped timeoutMs token total waitingOn`.split(
     /\s+/u,
   );
 const truths = [
@@ -16,7 +16,7 @@ const truths = [
   "outdated",
   "prospective",
 ];
-const unclear = ["version", "content", "sealed", "wrapped", "at", "putAt"];
+const unclear = ["version", "serial", "content", "sealed", "wrapped", "at", "putAt"];
 
 const types = new Map([
   ...wholeNumbers.map((name) => [name, "n"] as const),

@@ -243,7 +243,10 @@ export class PostgresStore implements LastingStore {
       sentAtMs,
       log: options.log,
       sayGone: () => this.transact((tx) => tx.workers.setStatus(worker.id, "gone")),
-      failed: () => void wayIn.suspect(),
+      failed: () => {
+        options.metrics?.count("glasshouse_lease_renewals_failed_total", {});
+        void wayIn.suspect();
+      },
     });
     this.#leases.add(lease);
     return lease;
