@@ -1,5 +1,6 @@
 import { randomUUID } from "node:crypto";
 import pg from "pg";
+import { arrayLiteral } from "./array-literal.ts";
 import { ConnectionLost, faultKind, isStalePlan } from "./errors.ts";
 import type { Target } from "./target.ts";
 import { prepareAnew, prepared } from "./statement-text.ts";
@@ -191,20 +192,13 @@ const types: pg.CustomTypesConfig = {
 const escape = "\uFDD0";
 
 function bound(value: Parameter): Cell {
-  if (isMany(value)) return `{${value.map((cell) => element(cell)).join(",")}}`;
+  if (isMany(value))
+    return arrayLiteral(value.map((cell) => (typeof cell === "string" ? escaped(cell) : cell)));
   return typeof value === "string" ? escaped(value) : value;
 }
 
 function isMany(value: Parameter): value is readonly Cell[] {
   return Array.isArray(value);
-}
-
-/** As https://www.postgresql.org/docs/15/arrays.html#ARRAYS-IO has it. */
-function element(cell: Cell): string {
-  if (cell === null) return "NULL";
-  if (cell instanceof Uint8Array) return `"\\\\x${Buffer.from(cell).toString("hex")}"`;
-  if (typeof cell !== "string") return String(cell);
-  return `"${escaped(cell).replaceAll(/["\\]/gu, String.raw`\$&`)}"`;
 }
 
 function escaped(text: string): string {
