@@ -132,26 +132,35 @@ export async function listSerials(
   return keysSchema.parse(JSON.parse(answer.body.toString("utf8"))).data.keys;
 }
 
-const certificateSchema = z.object({ data: z.object({ certificate: z.string() }) });
+const certificateSchema = z.object({
+  data: z.object({ certificate: z.string(), revocation_time: z.int().optional() }),
+});
+
+export interface KnownCertificate {
+  /** In PEM. */
+  readonly text: string;
+  readonly isRevoked: boolean;
+}
 
 /**
- * What the engine gives out under this name in PEM: a certificate by its number, `ca_chain` or `crl`. Null when it is not there.
- * Errors: those of the session.
+ * What the engine gives out under this name: a certificate by its number (hexadecimal digits, or as the engine writes it),
+ * `ca_chain` or `crl`. Null when it is not there. Errors: those of the session.
  */
 export async function readCertificate(
   session: VaultSession,
   name: string,
   { mount, signal }: PkiOptions,
-): Promise<string | null> {
+): Promise<KnownCertificate | null> {
   const answer = await session.call({
     method: "GET",
-    path: `${mount}/cert/${encodeURIComponent(name)}`,
+    path: `${mount}/cert/${encodeURIComponent(/^[0-9a-f]+$/u.test(name) ? colons(name) : name)}`,
     repeatable: true,
     expected: [404],
     signal,
   });
   if (answer.status === 404) return null;
-  return certificateSchema.parse(JSON.parse(answer.body.toString("utf8"))).data.certificate;
+  const { data } = certificateSchema.parse(JSON.parse(answer.body.toString("utf8")));
+  return { text: data.certificate, isRevoked: (data.revocation_time ?? 0) > 0 };
 }
 
 function colons(serial: string): string {

@@ -87,6 +87,23 @@ describe("certificates that a template declares, of the embedded authority", () 
     assert.equal(Date.parse(one.notAfter) - Date.parse(one.renewAt ?? ""), 16 * 3_600_000);
   });
 
+  test("are counted in the metrics, and their authority is named by health and doctor", async () => {
+    const metrics = await fetch(`${site.server.url}/metrics`).then((answer) => answer.text());
+    assert.match(metrics, /^glasshouse_certificates\S* 1\b/mu);
+    const [, left = ""] = /^glasshouse_certificate_expiry_seconds\S* (\d+)/mu.exec(metrics) ?? [];
+    assert.ok(Number(left) > 47 * 3_600 && Number(left) <= 48 * 3_600, left);
+    assert.match(
+      JSON.stringify(await site.get("/health")),
+      /certificates by the embedded authority/u,
+    );
+    const { stdout } = await execute(program, [
+      "doctor",
+      "--data",
+      join(site.directory, "none"),
+    ]).catch((error: unknown) => z.object({ stdout: z.string() }).parse(error));
+    assert.match(stdout, /certificates are issued by the embedded authority/u);
+  });
+
   test("are nodes of the graph, between the groups that they need and those that use them", async () => {
     const { nodes, edges } = graphSchema.parse(await site.get("/environments/own/graph"));
     const node = nodes.find(({ id }) => id === "certificates.web");

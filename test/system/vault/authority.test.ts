@@ -169,6 +169,20 @@ describe("the authority in Vault", { skip: vaultSkip }, () => {
     });
   }
 
+  test("several that are asked at once for the same version leave one that is good", async () => {
+    for (let n = 0; n < 5; n += 1) {
+      const of = order(`env_race_${n}`);
+      const tries = await Promise.allSettled(Array.from({ length: 3 }, () => open().issue(of)));
+      const issued = await open().issue(of);
+      const good = (await issuedFor(of)).filter(({ revoked }) => !revoked);
+      assert.deepEqual(
+        good.map(({ serial }) => serial),
+        [issued.facts.serial],
+        tries.map(({ status }) => status).join(),
+      );
+    }
+  });
+
   test("what was issued for another wish and never heard of is revoked", async () => {
     const first = order("env_wish");
     const lost = await open().issue(first);

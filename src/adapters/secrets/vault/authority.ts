@@ -89,22 +89,40 @@ export function vaultAuthority(options: VaultAuthorityOptions): CertificateAutho
       }),
     view: async (signal) => {
       const chain = await readCertificate(session, "ca_chain", { mount, signal });
-      const certificate = chain ?? (await readCertificate(session, "ca", { mount, signal }));
+      const certificate = chain?.text ?? "";
       const revocations = await readCertificate(session, "crl", { mount, signal });
-      if (certificate === null || certificate === "") return null;
+      if (certificate === "") return null;
       return {
         name: "vault",
         certificate: lines(certificate),
-        revocations: lines(revocations ?? ""),
+        revocations: lines(revocations?.text ?? ""),
       };
     },
   };
 }
 
-async function issue(
+/** One that is not the step's owner any more may write meanwhile: then it is looked at again, so often. */
+const mostTries = 3;
+const mostUnused = 10_000;
+
+interface Issuing {
+  readonly order: CertificateOrder;
+  readonly unused: Set<string>;
+}
+
+async function issue(call: Call, of: Issuing): Promise<IssuedCertificate> {
+  for (let tries = 0; tries < mostTries; tries += 1) {
+    const issued = await tryToIssue(call, of);
+    if (issued !== null) return issued;
+  }
+  throw foreign(keyOf(call.options, of.order));
+}
+
+/** Null when somebody else has written meanwhile. */
+async function tryToIssue(
   call: Call,
-  { order, unused }: { readonly order: CertificateOrder; readonly unused: Set<string> },
-): Promise<IssuedCertificate> {
+  { order, unused }: Issuing,
+): Promise<IssuedCertificate | null> {
   const { options, signal } = call;
   const place = keyOf(options, order);
   const madeFor = madeForOf(order);
@@ -114,18 +132,21 @@ async function issue(
   if (left !== null && !left.kept.made_for.startsWith(placeOf(order))) throw foreign(place);
   const isOurs = left?.kept.made_for === madeFor;
   const whole = left === null ? null : partsOf(left.kept);
-  if (left !== null && isOurs && whole !== null) return issuedOf(call, whole, left.version);
+  if (left !== null && isOurs && whole !== null && !(await isRevoked(call, whole)))
+    return issuedOf(call, whole, left.version);
   // A key of before is used again where nothing is issued for it: versions are few, and hold what is in use.
   const isUsable =
     left !== null && ((isOurs && unused.has(madeFor)) || (await forget(call, left.kept)));
   const ready =
-    left !== null && isOurs && isUsable
+    left !== null && isOurs && whole === null && isUsable
       ? { key: left.kept.key, version: left.version }
       : await writeKey(call, { order, madeFor, cas: left?.version ?? known });
+  if (ready === null) return null;
   unused.delete(madeFor);
   const marks = { owner: "glasshouse", environment: order.environmentId, certificate: order.name };
   if (known === 0) await markKey(options.session, place, { marks, signal });
   const signed = await sign(call, { order, key: ready.key }).catch((error: unknown) => {
+    if (unused.size >= mostUnused) unused.clear();
     if (isRefusal(error)) unused.add(madeFor);
     throw error;
   });
@@ -134,7 +155,13 @@ async function issue(
   const version = await writeVersion(options.session, place, { cas: ready.version, data, signal });
   if (version !== null) return issuedOf(call, texts, version);
   await revokeSerial(options.session, factsOf(texts).serial, { mount: options.pki, signal });
-  throw foreign(place);
+  return null;
+}
+
+async function isRevoked({ options, signal }: Call, texts: CertificateTexts): Promise<boolean> {
+  const { serial } = factsOf(texts);
+  const known = await readCertificate(options.session, serial, { mount: options.pki, signal });
+  return known?.isRevoked === true;
 }
 
 /** The newest version of the place's key; null when there is none. Errors: `conflict` when it is somebody else's. */
@@ -170,19 +197,18 @@ async function forget({ options, signal }: Call, kept: Kept): Promise<boolean> {
   return isWhole;
 }
 
-/** From here on what is issued can be found by its key. Errors: `conflict` when somebody else has written meanwhile. */
+/** From here on what is issued can be found by its key. Null when somebody else has written meanwhile. */
 async function writeKey(
   { options, signal }: Call,
   of: { readonly order: CertificateOrder; readonly madeFor: string; readonly cas: number },
-): Promise<{ readonly key: string; readonly version: number }> {
+): Promise<{ readonly key: string; readonly version: number } | null> {
   const { session, pki } = options;
   const { newKey } = await import("./csr.ts");
   const key = await newKey(await readRole(session, of.order.wish.role, { mount: pki, signal }));
   const place = keyOf(options, of.order);
   const data = { key, made_for: of.madeFor };
   const version = await writeVersion(session, place, { cas: of.cas, data, signal });
-  if (version === null) throw foreign(place);
-  return { key, version };
+  return version === null ? null : { key, version };
 }
 
 async function sign(

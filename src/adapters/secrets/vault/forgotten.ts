@@ -32,8 +32,8 @@ export async function serialsOfKey(
   const found: string[] = [];
   const look = async (): Promise<void> => {
     for (let next = waiting.pop(); next !== undefined; next = waiting.pop()) {
-      const pem = await readCertificate(session, next, { mount, signal });
-      if (pem !== null && new X509Certificate(pem).checkPrivateKey(key))
+      const known = await readCertificate(session, next, { mount, signal });
+      if (known !== null && new X509Certificate(known.text).checkPrivateKey(key))
         found.push(next.replaceAll(/[:-]/gu, "").toLowerCase());
     }
   };
