@@ -168,6 +168,17 @@ describe("credentials that Vault makes for steps", { skip: vaultSkip || postgres
     assert.deepEqual(await allEnded(), []);
   });
 
+  test("do not hold a step back when Vault is sealed at its end, and are ended afterwards", async () => {
+    const command = await held("sealed");
+    await vault.seal();
+    await site.outside.remove("hold");
+    const run = await site.settled(command);
+    assert.equal(run.status, "succeeded", run.reason ?? "");
+    assert.equal((await existing()).length, 1);
+    await vault.unseal();
+    assert.deepEqual(await until(existing, (users) => users.length === 0, 60_000), []);
+  });
+
   test("are not for other templates", async () => {
     const run = await site.create("bare", "ungranted");
     assert.equal(run.status, "failed");
