@@ -120,7 +120,7 @@ export async function compose(
       vaultSecretsExecutor({ session: vault?.session ?? null, mount: config.vault.kv.mount }),
       consulKvExecutor({ client: consul, datacenter: config.consul.datacenter ?? null }),
     ];
-    const bus = await createBus(config, around);
+    const bus = await createBus(config, { ...around, sealer });
     observeBus({ bus, store }, metrics);
     const services: Services = {
       ...shared,
@@ -283,9 +283,10 @@ async function createBus(
     readonly metrics: Metrics;
     readonly variables: Variables;
     readonly vault: VaultParts | null;
+    readonly sealer: SecretSealer;
   },
 ): Promise<Bus> {
-  const { variables, vault, ...of } = given;
+  const { variables, vault, sealer, ...of } = given;
   const settings = await busSettings(config.bus, variables);
   if (settings === null || !config.roles.includes("api")) return new EmbeddedBus();
   const { AmqpBus } = await import("../adapters/buses/amqp/index.ts");
@@ -296,6 +297,7 @@ async function createBus(
     ...of,
     settings,
     credentials: read,
+    prove: (text) => sealer.fingerprint(text),
     watchCredentials(changed) {
       certificate?.watch(changed);
       return watchCredentials({ ...of, read, changed });

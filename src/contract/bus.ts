@@ -30,6 +30,7 @@ export const deadHeaders = {
   detail: "glasshouse-detail",
   routingKey: "glasshouse-routing-key",
   sender: "glasshouse-sender",
+  proof: "glasshouse-proof",
   time: "glasshouse-time",
   redriven: "glasshouse-redriven",
 } as const;

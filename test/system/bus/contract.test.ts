@@ -173,6 +173,7 @@ suite("over RabbitMQ", { skip: rabbitmqSkip }, () => {
         },
         credentials: async () => ({ username: user, password: user, tls: null }),
         watchCredentials: () => () => undefined,
+        prove: (text) => `proof of ${text}`,
         clock: new SystemClock(),
         log: createLog({ level: "silent", format: "json" }),
         metrics: noMetrics,

@@ -6,7 +6,7 @@ import type { BusMessage, Decided, Verdict } from "../../../ports/bus.ts";
 import { timestamp, type Clock } from "../../../ports/clock.ts";
 import type { Log, Metrics } from "../../../ports/telemetry.ts";
 import { counted } from "./count.ts";
-import { deadLetterOf, incomingOf, outboundOf } from "./message.ts";
+import { deadLetterOf, incomingOf, outboundOf, type Self } from "./message.ts";
 import type { Outbound, Publisher } from "./publisher.ts";
 import type { AmqpTimes } from "./settings.ts";
 import { within } from "./time-limit.ts";
@@ -17,8 +17,7 @@ export interface ConsumerOptions {
   readonly declare: () => Promise<unknown>;
   readonly answers: Publisher;
   readonly prefetch: number;
-  /** The service's own user. */
-  readonly user: string;
+  readonly self: Self;
   readonly take: (message: BusMessage) => Promise<Verdict>;
   readonly times: AmqpTimes;
   readonly clock: Clock;
@@ -121,15 +120,15 @@ export class CommandConsumer {
   }
 
   async #handle(channel: Channel, message: AsyncMessage): Promise<void> {
-    const { log, clock, user, metrics } = this.#options;
+    const { log, clock, self, metrics } = this.#options;
     if (message.redelivered) metrics.count("glasshouse_bus_redelivered_total", {});
-    const verdict = await this.#decide(channel, incomingOf(message, user));
+    const verdict = await this.#decide(channel, incomingOf(message, self));
     metrics.count("glasshouse_bus_received_total", { outcome: verdict?.outcome ?? "returned" });
     if (verdict === null) return;
     if (verdict.outcome === "parked") {
       const { reason, detail } = verdict;
       const death = { reason, detail, time: timestamp(clock) };
-      await this.#answer(deadLetterOf(message, death, user), "kept");
+      await this.#answer(deadLetterOf(message, death, self), "kept");
       log.warn("A message of the bus was laid with the dead letters", { reason, detail });
     }
     if (verdict.reply !== null)

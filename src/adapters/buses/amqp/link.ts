@@ -2,6 +2,7 @@ import { Connection } from "rabbitmq-client";
 import { busNames } from "../../../contract/bus.ts";
 import type { BusMessage, Verdict } from "../../../ports/bus.ts";
 import { CommandConsumer } from "./consumer.ts";
+import type { Self } from "./message.ts";
 import { Publisher } from "./publisher.ts";
 import type { AmqpCredentials, AmqpOptions, AmqpTimes } from "./settings.ts";
 import { within } from "./time-limit.ts";
@@ -24,7 +25,7 @@ const answerWindow = 512;
 /** One connection under one set of credentials, with everything that goes over it. It heals by itself; credentials it keeps. */
 export class Link {
   readonly connection: Connection;
-  readonly user: string;
+  readonly self: Self;
   /** What must keep its order. */
   readonly events: Publisher;
   /** Answers, and messages on their way to or from the dead letters. */
@@ -40,7 +41,7 @@ export class Link {
     const { settings, clock } = options;
     this.#options = options;
     this.#times = times;
-    this.user = credentials.username;
+    this.self = { user: credentials.username, prove: options.prove };
     this.connection = new Connection({
       hosts: [...settings.hosts],
       vhost: settings.vhost,
@@ -80,7 +81,7 @@ export class Link {
       declare: () => this.declare(),
       answers: this.answers,
       prefetch: settings.prefetch,
-      user: this.user,
+      self: this.self,
       take,
       times: this.#times,
       clock,

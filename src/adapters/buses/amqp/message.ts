@@ -1,3 +1,4 @@
+import { createHash } from "node:crypto";
 import type { AsyncMessage, Envelope, SyncMessage } from "rabbitmq-client";
 import { busNames, deadHeaders } from "../../../contract/bus.ts";
 import { encodeEvent, encodeReply, type EncodedMessage } from "../../../contract/bus-message.ts";
@@ -40,26 +41,47 @@ function envelopeOf({ routingKey, attributes }: EncodedMessage): Envelope {
   };
 }
 
-/** `user` is the service's own: of what it has laid down itself it knows who had sent it. */
-export function incomingOf(message: AsyncMessage | SyncMessage, user: string): BusMessage {
-  const { headers, userId, replyTo, correlationId, contentType } = message;
+/** The service at the broker: of what it has laid down itself it knows who had sent it. */
+export interface Self {
+  /** Who it is there now. */
+  readonly user: string;
+  /** A mark that nobody else can make, the same for the same text on every server. */
+  readonly prove: (text: string) => string;
+}
+
+export function incomingOf(message: AsyncMessage | SyncMessage, self: Self): BusMessage {
+  const { headers, replyTo, correlationId, contentType } = message;
   return {
     body: bytesOf(message.body),
     contentType: contentType ?? null,
     replyTo: replyTo === undefined || replyTo === "" ? null : replyTo,
     correlationId: correlationId ?? null,
-    sender: senderOf(userId, headers, user),
+    sender: senderOf(message, self),
     traceparent: textOf(headers?.["traceparent"]) ?? textOf(headers?.["cloudEvents_traceparent"]),
   };
 }
 
-/** The broker lets nobody set another user's name. */
-function senderOf(userId: string | undefined, headers: Headers, user: string): string | null {
-  const own = userId !== undefined && userId === user;
-  return (own ? textOf(headers?.[deadHeaders.sender]) : null) ?? userId ?? null;
+/**
+ * The broker lets nobody set another user's name. What was laid down under a name that the service had before, or has on another
+ * server, is known by its proof.
+ */
+function senderOf(message: AsyncMessage | SyncMessage, self: Self): string | null {
+  const { headers, userId } = message;
+  const recorded = textOf(headers?.[deadHeaders.sender]);
+  if (recorded === null) return userId ?? null;
+  const own = userId !== undefined && userId === self.user;
+  const proven = headers?.[deadHeaders.proof] === proofOf(message, { sender: recorded, self });
+  return own || proven ? recorded : (userId ?? null);
 }
 
-type Headers = AsyncMessage["headers"];
+/** Of this sender for this body: on another message it is worth nothing. */
+function proofOf(
+  message: AsyncMessage | SyncMessage,
+  { sender, self }: { readonly sender: string; readonly self: Self },
+): string {
+  const digest = createHash("sha256").update(bytesOf(message.body)).digest("hex");
+  return self.prove(`dead letter ${digest} ${sender}`);
+}
 
 /** The client has parsed bodies of some content types already. */
 function bytesOf(body: unknown): Uint8Array {
@@ -79,7 +101,7 @@ export interface Death {
 }
 
 /** The message for the dead letters: as it came, with why. */
-export function deadLetterOf(message: AsyncMessage, death: Death, user: string): Outbound {
+export function deadLetterOf(message: AsyncMessage, death: Death, self: Self): Outbound {
   const body = Buffer.from(bytesOf(message.body));
   const headers = {
     ...message.headers,
@@ -87,26 +109,26 @@ export function deadLetterOf(message: AsyncMessage, death: Death, user: string):
     [deadHeaders.detail]: death.detail.slice(0, 1_000),
     [deadHeaders.routingKey]: message.routingKey,
     [deadHeaders.time]: death.time,
-    ...senderHeader(message, user),
+    ...senderHeaders(message, self),
   };
-  const envelope = { ...keptProperties(message), userId: user, headers };
+  const envelope = { ...keptProperties(message), userId: self.user, headers };
   return { envelope: { ...envelope, routingKey: busNames.deadLetters }, body };
 }
 
 /** A dead letter as a command again. */
-export function revivedOf(message: SyncMessage, user: string): Outbound {
+export function revivedOf(message: SyncMessage, self: Self): Outbound {
   const { headers } = message;
   const times = headers?.[deadHeaders.redriven];
   const envelope = {
     ...keptProperties(message),
-    userId: user,
+    userId: self.user,
     exchange: busNames.commands,
     routingKey: textOf(headers?.[deadHeaders.routingKey]) ?? textOf(message.type) ?? "redriven",
     mandatory: true,
     headers: {
       ...Object.fromEntries(Object.entries(headers ?? {}).filter(([name]) => isKept(name))),
       [deadHeaders.redriven]: (typeof times === "number" ? times : 0) + 1,
-      ...senderHeader(message, user),
+      ...senderHeaders(message, self),
     },
   };
   return { envelope, body: Buffer.from(bytesOf(message.body)) };
@@ -121,9 +143,12 @@ function isKept(name: string): boolean {
   );
 }
 
-function senderHeader(message: AsyncMessage | SyncMessage, user: string): object {
-  const sender = senderOf(message.userId, message.headers, user);
-  return { [deadHeaders.sender]: sender ?? "" };
+function senderHeaders(message: AsyncMessage | SyncMessage, self: Self): object {
+  const sender = senderOf(message, self) ?? "";
+  return {
+    [deadHeaders.sender]: sender,
+    ...(sender === "" ? {} : { [deadHeaders.proof]: proofOf(message, { sender, self }) }),
+  };
 }
 
 function keptProperties(message: AsyncMessage | SyncMessage): Envelope {

@@ -69,7 +69,7 @@ async function move(
 ): Promise<number> {
   if (messages.length === 0) return 0;
   const outcomes = await link.answers.send(
-    messages.map((message) => revivedOf(message, link.user)),
+    messages.map((message) => revivedOf(message, link.self)),
   );
   let moved = 0;
   for (const [at, message] of messages.entries()) {

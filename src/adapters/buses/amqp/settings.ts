@@ -9,6 +9,8 @@ export interface AmqpOptions {
   readonly watchCredentials: (changed: () => void) => () => void;
   /** Users that take turns, where credentials are such: told how it goes with them. */
   readonly users?: AmqpUsers;
+  /** A mark on a text that nobody but servers of this service can make. */
+  readonly prove: (text: string) => string;
   readonly clock: Clock;
   readonly log: Log;
   readonly metrics: Pick<Metrics, "count">;
