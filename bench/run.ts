@@ -4,6 +4,7 @@ import { durableChain } from "./bare-loop.ts";
 import { bus } from "./bus.ts";
 import { consulKeys } from "./consul.ts";
 import { credentials } from "./credentials.ts";
+import { healthChanges } from "./health.ts";
 import { graphOverhead } from "./graph-overhead.ts";
 import { largeTemplate } from "./large-template.ts";
 import { layers } from "./layers.ts";
@@ -30,6 +31,7 @@ const suites: Readonly<Record<string, (options: BenchOptions) => Promise<readonl
   consul: consulKeys,
   credentials,
   vault: vaultSecrets,
+  health: healthChanges,
 };
 
 /**
