@@ -10,7 +10,7 @@ key_prefix "discovery/" {
   policy = "write"
 }
 
-# Services that checks look at, and the nodes that they are on.
+# Services that checks look at, and that addresses of the configuration name (consul:service), and the nodes that they are on.
 service "consul" {
   policy = "read"
 }

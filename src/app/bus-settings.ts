@@ -2,23 +2,31 @@ import type { AmqpCredentials, AmqpSettings, AmqpTls } from "../adapters/buses/a
 import type { KeptCertificate } from "../clients/vault/kept-certificate.ts";
 import type { Config } from "../contract/config.ts";
 import { GlasshouseError } from "../domain/errors.ts";
+import type { ServiceName } from "../clients/consul/addresses.ts";
 import { resolveReference } from "./config-grants.ts";
+import { dnsName, serviceUrl } from "./service-address.ts";
 import { leasedUsers, type LeasedUsers } from "./leased-users.ts";
 import type { VaultParts } from "./vault.ts";
 
 type BusConfig = Config["bus"];
 type Variables = Readonly<Record<string, string | undefined>>;
 
+export interface BusSettings extends AmqpSettings {
+  /** Where Consul knows where the broker is; the host is then its name in Consul's DNS. */
+  readonly service: ServiceName | null;
+}
+
 /** What `bus.url` and the limits beside it say; null: no broker. Errors: `invalid-configuration`, naming the key. */
 export async function busSettings(
   bus: BusConfig,
   variables: Variables,
-): Promise<AmqpSettings | null> {
+): Promise<BusSettings | null> {
   if (bus.url === undefined) return null;
-  const urls = await urlsOf(bus.url, variables);
+  const { urls, service } = await urlsOf(bus.url, variables);
   const [first] = urls;
   if (first === undefined) throw wrong("must not be empty");
   return {
+    service,
     hosts: urls.map(({ hostname, port, protocol }) =>
       [hostname, port === "" ? defaultPort(protocol) : port].join(":"),
     ),
@@ -70,7 +78,7 @@ export async function busCredentials(
   variables: Variables,
   { users, certificate }: BusSources = noSources,
 ): Promise<AmqpCredentials> {
-  const [url] = await urlsOf(bus.url ?? "", variables);
+  const [url] = (await urlsOf(bus.url ?? "", variables)).urls;
   const found = async (key: "username" | "password", otherwise: string): Promise<string> => {
     const reference = bus[key];
     if (reference === undefined) return otherwise === "" ? "guest" : decodeURIComponent(otherwise);
@@ -104,9 +112,18 @@ async function tlsOf({ tls }: BusConfig, issued: KeptCertificate | null): Promis
   };
 }
 
+async function urlsOf(
+  reference: string,
+  variables: Variables,
+): Promise<{ readonly urls: readonly URL[]; readonly service: ServiceName | null }> {
+  const given = await resolveReference("bus.url", reference, variables);
+  const named = serviceUrl("bus.url", given);
+  const text = named === null ? given : named.at([dnsName(named.name)]);
+  return { urls: parsed(text), service: named?.name ?? null };
+}
+
 /** `amqp://host/vhost`, or several with commas: the first says the scheme, the user and the virtual host of all. */
-async function urlsOf(reference: string, variables: Variables): Promise<readonly URL[]> {
-  const text = await resolveReference("bus.url", reference, variables);
+function parsed(text: string): readonly URL[] {
   const [first = "", ...others] = text.split(",").map((part) => part.trim());
   const scheme = /^amqps?:\/\//u.exec(first)?.[0];
   if (scheme === undefined) throw wrong("must begin with amqp:// or amqps://");

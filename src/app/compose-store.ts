@@ -18,6 +18,7 @@ import type { Log, Metrics } from "../ports/telemetry.ts";
 import { resolveReference } from "./config-grants.ts";
 import type { CrashHooks } from "./crash-hooks.ts";
 import { leasedUsers, type LeasedUsers } from "./leased-users.ts";
+import type { NamedServices } from "./service-address.ts";
 import { keyChoice } from "./sealing-key.ts";
 import type { VaultParts } from "./vault.ts";
 
@@ -37,6 +38,7 @@ interface Around {
   readonly remotes: Remotes;
   readonly variables: Variables;
   readonly vault: VaultParts | null;
+  readonly named: NamedServices;
 }
 
 type Variables = Readonly<Record<string, string | undefined>>;
@@ -107,15 +109,18 @@ function closingWith(store: LastingStore, closed: () => void): LastingStore {
 }
 
 async function openShared(config: Config, around: Around): Promise<Lasting> {
-  const { crash, variables, vault, ...shared } = around;
+  const { crash, variables, vault, named, ...shared } = around;
   const users = databaseUsers(config, vault);
+  const database = await databaseOf(config, variables);
+  const changing = await named.changingUrl("store.url", database.url);
   // Whoever keeps state in a file need not load it.
   const [{ createPostgresStore, sharedDataKey }, { PostgresBlobs }] = await Promise.all([
     import("../adapters/stores/postgres/index.ts"),
     import("../adapters/blobs/postgres/index.ts"),
   ]);
   const store = await createPostgresStore({
-    ...(await databaseOf(config, variables)),
+    ...database,
+    ...(changing === null ? {} : { url: changing }),
     ...shared,
     ...(users === null ? {} : { logins: users }),
     limits: { pool: config.store.pool, leaseMs: config.engine.leaseMs },

@@ -45,13 +45,14 @@ import { busCertificate, busCredentials, busSettings, busUsers } from "./bus-set
 import { leasedGrants, resolveGrants } from "./config-grants.ts";
 import { gitCredentials } from "./git-credentials.ts";
 import { isLoopback, listenAddress } from "./config-listen.ts";
-import { vaultParts, type VaultParts } from "./vault.ts";
-import { vaultVariables } from "./vault-references.ts";
+import { openOutside, type Outside, type Variables } from "./outside.ts";
+import type { NamedServices } from "./service-address.ts";
+import type { VaultParts } from "./vault.ts";
 import { observeBus } from "./metered-bus.ts";
 import { meterAccept, type Accept } from "./metered-accept.ts";
 import { meterStore, observeStore } from "./metered-store.ts";
 import { programVersion } from "./program-version.ts";
-import { openStore } from "./compose-store.ts";
+import { openStore, type Lasting } from "./compose-store.ts";
 import { crashHooks, type CrashHooks } from "./crash-hooks.ts";
 
 /** The parts that a server is made of. This file and compose-store.ts alone name concrete adapters. */
@@ -71,6 +72,7 @@ export interface Composition {
   readonly consul: ConsulClient | null;
   /** Null: declared secrets are kept in the store. */
   readonly vault: VaultParts | null;
+  readonly outside: Pick<Outside, "close">;
   /** The way in for commands. */
   readonly accept: Accept;
   readonly metrics: Metrics;
@@ -83,10 +85,9 @@ export interface Composition {
   readonly engine: Omit<EngineDeps, "requestDestroy" | "requestRotation" | "worker">;
 }
 
-/** The process's own, and what the configuration refers to in Vault. */
-type Variables = Readonly<Record<string, string | undefined>>;
-
 const commandGraceMs = 60_000;
+/** The bus is begun with so long after Consul was asked where it is: nothing waits for it. */
+const firstAnswerMs = 2_000;
 
 /**
  * Opens the store and what lies in the data directory and joins it; `isolating` is how children are held together here, when
@@ -103,23 +104,19 @@ export async function compose(
   observeProcess(metrics, { version: programVersion() });
   const remotes = new Remotes({ metrics, log, clock });
   const crash = crashHooks(process.env);
-  const vault = await vaultParts(config, { env: process.env, remotes, clock, log });
-  const variables = { ...process.env, ...(await vaultVariables(config, vault?.session ?? null)) };
-  const around = { clock, log, crash, metrics, remotes, variables, vault };
-  const { store, blobs, sealer } = await openStore(config, around);
+  const outside = await openOutside(config, { env: process.env, remotes, clock, log });
+  const { consul, vault, variables, named } = outside;
+  const around = { clock, log, crash, metrics, remotes, variables, vault, named };
+  let opened: Lasting | null = null;
   try {
+    opened = await openStore(config, around);
+    const { store, blobs, sealer } = opened;
     const isolation = await isolating;
-    const { terraform, command } = await createExecutors(config, { isolation, log, variables });
+    const given = { isolation, log, variables, consul, vault };
+    const { terraform, executors } = await createExecutors(config, given);
     const metered = meterStore(store, { metrics, clock });
     observeStore(store, { metrics, clock });
     const shared = { store: metered, clock, sealer, blobs, log, metrics };
-    const consul = await createConsul(config, { remotes, clock, env: variables });
-    const executors: readonly Executor[] = [
-      terraform,
-      command,
-      vaultSecretsExecutor({ session: vault?.session ?? null, mount: config.vault.kv.mount }),
-      consulKvExecutor({ client: consul, datacenter: config.consul.datacenter ?? null }),
-    ];
     const bus = await createBus(config, { ...around, sealer });
     observeBus({ bus, store }, metrics);
     const services: Services = {
@@ -143,6 +140,7 @@ export async function compose(
       bus,
       consul,
       vault,
+      outside,
       services,
       accept: meterAccept((request) => accept(services, request), shared),
       engine: {
@@ -158,8 +156,8 @@ export async function compose(
       prune: () => store.prune(retentionOf(config, clock)),
     };
   } catch (error) {
-    await store.close();
-    await vault?.close();
+    await opened?.store.close();
+    await outside.close();
     throw error;
   }
 }
@@ -230,24 +228,38 @@ function engineSettings(config: Config, crash: CrashHooks): EngineDeps["settings
 
 async function createExecutors(
   config: Config,
-  of: { readonly isolation: Isolation; readonly log: Log; readonly variables: Variables },
-): Promise<{ readonly terraform: TerraformExecutor; readonly command: Executor }> {
-  const { terraform, command } = config.executors;
-  for (const { env } of [terraform, ...Object.values(terraform.templates)]) checkGrants(env);
-  const shared = { isolation: of.isolation, environment: process.env, hide: [config.data] };
-  return {
-    terraform: createTerraformExecutor({
-      ...shared,
-      grants: await resolveGrants("executors.terraform", terraform, of.variables),
-      log: of.log,
-      ...(terraform.program === undefined ? {} : { program: terraform.program }),
-    }),
-    command: commandExecutor({
-      ...shared,
-      grants: await resolveGrants("executors.command", command, of.variables),
-      graceMs: commandGraceMs,
-    }),
-  };
+  of: {
+    readonly isolation: Isolation;
+    readonly log: Log;
+    readonly variables: Variables;
+    readonly consul: ConsulClient | null;
+    readonly vault: VaultParts | null;
+  },
+): Promise<{ readonly terraform: TerraformExecutor; readonly executors: readonly Executor[] }> {
+  const { isolation, log, variables, consul, vault } = of;
+  const granted = config.executors;
+  for (const { env } of [granted.terraform, ...Object.values(granted.terraform.templates)])
+    checkGrants(env);
+  const shared = { isolation, environment: process.env, hide: [config.data] };
+  const { program } = granted.terraform;
+  const terraform = createTerraformExecutor({
+    ...shared,
+    grants: await resolveGrants("executors.terraform", granted.terraform, variables),
+    log,
+    ...(program === undefined ? {} : { program }),
+  });
+  const command = commandExecutor({
+    ...shared,
+    grants: await resolveGrants("executors.command", granted.command, variables),
+    graceMs: commandGraceMs,
+  });
+  const executors = [
+    terraform,
+    command,
+    vaultSecretsExecutor({ session: vault?.session ?? null, mount: config.vault.kv.mount }),
+    consulKvExecutor({ client: consul, datacenter: config.consul.datacenter ?? null }),
+  ];
+  return { terraform, executors };
 }
 
 /** Templates of git hosts, with the logins that are configured. Errors: `invalid-configuration`. */
@@ -257,20 +269,6 @@ async function createGit(
 ): Promise<GitSource> {
   const credentials = await gitCredentials(config, variables);
   return gitSource({ env: process.env, remotes, credentials });
-}
-
-/** Null without an address. What is said to Consul is loaded only where there is one. */
-async function createConsul(
-  config: Config,
-  of: {
-    readonly remotes: Remotes;
-    readonly clock: Clock;
-    readonly env: Readonly<Record<string, string | undefined>>;
-  },
-): Promise<ConsulClient | null> {
-  if (config.consul.address === undefined) return null;
-  const { consulClient } = await import("./consul.ts");
-  return consulClient(config, of);
 }
 
 /** Embedded without an address, and for a process that takes no commands. Its client is loaded only where it is used. */
@@ -283,19 +281,23 @@ async function createBus(
     readonly metrics: Metrics;
     readonly variables: Variables;
     readonly vault: VaultParts | null;
+    readonly named: NamedServices;
     readonly sealer: SecretSealer;
   },
 ): Promise<Bus> {
-  const { variables, vault, sealer, ...of } = given;
+  const { variables, vault, named, sealer, ...of } = given;
   const settings = await busSettings(config.bus, variables);
   if (settings === null || !config.roles.includes("api")) return new EmbeddedBus();
   const { AmqpBus } = await import("../adapters/buses/amqp/index.ts");
   const users = busUsers(config.bus, vault);
   const certificate = busCertificate(config.bus, vault);
   const read = () => busCredentials(config.bus, variables, { users, certificate });
+  const { service } = settings;
+  const found = service === null ? null : await named.follow("bus.url", service, firstAnswerMs);
   const bus = new AmqpBus({
     ...of,
     settings,
+    ...(found === null ? {} : { hosts: found.hosts }),
     credentials: read,
     prove: (text) => sealer.fingerprint(text),
     watchCredentials(changed) {

@@ -5,6 +5,7 @@ import { failureOf } from "../domain/errors.ts";
 import { noMetrics } from "../ports/telemetry.ts";
 import { consulClient } from "./consul.ts";
 import type { Finding } from "./doctor-finding.ts";
+import { NamedServices } from "./service-address.ts";
 
 const limitMs = 5_000;
 
@@ -32,6 +33,17 @@ export async function consulFindings(
       "Groups and checks of Consul wait until it answers. Look at Consul, and at consul.address and consul.token.";
     return [{ about, level: "bad", found: `${address}: ${failureOf(error).message}`, advice }];
   }
+}
+
+/** What finds services by the Consul that is configured; what is wrong with that is a finding of its own. */
+export async function servicesNow(
+  config: Pick<Config, "consul">,
+  env: Readonly<Record<string, string | undefined>>,
+): Promise<NamedServices> {
+  const clock = { now: () => Date.now(), monotonic: () => performance.now() };
+  const remotes = new Remotes({ metrics: noMetrics, log: quiet, clock });
+  const client = await consulClient(config, { env, remotes, clock }).catch(() => null);
+  return new NamedServices({ client, log: quiet });
 }
 
 function isInClear(address: string): boolean {

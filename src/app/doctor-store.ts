@@ -1,7 +1,8 @@
 import type { Config } from "../contract/config.ts";
 import { failureOf } from "../domain/errors.ts";
 import { databaseOf, databaseUsers } from "./compose-store.ts";
-import type { Finding } from "./doctor-finding.ts";
+import type { Finding, LookDeps } from "./doctor-finding.ts";
+import { addressNow } from "./service-address.ts";
 import { withVault } from "./doctor-vault.ts";
 
 /** Servers below this are not tested against. */
@@ -14,17 +15,16 @@ export function isShared({ store }: Pick<Config, "store">): boolean {
 }
 
 /** Where the state is, and whether it can be reached. Changes nothing. Never throws. */
-export async function storeFindings(
-  config: Config,
-  variables: Readonly<Record<string, string | undefined>>,
-): Promise<readonly Finding[]> {
+export async function storeFindings(config: Config, deps: LookDeps): Promise<readonly Finding[]> {
   const about = "store";
   if (!isShared(config))
     return [{ about, level: "good", found: "SQLite in the data directory", advice: null }];
   try {
     const { lookAtServer } = await import("../clients/postgres/look.ts");
-    const target = await databaseOf(config, variables);
-    const looked = await withVault({ config, env: variables }, async (vault) => {
+    const database = await databaseOf(config, deps.env);
+    const url = await addressNow(deps.named, { key: "store.url", url: database.url }, connectMs);
+    const target = { ...database, url };
+    const looked = await withVault({ config, ...deps }, async (vault) => {
       const login = await databaseUsers(config, vault)?.current();
       return lookAtServer({ ...target, login, connectMs });
     });

@@ -3,7 +3,7 @@ import { lookAtVault } from "../clients/vault/status.ts";
 import type { Config } from "../contract/config.ts";
 import { failureOf } from "../domain/errors.ts";
 import { noMetrics } from "../ports/telemetry.ts";
-import type { Finding } from "./doctor-finding.ts";
+import type { Finding, LookDeps } from "./doctor-finding.ts";
 import { vaultParts, type VaultParts } from "./vault.ts";
 import { vaultVariables } from "./vault-references.ts";
 
@@ -12,7 +12,7 @@ const limitMs = 5_000;
 /** Where values of declared secrets are kept; with a Vault, whether it answers and lets us in. */
 export async function vaultFindings(
   config: Pick<Config, "vault">,
-  env: Readonly<Record<string, string | undefined>>,
+  deps: LookDeps,
 ): Promise<readonly Finding[]> {
   const { address, kv, pki } = config.vault;
   const about = "secrets";
@@ -22,7 +22,7 @@ export async function vaultFindings(
     return [{ about, level: "good", found, advice: null }];
   }
   try {
-    const version = await withVault({ config, env }, async (parts) =>
+    const version = await withVault({ config, ...deps }, async (parts) =>
       parts === null ? "" : (await lookAtVault(parts, AbortSignal.timeout(limitMs))).version,
     );
     const found = `declared ones are kept in Vault ${version} at ${address}, ${kv.mount}/${kv.prefix}; certificates are issued by its PKI engine at ${pki.mount}`;
@@ -39,22 +39,25 @@ export async function vaultFindings(
 /** What the configuration refers to in Vault, for the looks at what uses it. Errors: as at a start. */
 export async function variablesOfVault(
   config: Config,
-  env: Readonly<Record<string, string | undefined>>,
+  deps: LookDeps,
 ): Promise<Readonly<Record<string, string>>> {
-  return withVault({ config, env }, (parts) => vaultVariables(config, parts?.session ?? null));
+  return withVault({ config, ...deps }, (parts) => vaultVariables(config, parts?.session ?? null));
 }
 
 /** A session of its own, which is ended again with all that was leased. Null without a Vault. */
 export async function withVault<T>(
-  of: {
-    readonly config: Pick<Config, "vault">;
-    readonly env: Readonly<Record<string, string | undefined>>;
-  },
+  of: LookDeps & { readonly config: Pick<Config, "vault"> },
   look: (parts: VaultParts | null) => Promise<T>,
 ): Promise<T> {
   const clock = { now: () => Date.now(), monotonic: () => performance.now(), after: never };
   const remotes = new Remotes({ metrics: noMetrics, log: quiet, clock });
-  const parts = await vaultParts(of.config, { env: of.env, remotes, clock, log: quiet });
+  const parts = await vaultParts(of.config, {
+    env: of.env,
+    remotes,
+    clock,
+    log: quiet,
+    services: of.named,
+  });
   try {
     return await look(parts);
   } finally {

@@ -4,11 +4,12 @@ import { dirname, join } from "node:path";
 import { createTerraformExecutor } from "../adapters/executors/terraform/index.ts";
 import { keyFileOf } from "./sealing-key.ts";
 import { detectIsolation, type Isolation } from "../clients/process/isolation.ts";
-import { consulFindings } from "./doctor-consul.ts";
+import { consulFindings, servicesNow } from "./doctor-consul.ts";
 import type { LoadedConfig } from "./config.ts";
 import { busFindings } from "./doctor-bus.ts";
 import type { Finding } from "./doctor-finding.ts";
 import { variablesOfVault, vaultFindings } from "./doctor-vault.ts";
+import type { NamedServices } from "./service-address.ts";
 import { isShared, storeFindings } from "./doctor-store.ts";
 
 export type { Finding } from "./doctor-finding.ts";
@@ -25,9 +26,25 @@ const leastFreeBytes = 1024 * 1024 * 1024;
 /** Looks at the machine, the configuration and the server. Changes nothing; starts a few short processes. Never throws. */
 export async function examine(given: Examined): Promise<readonly Finding[]> {
   const isolation = await detectIsolation();
-  // What cannot be looked up shows where it is used.
-  const looked = await variablesOfVault(given.loaded.config, given.env).catch(() => ({}));
-  const examined = { ...given, env: { ...given.env, ...looked } };
+  // Consul's token may be a value of Vault, and Vault be found by Consul: each looks here when it needs it.
+  const env: Record<string, string | undefined> = { ...given.env };
+  const { config } = given.loaded;
+  const named = await servicesNow(config, env);
+  try {
+    // What cannot be looked up shows where it is used.
+    Object.assign(env, await variablesOfVault(config, { env, named }).catch(() => ({})));
+    return await lookAtAll({ ...given, env }, { isolation, named });
+  } finally {
+    await named.stop();
+  }
+}
+
+async function lookAtAll(
+  examined: Examined,
+  { isolation, named }: { readonly isolation: Isolation; readonly named: NamedServices },
+): Promise<readonly Finding[]> {
+  const { config } = examined.loaded;
+  const { env } = examined;
   const looks: readonly Promise<readonly Finding[]>[] = [
     node(),
     isolated(isolation),
@@ -35,10 +52,10 @@ export async function examine(given: Examined): Promise<readonly Finding[]> {
     git(),
     data(examined),
     key(examined),
-    vaultFindings(examined.loaded.config, examined.env),
-    storeFindings(examined.loaded.config, examined.env),
-    busFindings(examined.loaded.config, examined.env),
-    consulFindings(examined.loaded.config, examined.env),
+    vaultFindings(config, { env, named }),
+    storeFindings(config, { env, named }),
+    busFindings(config, { env, named }),
+    consulFindings(config, env),
     server(examined),
     variables(examined),
     users(),

@@ -128,11 +128,11 @@ async function stopRoles(http: FastifyInstance, roles: Roles): Promise<void> {
 }
 
 /** What steps said at their end goes out before the store closes. */
-async function closeParts({ bus, store, vault }: Composition, roles: Roles): Promise<void> {
+async function closeParts({ bus, store, outside }: Composition, roles: Roles): Promise<void> {
   await (roles.bus ?? bus).close();
   await store.close();
   // Last, as users of the store and the bus end with it.
-  await vault?.close();
+  await outside.close();
 }
 
 /** The engine asks for destroys as anybody does: by a command, whose id makes it take effect once. */

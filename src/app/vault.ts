@@ -11,6 +11,7 @@ import { GlasshouseError } from "../domain/errors.ts";
 import type { Clock } from "../ports/clock.ts";
 import type { Log } from "../ports/telemetry.ts";
 import { resolveReference } from "./config-grants.ts";
+import { serviceUrl, type NamedServices } from "./service-address.ts";
 
 type Variables = Readonly<Record<string, string | undefined>>;
 
@@ -30,6 +31,8 @@ export const vaultAdvice =
   "Work that needs Vault pauses and goes on by itself. Look at Vault (is it sealed?), and at vault.address and how the server logs in.";
 /** As many as steps may be worked on, and some. */
 const connections = 64;
+/** A start waits so long for Consul to say where Vault is. */
+const firstAnswerMs = 3_000;
 
 /** A client for the Vault that is configured, or null. Sends nothing. Errors: `invalid-configuration`. */
 export async function vaultParts(
@@ -39,6 +42,7 @@ export async function vaultParts(
     readonly remotes: Remotes;
     readonly clock: Pick<Clock, "now" | "monotonic" | "after">;
     readonly log: Log;
+    readonly services: NamedServices;
   },
 ): Promise<VaultParts | null> {
   const { address, namespace = null, tls } = vault;
@@ -48,12 +52,7 @@ export async function vaultParts(
   const login = loginOf(vault, of.env);
   const calls = { ...vaultPolicy, kind: "vault", name: "vault", advice: vaultAdvice } as const;
   const client = new VaultClient({
-    connection: new HttpConnection({
-      url: address,
-      name: "Vault",
-      connections,
-      ...(ca === null ? {} : { tls: { ca } }),
-    }),
+    connection: await connectionTo(address, { ca, services: of.services }),
     calls: of.remotes.remote(calls),
     namespace,
   });
@@ -90,6 +89,29 @@ function parts(
       await session.close();
     },
   };
+}
+
+/** To the address, or to an instance of the service that it names. */
+async function connectionTo(
+  address: string,
+  { ca, services }: { readonly ca: string | null; readonly services: NamedServices },
+): Promise<Pick<HttpConnection, "send" | "close">> {
+  const connect = (url: string): HttpConnection =>
+    new HttpConnection({
+      url,
+      name: "Vault",
+      connections,
+      ...(ca === null ? {} : { tls: { ca } }),
+    });
+  const named = serviceUrl("vault.address", address);
+  if (named === null) return connect(address);
+  const { ServiceConnection } = await import("../clients/consul/service-connection.ts");
+  const { addresses } = await services.follow("vault.address", named.name, firstAnswerMs);
+  return new ServiceConnection({
+    name: "Vault",
+    addresses,
+    connect: (host) => connect(named.at([host])),
+  });
 }
 
 function loginOf(vault: Config["vault"], env: Variables): VaultLogin {

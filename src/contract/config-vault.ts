@@ -26,7 +26,7 @@ export const vaultSchema = z.strictObject({
     })
     .meta({
       description:
-        "Address of Vault, http:// or https://host:port; without one, declared secrets are kept in the embedded sealed store, and certificates are issued by the embedded authority",
+        "Address of Vault, http:// or https://host:port, or `consul:service` in place of host and port; without one, declared secrets are kept in the embedded sealed store, and certificates are issued by the embedded authority",
     })
     .optional(),
   namespace: text("Namespace, where Vault has them").optional(),

@@ -99,7 +99,7 @@ const storeUrl = z
   })
   .meta({
     description:
-      "Where state is kept: `sqlite` is a file in the data directory, `postgres://user@host:port/database?sslmode=verify-full` a database that several servers share (more hosts with commas)",
+      "Where state is kept: `sqlite` is a file in the data directory, `postgres://user@host:port/database?sslmode=verify-full` a database that several servers share (more hosts with commas, or `consul:service`)",
   });
 
 export const configSchema = z.strictObject({
@@ -143,7 +143,7 @@ export const configSchema = z.strictObject({
   bus: z
     .strictObject({
       url: text(
-        "Message broker, amqp:// or amqps://host:port/vhost, several hosts with commas, or a reference; without one commands come by REST alone",
+        "Message broker, amqp:// or amqps://host:port/vhost, several hosts with commas, or `consul:service` in their place, or a reference; without one commands come by REST alone",
         { secret: true },
       ).optional(),
       username: text("User at the broker, by reference or as it is; that of the URL, or guest", {

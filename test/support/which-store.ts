@@ -5,6 +5,7 @@ import { createPostgresStore } from "../../src/adapters/stores/postgres/index.ts
 import { createSqliteStore } from "../../src/adapters/stores/sqlite/index.ts";
 import type { Clock } from "../../src/ports/clock.ts";
 import type { Store } from "../../src/ports/store.ts";
+import { NamedServices } from "../../src/app/service-address.ts";
 import { Remotes } from "../../src/clients/resilience/remotes.ts";
 import { noMetrics, type Log } from "../../src/ports/telemetry.ts";
 import { openStore, type Lasting } from "../../src/app/compose-store.ts";
@@ -56,6 +57,7 @@ export async function openLasting(
     variables: process.env,
     crash: { onCommit: null },
     vault: null,
+    named: new NamedServices({ client: null, log: around.log }),
   });
 }
 

@@ -2,56 +2,62 @@ import { setTimeout as sleep } from "node:timers/promises";
 import type { Log } from "../../ports/telemetry.ts";
 import { Connection } from "./connection.ts";
 import { ConnectionLost, faultKind, wordsOf } from "./errors.ts";
-import type { Target } from "./target.ts";
+import type { ChangingUrl, Target } from "./target.ts";
 
 const pauseMs = 500;
 
 /**
  * Opens connections to whichever of the hosts takes writes, beginning with the one that did last: after a failover the next
- * connection goes to the new primary.
+ * connection goes to the new primary. Which hosts there are is asked for each connection.
  */
 export class Hosts {
-  #targets: readonly Target[];
+  #targets: () => readonly Target[];
   readonly #log: Log;
-  #best = 0;
+  /** The name of the target that took writes last. */
+  #best: string | null = null;
 
-  constructor(targets: readonly Target[], log: Log) {
+  /** `targets` may throw `ConnectionLost` while there are none. */
+  constructor(targets: () => readonly Target[], log: Log) {
     this.#targets = targets;
     this.#log = log;
   }
 
   /** The host that took writes last, for people. */
   get name(): string {
-    return this.#targets[this.#best]?.name ?? "";
+    return this.#best ?? "";
   }
 
   /** From now on connections are opened like this: the same hosts, perhaps as another user. */
-  use(targets: readonly Target[]): void {
+  use(targets: () => readonly Target[]): void {
     this.#targets = targets;
   }
 
   /** Errors: `ConnectionLost` naming every host and why not, or a server's own refusal. */
   async open(): Promise<Connection> {
-    const faults: unknown[] = [];
-    for (let n = 0; n < this.#targets.length; n += 1) {
-      const index = (this.#best + n) % this.#targets.length;
-      const target = this.#targets[index];
-      if (target === undefined) continue;
+    const faults: { readonly name: string; readonly error: unknown }[] = [];
+    for (const target of this.#inTurn()) {
       try {
         const connection = await openPrimary(target);
-        this.#best = index;
+        this.#best = target.name;
         return connection;
       } catch (error) {
-        faults.push(error);
+        faults.push({ name: target.name, error });
       }
     }
     const [first, ...more] = faults;
-    if (more.length === 0) throw first;
+    if (more.length === 0) throw first?.error;
     throw new ConnectionLost(
-      new Error(
-        this.#targets.map(({ name }, n) => `${name}: ${wordsOf(at(faults, n))}`).join("; "),
-      ),
+      new Error(faults.map(({ name, error }) => `${name}: ${wordsOf(error)}`).join("; ")),
     );
+  }
+
+  #inTurn(): readonly Target[] {
+    const targets = this.#targets();
+    const best = Math.max(
+      0,
+      targets.findIndex(({ name }) => name === this.#best),
+    );
+    return [...targets.slice(best), ...targets.slice(0, best)];
   }
 
   /** As `open`, but waits so long for a server to come. */
@@ -79,6 +85,19 @@ async function openPrimary(target: Target): Promise<Connection> {
   throw new ConnectionLost(new Error(`${target.name} is a standby: it takes no writes`));
 }
 
-function at(faults: readonly unknown[], n: number): unknown {
-  return faults[n];
+/** The targets of a URL, read once, or again when it is another. Errors: `ConnectionLost` while no host is known. */
+export function targetSource(
+  url: string | ChangingUrl,
+  targetsOfUrl: (url: string) => readonly Target[],
+): () => readonly Target[] {
+  let known: { readonly url: string; readonly targets: readonly Target[] } | null = null;
+  return () => {
+    const now = typeof url === "string" ? url : url.now();
+    if (now === null)
+      throw new ConnectionLost(
+        new Error(typeof url === "string" ? "no host is known" : `no host of ${url.name} is known`),
+      );
+    if (known?.url !== now) known = { url: now, targets: targetsOfUrl(now) };
+    return known.targets;
+  };
 }

@@ -29,7 +29,8 @@ export async function lookAtServer(
     idleInTransactionMs: connectMs,
   };
   const quiet = { debug() {}, info() {}, warn() {}, error() {} };
-  const hosts = new Hosts(targetsOf({ ...of, limits }), quiet);
+  const targets = targetsOf({ ...of, limits });
+  const hosts = new Hosts(() => targets, quiet);
   try {
     const connection = await hosts.open();
     try {

@@ -28,6 +28,16 @@ export interface TargetLimits {
   readonly idleInTransactionMs: number;
 }
 
+/** A URL whose hosts change while the program runs. */
+export interface ChangingUrl {
+  /** As it is now; null before any host is known. */
+  readonly now: () => string | null;
+  /** Calls `fn` when it has changed. Returns a function that ends it. */
+  readonly watch: (fn: () => void) => () => void;
+  /** For people, where no host is known. */
+  readonly name: string;
+}
+
 /** One host that a connection may be made to. */
 export interface Target {
   /** For people: `host:port/database`, nothing secret. */

@@ -3,7 +3,7 @@ import type { Remote } from "../resilience/remote.ts";
 import { faultOf } from "./faults.ts";
 
 export interface VaultOptions {
-  readonly connection: HttpConnection;
+  readonly connection: Pick<HttpConnection, "send" | "close">;
   /** All calls; its time limits, retries and breaker hold for them. */
   readonly calls: Remote;
   readonly namespace: string | null;

@@ -5,6 +5,7 @@ import { test } from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
 import { loadConfig } from "../../../src/app/config.ts";
 import { busFindings } from "../../../src/app/doctor-bus.ts";
+import { lookDeps } from "../../support/look-deps.ts";
 import { loadComplaints, orderMany, registerLoad } from "../../support/bus-load.ts";
 import { openBusSite } from "../../support/bus-site.ts";
 import { rabbitmqSkip, type Rabbitmq } from "../../support/rabbitmq.ts";
@@ -113,6 +114,6 @@ async function bus(broker: Rabbitmq, username: string): Promise<string> {
     GLASSHOUSE_BUS_USERNAME: username,
   };
   const { config } = await loadConfig({ env, flags: {}, cwd: broker.directory });
-  const findings = await busFindings(config, {});
+  const findings = await busFindings(config, lookDeps({}));
   return findings.map(({ level, found }) => `${level}: ${found}`).join("\n");
 }

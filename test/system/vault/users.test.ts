@@ -5,6 +5,7 @@ import { after, before, describe, test } from "node:test";
 import { loadConfig } from "../../../src/app/config.ts";
 import { busFindings } from "../../../src/app/doctor-bus.ts";
 import { storeFindings } from "../../../src/app/doctor-store.ts";
+import { lookDeps } from "../../support/look-deps.ts";
 import { postgresSkip } from "../../support/postgres.ts";
 import { rabbitmqSkip } from "../../support/rabbitmq.ts";
 import { RotationSite } from "../../support/rotation.ts";
@@ -83,8 +84,8 @@ describe("users of PostgreSQL and RabbitMQ that Vault makes", { skip }, () => {
   test("are looked at by doctor, and given back at once", async () => {
     const { config } = await loadConfig({ env: at.env, flags: {}, cwd: at.site.directory });
     const findings = [
-      ...(await storeFindings(config, at.env)),
-      ...(await busFindings(config, at.env)),
+      ...(await storeFindings(config, lookDeps(at.env))),
+      ...(await busFindings(config, lookDeps(at.env))),
     ];
     assert.deepEqual(
       findings.map(({ level, found }) => `${level} ${found.slice(0, 10)}`),
@@ -92,7 +93,7 @@ describe("users of PostgreSQL and RabbitMQ that Vault makes", { skip }, () => {
     );
     const wrong = await storeFindings(
       { ...config, vault: { ...config.vault, address: undefined } },
-      at.env,
+      lookDeps(at.env),
     );
     assert.match(wrong[0]?.found ?? "", /store\.credentials is in Vault: it needs vault\.address/u);
     await until(

@@ -6,6 +6,7 @@ import type { Self } from "./message.ts";
 import { Publisher } from "./publisher.ts";
 import type { AmqpCredentials, AmqpOptions, AmqpTimes } from "./settings.ts";
 import { within } from "./time-limit.ts";
+import { socketTo } from "./socket.ts";
 import { declareTopology } from "./topology.ts";
 
 interface LinkOptions extends AmqpOptions {
@@ -44,6 +45,7 @@ export class Link {
     this.self = { user: credentials.username, prove: options.prove };
     this.connection = new Connection({
       hosts: [...settings.hosts],
+      ...(options.hosts === undefined ? {} : { socket: socketTo(options.hosts, settings.hosts) }),
       vhost: settings.vhost,
       username: credentials.username,
       password: credentials.password,

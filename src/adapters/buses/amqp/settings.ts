@@ -3,6 +3,8 @@ import type { Log, Metrics } from "../../../ports/telemetry.ts";
 
 export interface AmqpOptions {
   readonly settings: AmqpSettings;
+  /** Where the hosts change while the program runs: those of now, asked at each connect. None: those of the settings are tried. */
+  readonly hosts?: () => readonly string[];
   /** As they are now; asked whenever they may have changed. Errors: `invalid-configuration`. */
   readonly credentials: () => Promise<AmqpCredentials>;
   /** Calls `changed` when they may have. The returned function ends it. */

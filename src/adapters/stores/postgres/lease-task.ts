@@ -23,3 +23,8 @@ export const stopWord = "stop";
 export interface LoginWord {
   readonly login: DatabaseLogin;
 }
+
+/** And: from now on connect here. */
+export interface UrlWord {
+  readonly url: string;
+}

@@ -6,7 +6,13 @@ import { wordsOf } from "../../../clients/postgres/errors.ts";
 import { Hosts } from "../../../clients/postgres/hosts.ts";
 import { QueryBuilders } from "./kysely-dialect.ts";
 import { LeaseCell, monotonicMs } from "./lease-cell.ts";
-import { stopWord, type LeaseTask, type LeaseWord, type LoginWord } from "./lease-task.ts";
+import {
+  stopWord,
+  type LeaseTask,
+  type LeaseWord,
+  type LoginWord,
+  type UrlWord,
+} from "./lease-task.ts";
 import { Pool } from "../../../clients/postgres/pool.ts";
 import { PostgresSession } from "./session.ts";
 import { targetsOf } from "../../../clients/postgres/target.ts";
@@ -27,7 +33,8 @@ function main(task: LeaseTask): void {
     idleInTransactionMs: limitMs,
   };
   const silent = { debug() {}, info() {}, warn() {}, error() {} };
-  const hosts = new Hosts(targetsOf({ ...task, limits }), silent);
+  let { url, login } = task;
+  const hosts = new Hosts(() => targetsOf({ ...task, url, login, limits }), silent);
   const pool = new Pool({ size: 1, waitMs: limitMs, silentMs: limitMs, open: () => hosts.open() });
   let timer: NodeJS.Timeout | null = null;
   let renewing: Promise<void> | null = null;
@@ -59,9 +66,11 @@ function main(task: LeaseTask): void {
     }
   };
   after(cell.read().sentAtMs + renewEveryMs - monotonicMs());
-  parentPort?.on("message", (word: typeof stopWord | LoginWord) => {
+  parentPort?.on("message", (word: typeof stopWord | LoginWord | UrlWord) => {
     if (word === stopWord) return void stop();
-    hosts.use(targetsOf({ ...task, login: word.login, limits }));
+    // A connection that works is kept, wherever it goes.
+    if ("url" in word) return void (url = word.url);
+    login = word.login;
     void pool.renew();
   });
   const stop = async (): Promise<void> => {

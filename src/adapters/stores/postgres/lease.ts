@@ -6,12 +6,11 @@ import type { Log } from "../../../ports/telemetry.ts";
 import type { WorkerLease } from "../../../ports/worker.ts";
 import { LeaseCell, monotonicMs } from "./lease-cell.ts";
 import type { DatabaseLogin } from "../../../clients/postgres/logins.ts";
-import { stopWord, type LeaseTask, type LoginWord } from "./lease-task.ts";
+import type { ChangingUrl } from "../../../clients/postgres/target.ts";
+import { stopWord, type LeaseTask, type LoginWord, type UrlWord } from "./lease-task.ts";
 
-export interface LeaseDeps extends Pick<
-  LeaseTask,
-  "url" | "password" | "caFile" | "login" | "worker"
-> {
+export interface LeaseDeps extends Pick<LeaseTask, "password" | "caFile" | "login" | "worker"> {
+  readonly url: string | ChangingUrl;
   readonly durationMs: number;
   /** When the first lease, which the store has granted, was asked for; by `monotonicMs`. */
   readonly sentAtMs: number;
@@ -39,11 +38,14 @@ export class PostgresLease implements WorkerLease {
   #lapse: NodeJS.Timeout | null = null;
   #hasFailed = false;
   #released: Promise<void> | null = null;
+  readonly #unwatch: () => void;
 
   constructor(deps: LeaseDeps) {
     this.#deps = deps;
     this.#login = deps.login;
     this.#cell.write({ sentAtMs: deps.sentAtMs, lapses: 0 });
+    const { url } = deps;
+    this.#unwatch = typeof url === "string" ? () => undefined : url.watch(() => this.#tellUrl());
     this.#start();
     this.#awaitLapse();
   }
@@ -88,6 +90,7 @@ export class PostgresLease implements WorkerLease {
 
   async #release({ gone }: { readonly gone: boolean }): Promise<void> {
     if (this.#lapse !== null) clearTimeout(this.#lapse);
+    this.#unwatch();
     await this.#stopThread();
     this.#tell();
     const { worker, log, sayGone } = this.#deps;
@@ -100,7 +103,8 @@ export class PostgresLease implements WorkerLease {
   }
 
   #start(): void {
-    const { url, password, caFile, worker, durationMs } = this.#deps;
+    const { password, caFile, worker, durationMs } = this.#deps;
+    const url = this.#url();
     const times = leaseTimes(durationMs);
     const buffer = this.#cell.buffer;
     const task: LeaseTask = { url, password, caFile, login: this.#login, worker, times, buffer };
@@ -117,6 +121,17 @@ export class PostgresLease implements WorkerLease {
       if (this.#thread === thread) void this.#startAgain();
     });
     this.#thread = thread;
+  }
+
+  #tellUrl(): void {
+    const word: UrlWord = { url: this.#url() };
+    this.#thread?.postMessage(word, []);
+  }
+
+  /** The store is open, so it was known once, and is from then on. */
+  #url(): string {
+    const { url } = this.#deps;
+    return typeof url === "string" ? url : (url.now() ?? "");
   }
 
   async #startAgain(): Promise<void> {

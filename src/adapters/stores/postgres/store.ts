@@ -35,14 +35,14 @@ import { Numberer } from "./numberer.ts";
 import { Pool } from "../../../clients/postgres/pool.ts";
 import { Reader } from "./reader.ts";
 import { databaseRemote } from "./remote.ts";
-import type { TargetLimits } from "../../../clients/postgres/target.ts";
+import type { ChangingUrl, TargetLimits } from "../../../clients/postgres/target.ts";
 import { pruneLock } from "./transaction.ts";
 import { WayIn } from "./way-in.ts";
 import { refusedAsClosed, Writer, type WriterLimits } from "./writer.ts";
 
 export interface PostgresStoreOptions {
   /** `postgres://user@host:port/database?sslmode=…`; several hosts with commas. */
-  readonly url: string;
+  readonly url: string | ChangingUrl;
   /** In place of one in the URL. */
   readonly password?: string | undefined;
   /** Who connects, and then acts as the user of the URL. */

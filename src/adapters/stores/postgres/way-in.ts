@@ -1,13 +1,18 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import type { Connection } from "../../../clients/postgres/connection.ts";
 import { isLoginRefused } from "../../../clients/postgres/errors.ts";
-import { Hosts } from "../../../clients/postgres/hosts.ts";
+import { Hosts, targetSource } from "../../../clients/postgres/hosts.ts";
 import type { DatabaseLogin, DatabaseLogins } from "../../../clients/postgres/logins.ts";
-import { targetsOf, type TargetOptions } from "../../../clients/postgres/target.ts";
+import {
+  targetsOf,
+  type ChangingUrl,
+  type Target,
+  type TargetOptions,
+} from "../../../clients/postgres/target.ts";
 import type { Log } from "../../../ports/telemetry.ts";
 
 export interface WayInOptions {
-  readonly target: Omit<TargetOptions, "login">;
+  readonly target: Omit<TargetOptions, "login" | "url"> & { readonly url: string | ChangingUrl };
   /** Absent: the user of the URL connects, always. */
   readonly logins?: DatabaseLogins | undefined;
   readonly log: Log;
@@ -33,7 +38,10 @@ export class WayIn {
   private constructor(options: WayInOptions, login: DatabaseLogin | undefined) {
     this.#options = options;
     this.#login = login;
-    this.#hosts = new Hosts(targetsOf({ ...options.target, login }), options.log);
+    const targets = targetsFor(options, login);
+    // What is wrong with it is said at once.
+    if (typeof options.target.url === "string") targets();
+    this.#hosts = new Hosts(targets, options.log);
   }
 
   /** Errors: `invalid-configuration`, those of the logins. */
@@ -105,7 +113,7 @@ export class WayIn {
 
   #use(login: DatabaseLogin): void {
     this.#login = login;
-    this.#hosts.use(targetsOf({ ...this.#options.target, login }));
+    this.#hosts.use(targetsFor(this.#options, login));
   }
 
   /** Until those who hold connections have all gone over to the user that is in force. */
@@ -132,8 +140,15 @@ export class WayIn {
 
   /** So that nobody is sent there in vain. */
   async #tryOut(login: DatabaseLogin): Promise<void> {
-    const hosts = new Hosts(targetsOf({ ...this.#options.target, login }), this.#options.log);
+    const hosts = new Hosts(targetsFor(this.#options, login), this.#options.log);
     const connection = await hosts.open();
     await connection.end();
   }
+}
+
+function targetsFor(
+  { target }: WayInOptions,
+  login: DatabaseLogin | undefined,
+): () => readonly Target[] {
+  return targetSource(target.url, (url) => targetsOf({ ...target, url, login }));
 }

@@ -1,0 +1,73 @@
+import type { ConsulClient } from "../clients/consul/client.ts";
+import type { Remotes } from "../clients/resilience/remotes.ts";
+import type { Config } from "../contract/config.ts";
+import { GlasshouseError } from "../domain/errors.ts";
+import type { Clock } from "../ports/clock.ts";
+import type { Log } from "../ports/telemetry.ts";
+import { NamedServices, serviceUrl } from "./service-address.ts";
+import { vaultParts, type VaultParts } from "./vault.ts";
+import { vaultVariables } from "./vault-references.ts";
+
+/** The process's own, and what the configuration refers to elsewhere. */
+export type Variables = Readonly<Record<string, string | undefined>>;
+
+/** What the rest of the configuration is found by: Consul, the services that it knows, and Vault. */
+export interface Outside {
+  /** Null when none is configured. */
+  readonly consul: ConsulClient | null;
+  /** Services that addresses of the configuration name. */
+  readonly named: NamedServices;
+  /** Null: declared secrets are kept in the store. */
+  readonly vault: VaultParts | null;
+  readonly variables: Variables;
+  /** Gives back what was leased. */
+  close(): Promise<void>;
+}
+
+interface OutsideDeps {
+  readonly env: Variables;
+  readonly remotes: Remotes;
+  readonly clock: Pick<Clock, "now" | "monotonic" | "after">;
+  readonly log: Log;
+}
+
+/** Errors: `invalid-configuration`, and those of Vault when the configuration refers to values there. */
+export async function openOutside(config: Config, of: OutsideDeps): Promise<Outside> {
+  // Consul's token may be a value of Vault, and Vault's address a service of Consul; each looks here when it needs it.
+  const variables: Record<string, string | undefined> = { ...of.env };
+  refuseCircle(config);
+  const consul = await createConsul(config, { ...of, env: variables });
+  const named = new NamedServices({ client: consul, log: of.log });
+  let vault: VaultParts | null = null;
+  const close = async (): Promise<void> => {
+    await vault?.close();
+    await named.stop();
+  };
+  try {
+    vault = await vaultParts(config, { ...of, env: variables, services: named });
+    Object.assign(variables, await vaultVariables(config, vault?.session ?? null));
+    return { consul, named, vault, variables, close };
+  } catch (error) {
+    await close();
+    throw error;
+  }
+}
+
+function refuseCircle({ consul, vault }: Config): void {
+  if (vault.address === undefined || serviceUrl("vault.address", vault.address) === null) return;
+  if (consul.token?.startsWith("vault:") !== true) return;
+  throw new GlasshouseError(
+    "invalid-configuration",
+    "vault.address names a service in Consul, and consul.token a value in Vault: each needs the other first. Give one of them directly.",
+  );
+}
+
+/** Null without an address. What is said to Consul is loaded only where there is one. */
+async function createConsul(
+  config: Config,
+  of: Pick<OutsideDeps, "env" | "remotes" | "clock">,
+): Promise<ConsulClient | null> {
+  if (config.consul.address === undefined) return null;
+  const { consulClient } = await import("./consul.ts");
+  return consulClient(config, of);
+}
