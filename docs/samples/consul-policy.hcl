@@ -20,6 +20,11 @@ service "glasshouse" {
   policy = "write"
 }
 
+# Only with consul.sidecar.register.
+service "glasshouse-sidecar-proxy" {
+  policy = "write"
+}
+
 node_prefix "" {
   policy = "read"
 }

@@ -88,13 +88,15 @@ function convert(
   }
 }
 
+const mapsOfNumbers: readonly string[] = ["engine.placesByExecutor", "consul.sidecar.upstreams"];
+
 function mapOf(
   key: ConfigKey,
   texts: readonly string[],
 ): { readonly value: unknown } | { readonly message: string } {
   const pairs = texts.map((text) => /^([^=]+)=(.*)$/su.exec(text));
   if (pairs.includes(null)) return { message: "must be written as NAME=value" };
-  const numbers = key.key === "engine.placesByExecutor";
+  const numbers = mapsOfNumbers.includes(key.key);
   return {
     value: Object.fromEntries(
       pairs.flatMap((pair) => {

@@ -1,4 +1,9 @@
-import { deregisterService, registerService, type Registration } from "../clients/consul/agent.ts";
+import {
+  deregisterService,
+  registerService,
+  type Registration,
+  type Sidecar,
+} from "../clients/consul/agent.ts";
 import type { ConsulClient } from "../clients/consul/client.ts";
 import { serviceHealth, type ServiceInstance } from "../clients/consul/health.ts";
 import { watch, type Indexed, type WaitFor } from "../clients/consul/watch.ts";
@@ -86,15 +91,22 @@ export class ConsulRegistration {
     if (!this.#hasFailed)
       this.#log.warn("This server cannot be kept registered in Consul; it is tried again", {
         error,
-        advice:
-          'The token needs service "glasshouse" { policy = "write" } and node_prefix "" { policy = "read" }.',
+        advice: adviceOf(this.#registration),
       });
     this.#hasFailed = true;
   }
 }
 
+function adviceOf({ sidecar }: Registration): string {
+  const proxy = sidecar === null ? "" : ' and service "glasshouse-sidecar-proxy"';
+  return `The token needs service "glasshouse"${proxy} { policy = "write" } and node_prefix "" { policy = "read" }.`;
+}
+
 /** What a server that listens there says of itself. The same address gives the same id, so a restart takes its place again. */
-export function registrationOf({ roles }: Pick<Config, "roles">, url: string): Registration {
+export function registrationOf(
+  { roles, consul }: Pick<Config, "roles" | "consul">,
+  url: string,
+): Registration {
   const { hostname, port, host } = new URL(url);
   const address = hostname.replace(/^\[|\]$/gu, "");
   const version = programVersion();
@@ -112,5 +124,12 @@ export function registrationOf({ roles }: Pick<Config, "roles">, url: string): R
       timeoutMs: 3_000,
       forgetAfterMs: 600_000,
     },
+    sidecar: sidecarOf(consul.sidecar),
   };
+}
+
+function sidecarOf({ register, port, upstreams }: Config["consul"]["sidecar"]): Sidecar | null {
+  if (!register) return null;
+  const leads = Object.entries(upstreams).map(([service, local]) => ({ service, port: local }));
+  return { port: port ?? null, upstreams: leads };
 }

@@ -36,7 +36,9 @@ describe("Consul's token", () => {
   async function caller(token: string | undefined): Promise<() => Promise<unknown>> {
     const log = { debug() {}, info() {}, warn() {}, error() {} };
     const clock = { now: () => now, monotonic: () => now };
-    const consul = { address, register: false, tls: {}, ...(token === undefined ? {} : { token }) };
+    const sidecar = { register: false, upstreams: {} };
+    const given = token === undefined ? {} : { token };
+    const consul = { address, register: false, sidecar, tls: {}, ...given };
     const remotes = new Remotes({ metrics: noMetrics, log, clock });
     const client = await consulClient({ consul }, { env: { TOKEN: "of-env" }, remotes, clock });
     assert.ok(client !== null);

@@ -65,9 +65,14 @@ export async function startServer(
 
 /** Null unless it is asked for. Errors: `invalid-configuration` when it is, without a Consul. */
 async function registrationIn(
-  { consul, roles }: Config,
+  { consul, roles }: Pick<Config, "consul" | "roles">,
   of: { readonly parts: Composition; readonly log: Log; readonly url: string },
 ): Promise<ConsulRegistration | null> {
+  if (consul.sidecar.register && !consul.register)
+    throw new GlasshouseError(
+      "invalid-configuration",
+      "consul.sidecar.register is set and consul.register is not: a sidecar is registered with its service. Set both, or neither.",
+    );
   if (!consul.register) return null;
   if (of.parts.consul === null)
     throw new GlasshouseError(
@@ -75,7 +80,7 @@ async function registrationIn(
       "consul.register is set and consul.address is not: there is no Consul to register in.",
     );
   const { ConsulRegistration: Kept, registrationOf } = await import("./consul-registration.ts");
-  const registration = registrationOf({ roles }, of.url);
+  const registration = registrationOf({ roles, consul }, of.url);
   return new Kept({ client: of.parts.consul, registration, log: of.log });
 }
 

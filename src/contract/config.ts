@@ -217,6 +217,34 @@ export const configSchema = z.strictObject({
             "Whether this server registers itself as the service `glasshouse`, with a check of `/readyz`; `consul.address` is then that of the agent of this machine",
         })
         .default(false),
+      sidecar: z
+        .strictObject({
+          register: z
+            .boolean()
+            .meta({
+              description:
+                "Whether a sidecar proxy of Consul's service mesh is registered with the service; needs `consul.register`",
+            })
+            .default(false),
+          port: whole(
+            "Port of the sidecar; one of the agent's range when left out",
+            [1, 65_535],
+          ).optional(),
+          upstreams: z
+            .record(
+              z.string(),
+              z
+                .int({ error: "must be a port" })
+                .min(1, { error: "must be a port" })
+                .max(65_535, { error: "must be a port" }),
+            )
+            .meta({
+              description:
+                "Services that the sidecar leads to, each with the port of loopback where it is then found, as in `postgres=15432`",
+            })
+            .default({}),
+        })
+        .prefault({}),
       tls: z
         .strictObject({
           ca: text("File of the authorities that Consul's certificate may be from", {

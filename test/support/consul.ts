@@ -17,6 +17,8 @@ export interface ConsulOptions {
   readonly servers?: number;
   /** HTTPS beside HTTP, with certificates of the test's own. */
   readonly tls?: boolean;
+  /** Its service mesh, with an authority of its own. */
+  readonly mesh?: boolean;
 }
 
 interface Agent {
@@ -78,7 +80,7 @@ export class Consul {
       options.tls === true ? await makeCertificates(join(directory.path, "tls")) : null;
     const consul = new Consul({ directory, certificates, agents });
     try {
-      await consul.#configure(names[0] ?? "dc1", count);
+      await consul.#configure(names[0] ?? "dc1", count, options.mesh ?? false);
       for (const at of agents.keys()) consul.run(at);
       for (const [at, { datacenter }] of agents.entries()) await consul.ready(at, datacenter);
       for (const datacenter of names.slice(1)) await consul.ready(0, datacenter);
@@ -112,6 +114,21 @@ export class Consul {
     const child = this.#guard.spawn(program, args, { PATH: process.env["PATH"], HOME: "/" });
     agent.child = child;
     // A pipe that nobody reads would stop it.
+    child.stdout?.resume();
+    child.stderr?.resume();
+  }
+
+  /** Runs Consul's own program for the first server until the test ends: a proxy of the mesh. */
+  program(...args: readonly string[]): void {
+    const program = consulProgram();
+    if (program === null) throw new Error("consul is missing: run npm run tools -- consul");
+    const env = {
+      PATH: process.env["PATH"],
+      HOME: "/",
+      CONSUL_HTTP_ADDR: this.url(),
+      CONSUL_HTTP_TOKEN: this.token,
+    };
+    const child = this.#guard.spawn(program, args, env);
     child.stdout?.resume();
     child.stderr?.resume();
   }
@@ -235,7 +252,7 @@ export class Consul {
     }
   }
 
-  async #configure(primary: string, count: number): Promise<void> {
+  async #configure(primary: string, count: number, mesh: boolean): Promise<void> {
     const wan = this.#agents.map(({ ports }) => `127.0.0.1:${ports.serfWan}`);
     for (const agent of this.#agents) {
       const { ports, datacenter, name } = agent;
@@ -267,7 +284,7 @@ export class Consul {
         retry_interval_wan: "1s",
         log_level: "warn",
         disable_update_check: true,
-        connect: { enabled: false },
+        connect: { enabled: mesh },
         performance: { raft_multiplier: 1 },
         acl: {
           enabled: true,

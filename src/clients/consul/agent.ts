@@ -17,12 +17,21 @@ export interface Registration {
     /** The agent forgets the service when the check fails for so long. */
     readonly forgetAfterMs: number;
   };
+  /** Its proxy in the mesh, which the agent registers with it and takes out with it. Null: none. */
+  readonly sidecar: Sidecar | null;
+}
+
+export interface Sidecar {
+  /** Where the proxy takes connections from the mesh; of the agent's own range when null. */
+  readonly port: number | null;
+  /** Services that the proxy leads to, each on a port of loopback. */
+  readonly upstreams: readonly { readonly service: string; readonly port: number }[];
 }
 
 /** Tells the agent of the service, or what is new about it. Safe to repeat. Errors: those of the client. */
 export async function registerService(
   client: ConsulClient,
-  { id, name, tags, address, port, meta, check }: Registration,
+  { id, name, tags, address, port, meta, check, sidecar }: Registration,
   signal: AbortSignal,
 ): Promise<void> {
   await client.call({
@@ -45,10 +54,24 @@ export async function registerService(
         Timeout: `${check.timeoutMs}ms`,
         DeregisterCriticalServiceAfter: `${check.forgetAfterMs}ms`,
       },
+      ...(sidecar === null ? {} : { Connect: { SidecarService: sidecarBody(sidecar) } }),
     },
     repeatable: true,
     signal,
   });
+}
+
+/** What is left out is as the agent has it: an alias of the service's health, and a check that the proxy takes connections. */
+function sidecarBody({ port, upstreams }: Sidecar): object {
+  return {
+    ...(port === null ? {} : { Port: port }),
+    Proxy: {
+      Upstreams: upstreams.map((upstream) => ({
+        DestinationName: upstream.service,
+        LocalBindPort: upstream.port,
+      })),
+    },
+  };
 }
 
 /** Safe to repeat: one that the agent does not know is gone. Errors: those of the client. */
