@@ -101,8 +101,8 @@ function isSecret(name: string, reference: string): boolean {
 }
 
 /**
- * The value behind `env:NAME`, `file:path` (without its last line end) or `vault:<mount>/<path>#<field>`, which was looked up and is
- * a variable of that name; any other text is itself. Errors: `invalid-configuration` for one that leads nowhere.
+ * The value behind `env:NAME`, `file:path` (without its last line end), or `vault:<mount>/<path>#<field>` and `consul:kv/<key>`, which
+ * were looked up and are variables of that name; any other text is itself. Errors: `invalid-configuration` for one that leads nowhere.
  */
 export async function resolveReference(
   key: string,
@@ -115,6 +115,14 @@ export async function resolveReference(
     throw new GlasshouseError(
       "invalid-configuration",
       `${key}: a value in Vault needs vault.address, and cannot say how to log in there.`,
+    );
+  }
+  if (reference.startsWith("consul:kv/")) {
+    const value = variables[reference];
+    if (value !== undefined) return value;
+    throw new GlasshouseError(
+      "invalid-configuration",
+      `${key}: a value in Consul needs consul.address, and cannot say how to get there.`,
     );
   }
   if (reference.startsWith("env:")) {

@@ -1,3 +1,4 @@
+import type { ConsulClient } from "../clients/consul/client.ts";
 import { lookAtConsul } from "../clients/consul/status.ts";
 import { Remotes } from "../clients/resilience/remotes.ts";
 import type { Config } from "../contract/config.ts";
@@ -5,7 +6,6 @@ import { failureOf } from "../domain/errors.ts";
 import { noMetrics } from "../ports/telemetry.ts";
 import { consulClient } from "./consul.ts";
 import type { Finding } from "./doctor-finding.ts";
-import { NamedServices } from "./service-address.ts";
 
 const limitMs = 5_000;
 
@@ -19,7 +19,7 @@ export async function consulFindings(
   const about = "consul";
   try {
     const clock = { now: () => Date.now(), monotonic: () => performance.now() };
-    const remotes = new Remotes({ metrics: noMetrics, log: quiet, clock });
+    const remotes = new Remotes({ metrics: noMetrics, log: silent, clock });
     const client = await consulClient(config, { env, remotes, clock });
     if (client === null) return [];
     const { leader } = await lookAtConsul(client, limitMs);
@@ -35,15 +35,14 @@ export async function consulFindings(
   }
 }
 
-/** What finds services by the Consul that is configured; what is wrong with that is a finding of its own. */
-export async function servicesNow(
+/** The Consul that is configured; what is wrong with that is a finding of its own. */
+export async function consulNow(
   config: Pick<Config, "consul">,
   env: Readonly<Record<string, string | undefined>>,
-): Promise<NamedServices> {
+): Promise<ConsulClient | null> {
   const clock = { now: () => Date.now(), monotonic: () => performance.now() };
-  const remotes = new Remotes({ metrics: noMetrics, log: quiet, clock });
-  const client = await consulClient(config, { env, remotes, clock }).catch(() => null);
-  return new NamedServices({ client, log: quiet });
+  const remotes = new Remotes({ metrics: noMetrics, log: silent, clock });
+  return consulClient(config, { env, remotes, clock }).catch(() => null);
 }
 
 function isInClear(address: string): boolean {
@@ -52,7 +51,7 @@ function isInClear(address: string): boolean {
   return url !== null && url.protocol === "http:" && !near.includes(url.hostname);
 }
 
-const quiet = { debug: nothing, info: nothing, warn: nothing, error: nothing };
+export const silent = { debug: nothing, info: nothing, warn: nothing, error: nothing };
 
 function nothing(): void {
   // What it has to say is in the finding.

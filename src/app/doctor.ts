@@ -4,12 +4,13 @@ import { dirname, join } from "node:path";
 import { createTerraformExecutor } from "../adapters/executors/terraform/index.ts";
 import { keyFileOf } from "./sealing-key.ts";
 import { detectIsolation, type Isolation } from "../clients/process/isolation.ts";
-import { consulFindings, servicesNow } from "./doctor-consul.ts";
+import { consulFindings, consulNow, silent } from "./doctor-consul.ts";
 import type { LoadedConfig } from "./config.ts";
 import { busFindings } from "./doctor-bus.ts";
 import type { Finding } from "./doctor-finding.ts";
 import { variablesOfVault, vaultFindings } from "./doctor-vault.ts";
-import type { NamedServices } from "./service-address.ts";
+import { consulVariables } from "./consul-references.ts";
+import { NamedServices } from "./service-address.ts";
 import { isShared, storeFindings } from "./doctor-store.ts";
 
 export type { Finding } from "./doctor-finding.ts";
@@ -29,10 +30,15 @@ export async function examine(given: Examined): Promise<readonly Finding[]> {
   // Consul's token may be a value of Vault, and Vault be found by Consul: each looks here when it needs it.
   const env: Record<string, string | undefined> = { ...given.env };
   const { config } = given.loaded;
-  const named = await servicesNow(config, env);
+  const consul = await consulNow(config, env);
+  const named = new NamedServices({ client: consul, log: silent });
   try {
     // What cannot be looked up shows where it is used.
+    const ofConsul = () => consulVariables(config, consul).catch(() => ({}));
+    Object.assign(env, await ofConsul());
     Object.assign(env, await variablesOfVault(config, { env, named }).catch(() => ({})));
+    // Its token may be in Vault.
+    Object.assign(env, await ofConsul());
     return await lookAtAll({ ...given, env }, { isolation, named });
   } finally {
     await named.stop();

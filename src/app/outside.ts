@@ -4,6 +4,7 @@ import type { Config } from "../contract/config.ts";
 import { GlasshouseError } from "../domain/errors.ts";
 import type { Clock } from "../ports/clock.ts";
 import type { Log } from "../ports/telemetry.ts";
+import { consulVariables } from "./consul-references.ts";
 import { NamedServices, serviceUrl } from "./service-address.ts";
 import { vaultParts, type VaultParts } from "./vault.ts";
 import { vaultVariables } from "./vault-references.ts";
@@ -31,7 +32,7 @@ interface OutsideDeps {
   readonly log: Log;
 }
 
-/** Errors: `invalid-configuration`, and those of Vault when the configuration refers to values there. */
+/** Errors: `invalid-configuration`, and those of Consul and Vault when the configuration refers to values there. */
 export async function openOutside(config: Config, of: OutsideDeps): Promise<Outside> {
   // Consul's token may be a value of Vault, and Vault's address a service of Consul; each looks here when it needs it.
   const variables: Record<string, string | undefined> = { ...of.env };
@@ -44,8 +45,11 @@ export async function openOutside(config: Config, of: OutsideDeps): Promise<Outs
     await named.stop();
   };
   try {
+    const later = isTokenInVault(config);
+    if (!later) Object.assign(variables, await consulVariables(config, consul));
     vault = await vaultParts(config, { ...of, env: variables, services: named });
     Object.assign(variables, await vaultVariables(config, vault?.session ?? null));
+    if (later) Object.assign(variables, await consulVariables(config, consul));
     return { consul, named, vault, variables, close };
   } catch (error) {
     await close();
@@ -53,9 +57,13 @@ export async function openOutside(config: Config, of: OutsideDeps): Promise<Outs
   }
 }
 
+function isTokenInVault({ consul }: Pick<Config, "consul">): boolean {
+  return consul.token?.startsWith("vault:") === true;
+}
+
 function refuseCircle({ consul, vault }: Config): void {
   if (vault.address === undefined || serviceUrl("vault.address", vault.address) === null) return;
-  if (consul.token?.startsWith("vault:") !== true) return;
+  if (!isTokenInVault({ consul })) return;
   throw new GlasshouseError(
     "invalid-configuration",
     "vault.address names a service in Consul, and consul.token a value in Vault: each needs the other first. Give one of them directly.",

@@ -3,7 +3,8 @@ import type { VaultSession } from "../clients/vault/session.ts";
 import type { Config } from "../contract/config.ts";
 import { GlasshouseError } from "../domain/errors.ts";
 import { parseSecretSource } from "../domain/secret.ts";
-import { isJsonObject, toJson, type Json } from "../lib/json.ts";
+import { toJson } from "../lib/json.ts";
+import { referencesIn } from "./references.ts";
 
 const looksMs = 30_000;
 
@@ -21,19 +22,13 @@ export async function vaultVariables(
   const { credentials: _user, ...stored } = store;
   const { credentials: _other, tls: _issued, ...sent } = bus;
   const looked = toJson({ ...others, store: stored, bus: sent });
-  const references = [...new Set(referencesIn(looked))];
+  const references = referencesIn(looked, "vault:");
   if (references.length === 0 || session === null) return {};
   const signal = AbortSignal.timeout(looksMs);
   const found = references.map(
     async (reference) => [reference, await lookUp(session, reference, signal)] as const,
   );
   return Object.fromEntries(await Promise.all(found));
-}
-
-function referencesIn(value: Json): readonly string[] {
-  if (typeof value === "string") return value.startsWith("vault:") ? [value] : [];
-  if (Array.isArray(value)) return value.flatMap((item: Json) => referencesIn(item));
-  return isJsonObject(value) ? Object.values(value).flatMap((item) => referencesIn(item)) : [];
 }
 
 async function lookUp(

@@ -42,10 +42,10 @@ const variableName = z
   .string()
   .regex(/^[A-Za-z_][A-Za-z0-9_]*$/u, { error: "must be the name of an environment variable" });
 
-/** A plain value, or a reference: `env:NAME`, `file:path`, `vault:mount/path#field`, `lease:path#field`. */
+/** A plain value, or a reference: `env:NAME`, `file:path`, `vault:mount/path#field`, `consul:kv/key`, `lease:path#field`. */
 const grants = (executor: string) =>
   z.record(variableName, z.string({ error: "must be text" })).meta({
-    description: `Environment variables for the ${executor} executor's children: values, or env:NAME, file:path, vault:mount/path#field, or lease:path#field for credentials that Vault makes for each step`,
+    description: `Environment variables for the ${executor} executor's children: values, or env:NAME, file:path, vault:mount/path#field, consul:kv/key, or lease:path#field for credentials that Vault makes for each step`,
     secret: true,
   });
 
