@@ -10,6 +10,8 @@ import { Consul } from "../test/support/consul.ts";
 import { median, type Row } from "./measure.ts";
 
 const rounds = 5;
+/** One alone takes less than can be told from what else a process does. */
+const looks = 20;
 /** As Consul takes them; ours keep one of these for the fence. */
 const mostOperations = 128;
 
@@ -45,7 +47,7 @@ async function measure(consul: Consul, directory: string, count: number): Promis
   const executor = consulKvExecutor({ client, datacenter: null });
   const taken = { raw: [] as number[], ours: [] as number[], look: [] as number[] };
   const requests = { transactions: 0, all: 0, look: 0 };
-  let lookCpuMs = 0;
+  const cpuMs: number[] = [];
   for (let round = 0; round < rounds; round += 1) {
     const begun = performance.now();
     for (const part of rawParts(`raw/${count}/${round}/`, count))
@@ -61,17 +63,21 @@ async function measure(consul: Consul, directory: string, count: number): Promis
     // The fence's own comes before.
     requests.transactions = sent.filter(({ path }) => path.startsWith("/v1/txn")).length - 1;
 
+    // The first look compares all of them; the second finds their names as Consul writes them, which costs once what they are.
+    for (let look = 0; look < 2; look += 1) await executor.observe(group.context());
     sent.length = 0;
     const cpu = process.cpuUsage();
     const looked = performance.now();
-    const { drift } = await executor.observe(group.context());
-    taken.look.push(performance.now() - looked);
+    let isSame = true;
+    for (let look = 0; look < looks; look += 1)
+      isSame &&= (await executor.observe(group.context())).drift === "none";
+    taken.look.push((performance.now() - looked) / looks);
     const { user, system } = process.cpuUsage(cpu);
-    lookCpuMs = (user + system) / 1_000;
-    requests.look = drift === "none" ? sent.length : Number.NaN;
+    cpuMs.push((user + system) / 1_000 / looks);
+    requests.look = isSame ? sent.length / looks : Number.NaN;
   }
   await connection.close();
-  return rowsOf(count, { taken, requests, lookCpuMs });
+  return rowsOf(count, { taken, requests, lookCpuMs: median(cpuMs) });
 }
 
 function rowsOf(
@@ -107,7 +113,7 @@ function rowsOf(
       ok: requests.transactions === least,
     },
     {
-      name: `${name}: a look, nothing changed (${median(taken.look).toFixed(0)} ms)`,
+      name: `${name}: a look, nothing changed (${median(taken.look).toFixed(1)} ms)`,
       value: requests.look,
       unit: "requests",
       target: "= 1",
@@ -117,8 +123,8 @@ function rowsOf(
       name: `${name}: processor time of that look`,
       value: lookCpuMs,
       unit: "ms",
-      target: "shown",
-      ok: true,
+      target: "≤ 1",
+      ok: lookCpuMs <= 1,
     },
   ];
 }

@@ -161,8 +161,8 @@ async function earlierOf(
 /** What executors are told of a group's last apply. */
 export function previousOf(record: GroupRecord | null): ExecutorContext["previous"] {
   if (record === null) return null;
-  const { settings, outputs, memory, drift } = record;
-  return { settings, outputs, memory, drift };
+  const { settings, outputs, memory, drift, appliedAt } = record;
+  return { settings, outputs, memory, drift, appliedAt };
 }
 
 /** Secret parameters are left out altogether: programs get them through `inputs` or not at all. */

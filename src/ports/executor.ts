@@ -96,6 +96,8 @@ export interface ExecutorContext {
     readonly memory: Json;
     /** What the last look said of it. */
     readonly drift: DriftStatus;
+    /** When that apply was recorded: another one after each apply. */
+    readonly appliedAt: string;
   } | null;
   /** Parameters that are not secret, for programs that want them. */
   readonly parameters: Readonly<Record<string, Json>>;

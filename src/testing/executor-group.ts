@@ -35,6 +35,7 @@ export class TestGroup {
   #case: GroupCase;
   #previous: ExecutorContext["previous"] = null;
   #steps = 0;
+  #applies = 0;
 
   constructor(workDirectory: string, groupCase: GroupCase) {
     this.workDirectory = workDirectory;
@@ -57,7 +58,9 @@ export class TestGroup {
   /** Keeps what an apply delivered, as the frozen record does. */
   keep(result: ExecutorResult): ExecutorResult {
     const { outputs, memory } = result;
-    this.#previous = { settings: this.#case.settings, outputs, memory, drift: "none" };
+    this.#applies += 1;
+    const appliedAt = new Date(this.#applies).toISOString();
+    this.#previous = { settings: this.#case.settings, outputs, memory, drift: "none", appliedAt };
     return result;
   }
 

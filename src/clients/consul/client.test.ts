@@ -58,7 +58,7 @@ describe("a call to Consul", () => {
       response.end();
     });
     assert.equal(await getKey(client, "a b/ü", here), null);
-    assert.deepEqual(await listKeys(client, "p/", { datacenter: "dc2" }), []);
+    assert.deepEqual((await listKeys(client, "p/", { datacenter: "dc2" })).value, []);
     assert.deepEqual(seen, [
       "/v1/kv/a%20b/%C3%BC?ns=team&dc=dc1",
       "secret-token",
@@ -98,7 +98,7 @@ describe("a call to Consul", () => {
       response.statusCode = calls % 3 === 0 ? 200 : 500;
       response.end("[]");
     });
-    assert.deepEqual(await listKeys(client, "p/", here), []);
+    assert.deepEqual((await listKeys(client, "p/", here)).value, []);
     assert.equal(calls, 3);
     await assert.rejects(transact(client, [], here), { code: "unavailable" });
     assert.equal(calls, 4);

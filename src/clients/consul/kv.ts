@@ -1,6 +1,8 @@
 import { z } from "zod";
 import { GlasshouseError } from "../../domain/errors.ts";
+import type { HttpAnswer } from "../http/connection.ts";
 import type { ConsulClient } from "./client.ts";
+import type { Indexed } from "./watch.ts";
 import { saysDenied } from "./faults.ts";
 
 /** A key as it is in Consul. Indexes are Consul's logical time: `modifyIndex` is another after each write. */
@@ -68,7 +70,7 @@ export async function listKeys(
   client: ConsulClient,
   prefix: string,
   { datacenter, signal }: KvOptions,
-): Promise<readonly KvEntry[]> {
+): Promise<Indexed<readonly KvEntry[]>> {
   const answer = await client.call({
     method: "GET",
     path: `/kv/${pathOf(prefix)}`,
@@ -77,9 +79,38 @@ export async function listKeys(
     expected: [404],
     signal,
   });
-  if (answer.status === 404) return [];
-  return entriesSchema.parse(JSON.parse(answer.body.toString("utf8"))).map(entryOf);
+  const index = indexOf(answer);
+  if (answer.status === 404) return { index, value: [] };
+  const entries = entriesSchema.parse(JSON.parse(answer.body.toString("utf8")));
+  return { index, value: entries.map(entryOf) };
 }
+
+/** What is below a prefix, without values: enough to tell whether it is what it was. */
+export interface PrefixLook {
+  /** Consul's index of the prefix: that of its newest write or removal, as long as Consul remembers that. */
+  readonly index: number;
+  /** The names of the keys as Consul writes them: a JSON list of texts. */
+  readonly names: Buffer;
+}
+
+/** In one request. What `listKeys` says of keys that the token may not read holds here too. Errors: those of the client. */
+export async function lookAtPrefix(
+  client: ConsulClient,
+  prefix: string,
+  { datacenter, signal }: KvOptions,
+): Promise<PrefixLook> {
+  const answer = await client.call({
+    method: "GET",
+    path: `/kv/${pathOf(prefix)}`,
+    query: { keys: true, dc: datacenter },
+    repeatable: true,
+    expected: [404],
+    signal,
+  });
+  return { index: indexOf(answer), names: answer.status === 404 ? noNames : answer.body };
+}
+
+const noNames = Buffer.from("[]");
 
 /** One key, or null. Errors: those of the client. */
 export async function getKey(
@@ -171,6 +202,10 @@ function indexesOf(entry: Entry): Omit<KvEntry, "value"> {
     createIndex: entry.CreateIndex,
     modifyIndex: entry.ModifyIndex,
   };
+}
+
+function indexOf({ headers }: Pick<HttpAnswer, "headers">): number {
+  return Number(headers["x-consul-index"] ?? 0);
 }
 
 /** Slashes stay: they are part of the path. */

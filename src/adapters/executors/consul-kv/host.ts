@@ -3,6 +3,7 @@ import { listKeys } from "../../../clients/consul/kv.ts";
 import { GlasshouseError, type ErrorCode } from "../../../domain/errors.ts";
 import type { ExecutorContext } from "../../../ports/executor.ts";
 import type { Found } from "./difference.ts";
+import type { RecentLooks } from "./recent-looks.ts";
 import { ownPrefix, type Place } from "./settings.ts";
 
 export interface KvHost {
@@ -10,6 +11,8 @@ export interface KvHost {
   readonly client: ConsulClient | null;
   /** Where keys are when a group names no datacenter; the agent's own when null. */
   readonly datacenter: string | null;
+  /** What looks found that need not be looked at again while nothing changes. */
+  readonly looks: RecentLooks;
 }
 
 /** Errors: `invalid-configuration` when there is none. */
@@ -21,19 +24,24 @@ export function clientOf({ client }: KvHost): ConsulClient {
   );
 }
 
+/** What was found, and Consul's index of the prefix then. */
+export interface SeenPlace extends Found {
+  readonly index: number;
+}
+
 /** What Consul has at each place, one request each. */
 export async function look(
   client: ConsulClient,
   ctx: Pick<ExecutorContext, "signal">,
   places: readonly Place[],
-): Promise<readonly Found[]> {
-  const found: Found[] = [];
+): Promise<readonly SeenPlace[]> {
+  const found: SeenPlace[] = [];
   for (const place of places) {
     throwIfStopped(ctx);
     const { datacenter } = place;
     const options = { datacenter, signal: ctx.signal };
-    const entries = await listKeys(client, place.prefix, options);
-    found.push({ place, entries: entries.filter(({ key }) => !key.startsWith(ownPrefix)) });
+    const { value, index } = await listKeys(client, place.prefix, options);
+    found.push({ place, index, entries: value.filter(({ key }) => !key.startsWith(ownPrefix)) });
   }
   return found;
 }

@@ -1,5 +1,6 @@
 import type { Executor } from "../../../ports/executor.ts";
 import type { KvHost } from "./host.ts";
+import { RecentLooks } from "./recent-looks.ts";
 import { settingsShape, validateSettings } from "./settings.ts";
 
 export type { KvHost } from "./host.ts";
@@ -8,7 +9,8 @@ export type { KvHost } from "./host.ts";
  * Groups of keys in Consul's key-value store. Every write is a transaction in which each key is compared with what was seen, and
  * the group's fence with the one that this owner put there; keys carry a mark of their group.
  */
-export function consulKvExecutor(host: KvHost): Executor {
+export function consulKvExecutor(of: Omit<KvHost, "looks">): Executor {
+  const host = { ...of, looks: new RecentLooks() };
   return {
     name: "consul-kv",
     behaviour: 1,
