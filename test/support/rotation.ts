@@ -42,6 +42,7 @@ export class RotationSite {
   readonly client: BusClient;
   /** Variables of the server. */
   readonly env: Readonly<Record<string, string>>;
+  #loads = 0;
 
   private constructor(of: RotationParts) {
     this.env = of.env;
@@ -115,6 +116,9 @@ export class RotationSite {
     done: Promise<unknown>,
   ): Promise<{ readonly sent: number; readonly failed: readonly string[] }> {
     await this.#prepare();
+    // A command with the id of an earlier one would get the answer of that one.
+    this.#loads += 1;
+    const load = `load-${this.#loads}`;
     const going = { on: true };
     void done.finally(() => (going.on = false)).catch(() => undefined);
     const sent: Promise<string>[] = [];
@@ -125,26 +129,28 @@ export class RotationSite {
       const type = n % (2 * templates) < templates ? "deprecate" : "activate";
       const order =
         n % perSecond === 0
-          ? { type: "environment.create", data: { name: `made-${n}`, template: "load" } }
+          ? { type: "environment.create", data: { name: `${load}-${n}`, template: "load" } }
           : { type: `template.${type}`, subject: `held${n % templates}@1.0.0` };
-      sent.push(this.client.send({ id: `load-${n}`, ...order }));
+      sent.push(this.client.send({ id: `${load}-${n}`, ...order }));
       if (n % 10 === 0) void this.#read(failed);
       await sleep(Math.max(0, begunAtMs + ((n + 1) * 1_000) / perSecond - performance.now()));
     }
     const ids = await Promise.all(sent);
-    failed.push(...(await this.#unanswered(ids)));
+    failed.push(...(await this.#failed(ids)));
     return { sent: ids.length, failed };
   }
 
-  /** Those of the commands that were not completed five minutes after the last was sent, with what was said of them. */
-  async #unanswered(ids: readonly string[]): Promise<readonly string[]> {
+  /** Those of the commands that did not complete, or had no end five minutes after the last was sent, with what was said of them. */
+  async #failed(ids: readonly string[]): Promise<readonly string[]> {
     const deadline = Date.now() + answerLimitMs;
     for (;;) {
       const said = new Map(this.client.replies.map(({ type, data }) => [data.sourceId, type]));
-      const open = ids.filter((id) => said.get(id) !== "command.completed");
-      if (open.length === 0 || Date.now() > deadline)
-        return open.map((id) => `${id}: ${said.get(id) ?? "no answer"}`);
-      await sleep(200);
+      const open = ids.filter((id) => [undefined, "command.accepted"].includes(said.get(id)));
+      if (open.length > 0 && Date.now() < deadline) await sleep(200);
+      else
+        return ids
+          .filter((id) => said.get(id) !== "command.completed")
+          .map((id) => `${id}: ${said.get(id) ?? "no answer"}`);
     }
   }
 
