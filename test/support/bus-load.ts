@@ -23,9 +23,15 @@ export async function orderMany(
   return new Map(await Promise.all(sent));
 }
 
+/** A broker that is away comes back within this. */
+const confirmedWithinMs = 120_000;
+
 /** Sent until it is confirmed, so it may be sent twice. */
 async function orderOne(client: BusClient, name: string): Promise<readonly [string, string]> {
+  const deadline = Date.now() + confirmedWithinMs;
   for (;;) {
+    if (Date.now() > deadline)
+      throw new Error(`the client could not send ${name} in ${confirmedWithinMs} ms`);
     const command = {
       id: `order-${name}`,
       type: "environment.create",
@@ -37,31 +43,43 @@ async function orderOne(client: BusClient, name: string): Promise<readonly [stri
   }
 }
 
-/** All that breaks a promise, once every order has come to its end: lost, doubled, unanswered, gaps in what was told. */
+/**
+ * All that breaks a promise, once every order has come to its end, or `limitMs` are over: lost, doubled, unanswered, gaps in what
+ * was told.
+ */
 export async function loadComplaints(
   { site, client }: Pick<BusSite, "site" | "client">,
   orders: ReadonlyMap<string, string>,
   limitMs = 120_000,
 ): Promise<readonly string[]> {
   const complaints: string[] = [];
+  const deadline = Date.now() + limitMs;
+  const leftMs = (): number => Math.max(0, deadline - Date.now());
   for (const [name, id] of orders) {
-    const { status } = await until(
+    const { status } = await untilOr(
       () => site.environment(name).catch(() => ({ status: "not there" })),
-      (seen) => seen.status === "deployed-ok",
-      limitMs,
+      leftMs(),
     );
     const made = (await site.outside.ledger(name)).filter((line) => line.startsWith("create "));
     if (made.length !== 1 || status !== "deployed-ok")
       complaints.push(`${name} is ${status} and was made ${made.length} times`);
-    await client.reply(id, "command.completed", limitMs).catch((error: unknown) => {
+    await client.reply(id, "command.completed", leftMs()).catch((error: unknown) => {
       complaints.push(`${name}: ${String(error)}`);
     });
     const { length } = await site.events(name);
     await client
-      .until(() => client.toldOf(name) === length, `all ${length} events of ${name}`, limitMs)
+      .until(() => client.toldOf(name) === length, `all ${length} events of ${name}`, leftMs())
       .catch((error: unknown) => {
         complaints.push(`${name}: told ${client.toldOf(name)}; ${String(error)}`);
       });
   }
   return complaints;
+}
+
+/** The environment when it is well, or as it was last. */
+async function untilOr(
+  look: () => Promise<{ readonly status: string }>,
+  limitMs: number,
+): Promise<{ readonly status: string }> {
+  return until(look, ({ status }) => status === "deployed-ok", limitMs).catch(look);
 }
