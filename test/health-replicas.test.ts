@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
-import { afterEach, beforeEach, suite, test } from "node:test";
+import { afterEach, beforeEach, suite, test, type TestContext } from "node:test";
+import type { ReadTx, Store } from "../src/ports/store.ts";
 import { fakeExecutor } from "../src/testing/fake-executor.ts";
 import { checkedTemplate, fakeTarget, ill, well, type FakeTarget } from "./support/fake-target.ts";
 import { createReplicas, leaseMs, type Replica, type Replicas } from "./support/replicas.ts";
@@ -33,6 +34,21 @@ async function sharing(environments: number): Promise<{
   return { replicas, ids };
 }
 
+const broken = (): Promise<never> => Promise.reject(new Error("the journal cannot be read"));
+
+/** From now on events cannot be read, until the returned function is called. */
+function breakJournal(t: TestContext): () => void {
+  const { store } = all.world;
+  const read: Store["read"] = store.read.bind(store);
+  const mocked = t.mock.method(store, "read", <T>(fn: (tx: ReadTx) => Promise<T>) =>
+    read((tx) => {
+      t.mock.method(tx.events, "after", broken);
+      return fn(tx);
+    }),
+  );
+  return () => mocked.mock.restore();
+}
+
 const statuses = async (ids: readonly string[]): Promise<readonly string[]> =>
   Promise.all(ids.map(async (id) => (await all.world.environment(id)).status));
 
@@ -57,6 +73,19 @@ suite("workers that follow checks", () => {
     dead.target.is(well);
     await all.pass(1_000);
     assert.deepEqual(new Set(await statuses(ids)), new Set(["deployed-failed"]));
+  });
+
+  test("take over also when the journal could not be read as the lease ended", async (t) => {
+    const { replicas, ids } = await sharing(12);
+    const [dead, living] = replicas;
+    const mended = breakJournal(t);
+    dead.leases.cut(true);
+    all.die(0);
+    await all.pass(leaseMs + 10_000);
+    assert.ok(living.target.followers.size < ids.length);
+    mended();
+    await all.pass(10_000);
+    assert.equal(living.target.followers.size, ids.length);
   });
 
   test("take over at once from one that stops", async () => {

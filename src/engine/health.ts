@@ -3,6 +3,7 @@ import { failureOf } from "../domain/errors.ts";
 import type { EventType } from "../domain/event.ts";
 import { checkStatesOf, isFollowed } from "../domain/health.ts";
 import { checksOf, type TemplateCheck } from "../domain/template-checks.ts";
+import { Looks } from "../lib/looks.ts";
 import type { ReadTx } from "../ports/store.ts";
 import { checkTarget } from "./check-target.ts";
 import { sharerOf, sharersOf, type Sharer } from "./check-share.ts";
@@ -57,71 +58,59 @@ export class Health {
   #position: number | null = null;
   /** Who shares, as it was last seen. */
   #sharers: readonly Sharer[] = [];
-  #forget: (() => void) | null = null;
-  #dueAtMs = Number.POSITIVE_INFINITY;
-  #looking: Promise<void> | null = null;
-  #isMoved = false;
+  /** Since they have changed, which of the known environments this worker follows was not looked at. */
+  #isSharedAnew = false;
+  readonly #looks: Looks;
   #isStopped = false;
 
   constructor(deps: EngineDeps, membership: Pick<Membership, "id" | "lease">) {
     this.#deps = deps;
     this.#membership = membership;
+    const look = (): Promise<void> => this.#look();
+    this.#looks = new Looks({ clock: deps.clock, look, restMs: journalEveryMs });
     deps.metrics.observe("glasshouse_checks_followed", () => this.#counts());
   }
 
   /** Begins soon; does not wait. */
   start(): void {
-    const { store } = this.#deps;
-    const moved = (): void => {
-      this.#isMoved = true;
-      if (this.#looking === null && this.#position !== null) this.#after(journalEveryMs);
-    };
-    this.#unwatch.push(store.watch("journal", moved), store.watch("workers", moved));
-    this.#after(beginAfterMs);
+    this.#looks.within(beginAfterMs);
   }
 
   /** Nothing is looked at any more; others take over as soon as this worker says that it goes. */
   async stop(): Promise<void> {
     this.#isStopped = true;
     for (const unwatch of this.#unwatch.splice(0)) unwatch();
-    this.#forget?.();
     for (const followed of this.#followed.values()) followed.end();
     this.#followed.clear();
-    await this.#looking;
-  }
-
-  /** The earlier of this and what was set before. */
-  #after(delayMs: number): void {
-    const dueAtMs = this.#deps.clock.monotonic() + delayMs;
-    if (this.#isStopped || dueAtMs >= this.#dueAtMs) return;
-    this.#forget?.();
-    this.#dueAtMs = dueAtMs;
-    this.#forget = this.#deps.clock.after(delayMs, () => {
-      this.#dueAtMs = Number.POSITIVE_INFINITY;
-      this.#looking = this.#look().finally(() => {
-        this.#looking = null;
-        if (this.#isMoved) this.#after(journalEveryMs);
-      });
-    });
+    await this.#looks.stop();
   }
 
   /** Never rejects. */
   async #look(): Promise<void> {
-    this.#isMoved = false;
+    this.#watch();
     try {
-      const isSharedAnew = await this.#share();
+      await this.#share();
       if (this.#position === null) await this.#readAll();
       else {
         await this.#readJournal(this.#position);
-        if (isSharedAnew) await this.#refresh([...this.#known]);
+        if (this.#isSharedAnew) await this.#refresh([...this.#known]);
       }
+      this.#isSharedAnew = false;
     } catch (error) {
       this.#deps.log.warn("Which environments to look at could not be read; it is tried again", {
         error,
       });
-      this.#after(sweepMs);
+      this.#looks.within(sweepMs);
     }
-    if (!this.#isAlone) this.#after(sweepMs);
+    if (!this.#isAlone) this.#looks.within(sweepMs);
+  }
+
+  /** From the first look on: what moves while that reads is looked at afterwards. */
+  #watch(): void {
+    if (this.#unwatch.length > 0 || this.#isStopped) return;
+    const { store } = this.#deps;
+    for (const topic of ["journal", "workers"] as const)
+      this.#unwatch.push(store.watch(topic, () => this.#looks.moved()));
   }
 
   /** Holding the store is the lease: there is no other worker. */
@@ -130,16 +119,16 @@ export class Health {
     return remainingMs === Number.POSITIVE_INFINITY;
   }
 
-  /** Looks who shares. True when that is another than before. */
-  async #share(): Promise<boolean> {
-    const before = JSON.stringify([this.#membership.id, this.#sharers]);
+  /** Looks who shares, and whether that is another than before. */
+  async #share(): Promise<void> {
+    const before = JSON.stringify(this.#sharers);
     this.#sharers = this.#isAlone
       ? [{ id: this.#membership.id, labels: this.#deps.worker.labels }]
       : sharersOf(await this.#deps.store.read((tx) => tx.workers.list())).map(({ id, labels }) => ({
           id,
           labels,
         }));
-    return before !== JSON.stringify([this.#membership.id, this.#sharers]);
+    if (before !== JSON.stringify(this.#sharers)) this.#isSharedAnew = true;
   }
 
   async #readAll(): Promise<void> {
@@ -166,7 +155,7 @@ export class Health {
       events: await tx.events.after(position, { types: moves, limit: eventsAtOnce }),
     }));
     await this.#refresh([...new Set(events.flatMap(({ environmentId }) => environmentId ?? []))]);
-    if (events.length === eventsAtOnce) this.#isMoved = true;
+    if (events.length === eventsAtOnce) this.#looks.moved();
     this.#position =
       events.length === eventsAtOnce ? (events.at(-1)?.position ?? head) : Math.max(head, position);
   }
