@@ -5,6 +5,8 @@ import type { Clock } from "../../../ports/clock.ts";
 const randomLength = 10;
 /** The longest delay that a timer of Node takes; longer ones are made of several. */
 const longestTimerMs = 2 ** 31 - 1;
+/** Timers of Node go by a coarser clock than `monotonic`, and may come early by it: so much is still in time, more is waited for. */
+const earlyMs = 1;
 
 /**
  * The machine's own clock. Its timers do not keep the process alive: what serves (a socket, a child) does. Ids made in
@@ -36,13 +38,16 @@ export class SystemClock implements Clock {
   after(delayMs: number, fn: () => void): () => void {
     const dueMs = performance.now() + delayMs;
     let timer: NodeJS.Timeout | null = null;
-    const wait = (): void => {
-      const restMs = dueMs - performance.now();
-      const whole = restMs <= longestTimerMs;
-      timer = setTimeout(whole ? fn : wait, Math.max(0, Math.min(restMs, longestTimerMs)));
+    const wait = (restMs: number): void => {
+      timer = setTimeout(come, Math.max(0, Math.min(restMs, longestTimerMs)));
       timer.unref();
     };
-    wait();
+    const come = (): void => {
+      const restMs = dueMs - performance.now();
+      if (restMs < earlyMs) fn();
+      else wait(restMs);
+    };
+    wait(delayMs);
     return () => {
       if (timer !== null) clearTimeout(timer);
     };
