@@ -5,7 +5,7 @@ import type {
 } from "../domain/certificate.ts";
 import { certificateWish, isSameWish, renewalOf } from "../domain/certificate-wish.ts";
 import { GlasshouseError } from "../domain/errors.ts";
-import { isMade, ownedSecretName, type OwnedSecret } from "../domain/secret.ts";
+import { isMade, type OwnedSecret } from "../domain/secret.ts";
 import { wantedRotations } from "../domain/secret-plan.ts";
 import type { CertificateAuthority } from "../ports/certificates.ts";
 import { timestamp } from "../ports/clock.ts";
@@ -13,6 +13,7 @@ import type { EngineDeps } from "./deps.ts";
 import {
   intend,
   knownOf,
+  madeVersion,
   type Known,
   type PerformedSecret,
   type SecretStep,
@@ -55,33 +56,12 @@ async function issueCertificate(
   const version = (owned?.version ?? 0) + 1;
   const previous = versions.findLast((one) => one.keeper === keeper) ?? null;
   const issued = await authority.issue({ ...place, wish, version, previous, signal });
-  const { made } = issued;
-  const secretId = deps.clock.id("secret");
   const earlier = owned === null ? [] : numbered(owned).filter(({ notAfter }) => notAfter > now);
   const certificate: CertificateFacts = { ...issued.facts, asked: wish, earlier };
-  return {
-    kind: "secretMade",
-    owned: {
-      ...place,
-      version,
-      rotation,
-      secretId,
-      keeper,
-      certificate,
-      fingerprint: made.fingerprint,
-      createdAt: owned?.createdAt ?? now,
-      rotatedAt: now,
-      rotateAt: renewalOf(issued.facts, wish),
-    },
-    sealed: {
-      ...made,
-      id: secretId,
-      keeper,
-      createdAt: now,
-      environmentId: place.environmentId,
-      name: ownedSecretName(place),
-    },
-  };
+  const rotateAt = renewalOf(issued.facts, wish);
+  const id = deps.clock.id("secret");
+  const { made } = issued;
+  return madeVersion(of, { id, now, keeper, made, version, rotation, rotateAt, certificate });
 }
 
 /** What its template asks for, now that the groups which its names use have been made. */

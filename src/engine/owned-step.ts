@@ -4,6 +4,7 @@ import type { SecretDeed } from "../domain/secret-plan.ts";
 import type { Step } from "../domain/step.ts";
 import { isJsonObject } from "../lib/json.ts";
 import type { SealedSecret } from "../ports/repositories.ts";
+import type { MadeSecret } from "../ports/secrets.ts";
 import type { ReadTx, Tx } from "../ports/store.ts";
 import type { EngineDeps } from "./deps.ts";
 import { fenceOf } from "./fence.ts";
@@ -74,6 +75,42 @@ export async function intend(
       certificate: null,
     });
   });
+}
+
+/** The version that was made, as it is to be recorded: the row of the secret, and the sealed value that it now stands for. */
+export function madeVersion(
+  { place, owned }: Known,
+  of: {
+    readonly id: string;
+    readonly now: string;
+    readonly keeper: string;
+    readonly made: MadeSecret;
+  } & Pick<OwnedSecret, "version" | "rotation" | "rotateAt" | "certificate">,
+): PerformedSecret {
+  const { id, now, keeper, made, version, rotation, rotateAt, certificate } = of;
+  return {
+    kind: "secretMade",
+    owned: {
+      ...place,
+      version,
+      rotation,
+      secretId: id,
+      fingerprint: made.fingerprint,
+      keeper,
+      createdAt: owned?.createdAt ?? now,
+      rotatedAt: now,
+      rotateAt,
+      certificate,
+    },
+    sealed: {
+      ...made,
+      id,
+      environmentId: place.environmentId,
+      name: ownedSecretName(place),
+      keeper,
+      createdAt: now,
+    },
+  };
 }
 
 /** Writes what came of it. Versions of before stay until the secret goes: records of groups may still name them. */

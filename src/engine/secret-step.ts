@@ -1,5 +1,4 @@
 import { GlasshouseError } from "../domain/errors.ts";
-import { ownedSecretName } from "../domain/secret.ts";
 import { wantedRotations } from "../domain/secret-plan.ts";
 import { timestamp } from "../ports/clock.ts";
 import type { EngineDeps } from "./deps.ts";
@@ -7,6 +6,7 @@ import { keeperOf } from "./keeper.ts";
 import {
   intend,
   knownOf,
+  madeVersion,
   type Known,
   type PerformedSecret,
   type SecretStep,
@@ -40,29 +40,17 @@ async function makeSecret(deps: EngineDeps, of: SecretStep & Known): Promise<Per
   const version = (owned?.version ?? 0) + 1;
   const previous = versions.findLast((one) => one.keeper === keeper.name) ?? null;
   const made = await keeper.make({ ...place, declaration, version, previous, signal: of.signal });
-  const secretId = deps.clock.id("secret");
   const { rotateMs } = declaration;
-  return {
-    kind: "secretMade",
-    owned: {
-      ...place,
-      version,
-      rotation,
-      secretId,
-      fingerprint: made.fingerprint,
-      keeper: keeper.name,
-      createdAt: owned?.createdAt ?? now,
-      rotatedAt: now,
-      rotateAt: rotateMs === undefined ? null : timestamp(deps.clock, rotateMs),
-      certificate: null,
-    },
-    sealed: {
-      ...made,
-      id: secretId,
-      environmentId: place.environmentId,
-      name: ownedSecretName(place),
-      keeper: keeper.name,
-      createdAt: now,
-    },
-  };
+  const rotateAt = rotateMs === undefined ? null : timestamp(deps.clock, rotateMs);
+  const id = deps.clock.id("secret");
+  return madeVersion(of, {
+    id,
+    now,
+    keeper: keeper.name,
+    made,
+    version,
+    rotation,
+    rotateAt,
+    certificate: null,
+  });
 }

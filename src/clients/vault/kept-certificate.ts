@@ -33,8 +33,6 @@ const issuedSchema = z.object({
 const restPart = 1 / 3;
 const againMs = 5_000;
 const soonestMs = 500;
-/** A timer cannot wait for longer. */
-const longestMs = 86_400_000;
 
 /**
  * The server's own certificate for one use: issued when it is first asked for, and another one at two thirds of its time. Whoever uses it
@@ -80,29 +78,20 @@ export class KeptCertificate {
     const answer = await session.call({ method: "POST", path, body, repeatable: true });
     const { data } = issuedSchema.parse(JSON.parse(answer.body.toString("utf8")));
     const between = (data.ca_chain ?? []).filter((one) => one !== data.issuing_ca);
-    this.#replaceAt(data.expiration * 1_000, clock.now());
+    this.#wake((data.expiration * 1_000 - clock.now()) * (1 - restPart));
     const certificate = [data.certificate, ...between].join("\n");
     return { certificate, key: data.private_key };
   }
 
-  #replaceAt(endsAtMs: number, issuedAtMs: number): void {
-    this.#wake(
-      (endsAtMs - issuedAtMs) * (1 - restPart),
-      endsAtMs - (endsAtMs - issuedAtMs) * restPart,
-    );
-  }
-
-  #wake(delayMs: number, dueAtMs: number): void {
+  #wake(delayMs: number): void {
     this.#forget?.();
     if (this.#closed) return;
-    const waitMs = Math.min(longestMs, Math.max(soonestMs, delayMs));
-    this.#forget = this.#options.clock.after(waitMs, () => void this.#replace(dueAtMs));
+    const { clock } = this.#options;
+    this.#forget = clock.after(Math.max(soonestMs, delayMs), () => void this.#replace());
   }
 
-  async #replace(dueAtMs: number): Promise<void> {
-    const { clock, log, path } = this.#options;
-    const leftMs = dueAtMs - clock.now();
-    if (leftMs > soonestMs) return this.#wake(leftMs, dueAtMs);
+  async #replace(): Promise<void> {
+    const { log, path } = this.#options;
     try {
       const next = await this.#issue();
       this.#issuing = Promise.resolve(next);
@@ -112,7 +101,7 @@ export class KeptCertificate {
         path,
         error,
       });
-      this.#wake(againMs, dueAtMs);
+      this.#wake(againMs);
     }
   }
 }

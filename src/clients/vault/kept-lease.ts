@@ -18,8 +18,6 @@ const restPart = 1 / 3;
 const againPart = 1 / 3;
 const againMs = 5_000;
 const soonestMs = 500;
-/** A timer cannot wait for longer. */
-const longestMs = 86_400_000;
 const revokeMs = 5_000;
 const trustMs = 1_000;
 
@@ -151,14 +149,12 @@ export class KeptLease {
   #wake(delayMs: number, held: Held): void {
     this.#forget?.();
     if (this.#closed) return;
-    const waitMs = Math.min(longestMs, Math.max(soonestMs, delayMs));
+    const waitMs = Math.max(soonestMs, delayMs);
     this.#forget = this.#options.clock.after(waitMs, () => void this.#prolong(held));
   }
 
   async #prolong(held: Held): Promise<void> {
     const { session, clock } = this.#options;
-    const early = held.endsAtMs - held.lease.ttlMs * restPart - clock.monotonic() > soonestMs;
-    if (early) return this.#watchOver(held);
     if (!held.lease.renewable) return this.#replace(held);
     try {
       const sentAtMs = clock.monotonic();

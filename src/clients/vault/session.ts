@@ -15,8 +15,6 @@ export interface VaultSessionOptions {
 /** A renewal that failed is tried again after this part of what is left. */
 const againPart = 1 / 3;
 const soonestMs = 1_000;
-/** A timer cannot wait for longer. */
-const longestMs = 86_400_000;
 
 /**
  * Calls to Vault as somebody: it logs in with the first call, renews the token at two thirds of its life, and logs in anew when
@@ -126,15 +124,13 @@ export class VaultSession {
   }
 
   #renewIn(delayMs: number, of: { readonly token: LoginToken; readonly endsAtMs: number }): void {
-    const waitMs = Math.min(longestMs, Math.max(soonestMs, delayMs));
+    const waitMs = Math.max(soonestMs, delayMs);
     this.#forget = this.#options.clock.after(waitMs, () => void this.#renew(of));
   }
 
   async #renew(of: { readonly token: LoginToken; readonly endsAtMs: number }): Promise<void> {
     const { client, clock, log } = this.#options;
     if (this.#token !== of.token) return;
-    if (clock.monotonic() < of.endsAtMs - of.token.ttlMs / 3 - soonestMs)
-      return this.#renewIn(of.endsAtMs - of.token.ttlMs / 3 - clock.monotonic(), of);
     try {
       const renewed = of.token.renewable ? await renew(client, of.token) : null;
       if (this.#token !== of.token) return;

@@ -22,8 +22,6 @@ export interface VaultLenderOptions {
 
 const againMs = 5_000;
 const endMs = 5_000;
-/** A timer cannot wait for longer. */
-const longestMs = 86_400_000;
 
 /** Lends what secret engines of Vault make: users of databases, keys of clouds. */
 export function vaultLender(options: VaultLenderOptions): CredentialLender {
@@ -92,7 +90,7 @@ function loanOf(
   let isEnded = false;
   const renewLater = (lease: Lease, delayMs: number): void => {
     if (isEnded || !lease.renewable) return;
-    const forget = clock.after(Math.min(longestMs, delayMs), () => void renew(lease));
+    const forget = clock.after(delayMs, () => void renew(lease));
     timers.set(lease.id, forget);
   };
   const renew = async (lease: Lease): Promise<void> => {
