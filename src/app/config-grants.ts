@@ -9,8 +9,8 @@ export interface ExecutorGrants {
 }
 
 /**
- * Looks up what the grants refer to, once, and returns the variables by template name; those that are leased are not among them. `executor` is the key for messages,
- * such as `executors.terraform`. Errors: `invalid-configuration` when a reference leads nowhere.
+ * Looks up what the grants refer to, once, and returns the variables by template name; those that are leased are not among
+ * them. `executor` is the key for messages, such as `executors.terraform`. Errors: `invalid-configuration` when a reference leads nowhere.
  */
 export async function resolveGrants(
   executor: string,
@@ -100,6 +100,18 @@ function isSecret(name: string, reference: string): boolean {
   return /secret|token|pass|key|credential|sas|private/iu.test(name);
 }
 
+/** What was looked up before, elsewhere; without a value nothing could be asked there. */
+const lookedUp = [
+  {
+    prefix: "vault:",
+    advice: "a value in Vault needs vault.address, and cannot say how to log in there.",
+  },
+  {
+    prefix: "consul:kv/",
+    advice: "a value in Consul needs consul.address, and cannot say how to get there.",
+  },
+] as const;
+
 /**
  * The value behind `env:NAME`, `file:path` (without its last line end), or `vault:<mount>/<path>#<field>` and `consul:kv/<key>`, which
  * were looked up and are variables of that name; any other text is itself. Errors: `invalid-configuration` for one that leads nowhere.
@@ -109,21 +121,11 @@ export async function resolveReference(
   reference: string,
   variables: Readonly<Record<string, string | undefined>>,
 ): Promise<string> {
-  if (reference.startsWith("vault:")) {
+  const outside = lookedUp.find(({ prefix }) => reference.startsWith(prefix));
+  if (outside !== undefined) {
     const value = variables[reference];
     if (value !== undefined) return value;
-    throw new GlasshouseError(
-      "invalid-configuration",
-      `${key}: a value in Vault needs vault.address, and cannot say how to log in there.`,
-    );
-  }
-  if (reference.startsWith("consul:kv/")) {
-    const value = variables[reference];
-    if (value !== undefined) return value;
-    throw new GlasshouseError(
-      "invalid-configuration",
-      `${key}: a value in Consul needs consul.address, and cannot say how to get there.`,
-    );
+    throw new GlasshouseError("invalid-configuration", `${key}: ${outside.advice}`);
   }
   if (reference.startsWith("env:")) {
     const value = variables[reference.slice(4)];

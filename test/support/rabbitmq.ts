@@ -186,8 +186,14 @@ export class Rabbitmq {
     }
     const mapper = ["-port", String(this.#mapperPort), "-address", "127.0.0.1"];
     // The server would start a mapper of its own, as a daemon that outlives it.
-    this.#guard.spawn("epmd", mapper, this.#environment(0));
-    while (!(await opens(this.#mapperPort))) await sleep(20);
+    const child = this.#guard.spawn("epmd", mapper, this.#environment(0));
+    const deadline = Date.now() + readyLimitMs;
+    while (!(await opens(this.#mapperPort))) {
+      const ended = child.exitCode !== null || child.signalCode !== null;
+      if (ended || Date.now() > deadline)
+        throw new Error(`the port mapper did not become ready on port ${this.#mapperPort}`);
+      await sleep(20);
+    }
   }
 
   #configurationOf(node: Node, { tls, management }: RabbitmqOptions): readonly string[] {
