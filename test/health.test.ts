@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { afterEach, describe, test } from "node:test";
 import { checkDefaults } from "../src/domain/check.ts";
 import type { Environment } from "../src/domain/environment.ts";
+import { recordHealth } from "../src/engine/record-health.ts";
 import { fakeExecutor } from "../src/testing/fake-executor.ts";
 import { checkedTemplate, fakeTarget, ill, well, type FakeTarget } from "./support/fake-target.ts";
 import { createWorld, type World } from "./support/world.ts";
@@ -112,6 +113,36 @@ describe("health after deployment", () => {
       });
     target.is(ill);
     assert.equal((await world.environment(id)).status, "destroyed");
+  });
+
+  test("what was seen of an earlier form of the environment is not written", async () => {
+    const target = fakeTarget("consul");
+    const { world, id } = await deployed(target);
+    await world.engine.stop();
+    const { generation, status } = await world.environment(id);
+    const state = {
+      environmentId: id,
+      key: "web.server.home",
+      target: "shop",
+      status: "failing",
+      detail: ill.detail,
+      checkedAt: null,
+      lost: null,
+    } as const;
+    const write = (of: number): Promise<unknown> =>
+      world.store.transact((tx) =>
+        recordHealth(tx, {
+          environmentId: id,
+          generation: of,
+          body: checkedTemplate(target),
+          states: [state],
+          now: new Date().toISOString(),
+        }),
+      );
+    assert.equal(await write(generation - 1), null);
+    assert.equal((await world.environment(id)).status, status);
+    assert.notEqual(await write(generation), null);
+    assert.equal((await world.environment(id)).status, "deployed-failed");
   });
 
   test("an engine that comes later takes up what another one left", async () => {
