@@ -78,6 +78,16 @@ export function nameKind(text: string): "dns" | "ip" | "url" | null {
   return text.length <= 253 && hostPattern.test(text) ? "dns" : null;
 }
 
+/** The names with their kinds; what is no name is left out. */
+export function typedNames(
+  names: readonly string[],
+): readonly { readonly type: "dns" | "ip" | "url"; readonly value: string }[] {
+  return names.flatMap((value) => {
+    const type = nameKind(value);
+    return type === null ? [] : [{ type, value }];
+  });
+}
+
 function isIpv6(text: string): boolean {
   return text.includes(":") && /^[0-9a-f:.]+$/iu.test(text) && URL.canParse(`http://[${text}]/`);
 }

@@ -1,6 +1,6 @@
-import { z } from "zod";
 import type { Clock } from "../../ports/clock.ts";
 import type { Log } from "../../ports/telemetry.ts";
+import { issueAt } from "./pki.ts";
 import type { VaultSession } from "./session.ts";
 
 export interface KeptCertificateOptions {
@@ -17,17 +17,6 @@ export interface OwnCertificate {
   readonly certificate: string;
   readonly key: string;
 }
-
-const issuedSchema = z.object({
-  data: z.object({
-    certificate: z.string().min(1),
-    private_key: z.string().min(1),
-    ca_chain: z.array(z.string()).nullish(),
-    issuing_ca: z.string(),
-    /** Seconds since 1970. */
-    expiration: z.int(),
-  }),
-});
 
 /** It is replaced when this part of its time is left. */
 const restPart = 1 / 3;
@@ -74,13 +63,11 @@ export class KeptCertificate {
 
   async #issue(): Promise<OwnCertificate> {
     const { session, path, commonName, clock } = this.#options;
-    const body = { common_name: commonName };
-    const answer = await session.call({ method: "POST", path, body, repeatable: true });
-    const { data } = issuedSchema.parse(JSON.parse(answer.body.toString("utf8")));
-    const between = (data.ca_chain ?? []).filter((one) => one !== data.issuing_ca);
-    this.#wake((data.expiration * 1_000 - clock.now()) * (1 - restPart));
-    const certificate = [data.certificate, ...between].join("\n");
-    return { certificate, key: data.private_key };
+    const issued = await issueAt(session, path, { commonName });
+    const between = issued.chain.filter((one) => one !== issued.issuer);
+    this.#wake((issued.endsAtMs - clock.now()) * (1 - restPart));
+    const certificate = [issued.certificate, ...between].join("\n");
+    return { certificate, key: issued.key };
   }
 
   #wake(delayMs: number): void {

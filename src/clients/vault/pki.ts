@@ -48,11 +48,17 @@ export interface SignedCertificate {
 
 const signedSchema = z.object({
   data: z.object({
-    certificate: z.string(),
+    certificate: z.string().min(1),
     issuing_ca: z.string(),
     ca_chain: z.array(z.string()).nullish(),
   }),
 });
+
+/** Whom a certificate is for. */
+export interface RequestedNames {
+  readonly commonName: string;
+  readonly altNames: readonly { readonly type: "dns" | "ip" | "url"; readonly value: string }[];
+}
 
 /**
  * Signs a request by a role. Each call issues another certificate, and it is not repeated by itself: after `unavailable` or
@@ -60,33 +66,61 @@ const signedSchema = z.object({
  */
 export async function signRequest(
   session: VaultSession,
-  of: {
+  of: RequestedNames & {
     readonly role: string;
     readonly csr: string;
-    readonly commonName: string;
-    readonly dnsNames: readonly string[];
-    readonly ipAddresses: readonly string[];
-    readonly uris: readonly string[];
     readonly ttlMs: number;
   },
   { mount, signal }: PkiOptions,
 ): Promise<SignedCertificate> {
+  const named = (type: string): string =>
+    of.altNames
+      .filter((name) => name.type === type)
+      .map(({ value }) => value)
+      .join(",");
   const answer = await session.call({
     method: "POST",
     path: `${mount}/sign/${encodeURIComponent(of.role)}`,
     body: {
       csr: of.csr,
       common_name: of.commonName,
-      alt_names: of.dnsNames.join(","),
-      ip_sans: of.ipAddresses.join(","),
-      uri_sans: of.uris.join(","),
+      alt_names: named("dns"),
+      ip_sans: named("ip"),
+      uri_sans: named("url"),
       ttl: `${Math.round(of.ttlMs / 1000)}s`,
       format: "pem",
     },
     repeatable: false,
     signal,
   });
-  const { data } = signedSchema.parse(JSON.parse(answer.body.toString("utf8")));
+  return signedOf(signedSchema.parse(JSON.parse(answer.body.toString("utf8"))));
+}
+
+const issuedSchema = signedSchema.extend({
+  data: signedSchema.shape.data.extend({
+    private_key: z.string().min(1),
+    /** Seconds since 1970. */
+    expiration: z.int(),
+  }),
+});
+
+/**
+ * Has the engine make a key and issue for it, at a path such as `pki/issue/glasshouse`: for what is kept in memory alone, as one
+ * whose answer is lost cannot be found again. Errors: those of `signRequest`.
+ */
+export async function issueAt(
+  session: VaultSession,
+  path: string,
+  { commonName }: Pick<RequestedNames, "commonName">,
+): Promise<SignedCertificate & { readonly key: string; readonly endsAtMs: number }> {
+  const body = { common_name: commonName };
+  const answer = await session.call({ method: "POST", path, body, repeatable: true });
+  const issued = issuedSchema.parse(JSON.parse(answer.body.toString("utf8")));
+  const { private_key: key, expiration } = issued.data;
+  return { ...signedOf(issued), key, endsAtMs: expiration * 1_000 };
+}
+
+function signedOf({ data }: z.output<typeof signedSchema>): SignedCertificate {
   return { certificate: data.certificate, issuer: data.issuing_ca, chain: data.ca_chain ?? [] };
 }
 

@@ -1,7 +1,7 @@
 import { X509Certificate, type KeyObject } from "node:crypto";
-import { listSerials, readCertificate, type PkiOptions } from "../../../clients/vault/pki.ts";
-import type { VaultSession } from "../../../clients/vault/session.ts";
-import type { Log } from "../../../ports/telemetry.ts";
+import { listSerials, readCertificate, type PkiOptions } from "./pki.ts";
+import type { VaultSession } from "./session.ts";
+import type { Log } from "../../ports/telemetry.ts";
 
 /** Requests at once, and the most that are looked through. */
 const atOnce = 16;

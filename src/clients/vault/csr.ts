@@ -10,10 +10,8 @@ import {
 } from "node:crypto";
 import { promisify } from "node:util";
 import { Pkcs10CertificateRequestGenerator, SubjectAlternativeNameExtension } from "@peculiar/x509";
-import type { PkiRole } from "../../../clients/vault/pki.ts";
-import { nameKind } from "../../../domain/certificate-wish.ts";
-import type { CertificateWish } from "../../../domain/certificate.ts";
-import { GlasshouseError } from "../../../domain/errors.ts";
+import type { PkiRole, RequestedNames } from "./pki.ts";
+import { GlasshouseError } from "../../domain/errors.ts";
 
 // Loaded late: the library takes longer to load than a server without certificates should wait.
 
@@ -50,14 +48,10 @@ async function pairOf(type: string, bits: number): Promise<{ readonly privateKey
 /** A signing request for these names under this key, in PEM. */
 export async function requestOf(
   key: string,
-  { commonName, altNames }: Pick<CertificateWish, "commonName" | "altNames">,
+  { commonName, altNames }: RequestedNames,
 ): Promise<string> {
   const privateKey = createPrivateKey(key);
   const algorithm = algorithmOf(privateKey);
-  const known = altNames.flatMap((value) => {
-    const type = nameKind(value);
-    return type === null ? [] : [{ type, value }];
-  });
   const request = await Pkcs10CertificateRequestGenerator.create({
     name: [{ CN: [commonName] }],
     keys: {
@@ -65,7 +59,7 @@ export async function requestOf(
       publicKey: createPublicKey(privateKey).toCryptoKey(algorithm, true, ["verify"]),
     },
     signingAlgorithm: algorithm,
-    extensions: known.length === 0 ? [] : [new SubjectAlternativeNameExtension(known)],
+    extensions: altNames.length === 0 ? [] : [new SubjectAlternativeNameExtension([...altNames])],
   });
   return request.toString("pem");
 }
