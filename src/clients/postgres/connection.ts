@@ -4,6 +4,9 @@ import { arrayLiteral } from "./array-literal.ts";
 import { ConnectionLost, faultKind, isStalePlan } from "./errors.ts";
 import type { Target } from "./target.ts";
 import { prepareAnew, prepared } from "./statement-text.ts";
+import { Volley, type Answer, type Asked, type Prepared, type Wire } from "./volley.ts";
+
+export type { Answer } from "./volley.ts";
 
 /** How long what is owed may wait for company. */
 const owedMs = 2;
@@ -14,17 +17,9 @@ export type Cell = string | number | boolean | null | Uint8Array;
 /** A parameter: a value, or those of many rows, for one that the statement takes as an array. */
 export type Parameter = Cell | readonly Cell[];
 
-export interface Answer<R> {
-  readonly rows: readonly R[];
-  /** Rows changed, or given. */
-  readonly count: number;
-  /** The command as the server calls it: `COMMIT` may be answered by `ROLLBACK`. */
-  readonly command: string;
-}
-
 /**
- * One connection. Statements are sent as they come, without waiting for the answers to those before (the server works them
- * off in order), each prepared once under a name, and anew after a change of the schema.
+ * One connection. Statements are sent in the turn of the event loop in which they come, without waiting for the answers to
+ * those before (the server works them off in order), each prepared once under a name, and anew after a change of the schema.
  */
 export class Connection {
   /** Never used again by another connection: marks of commits go by it. */
@@ -35,6 +30,9 @@ export class Connection {
   #heardAtMs = performance.now();
   #commits = 0;
   #isGathering = false;
+  readonly #prepared: Prepared = new Map();
+  /** What goes out with the next volley. */
+  #gathered: Asked[] = [];
   #owed: { readonly sql: string; readonly timer: NodeJS.Timeout } | null = null;
   readonly #whenLost = new Set<() => void>();
 
@@ -73,19 +71,32 @@ export class Connection {
     return this.#commits;
   }
 
-  /** Rows are trusted to be what the statement's author stated. Errors: `ConnectionLost`, `pg.DatabaseError`. */
-  query<R>(sql: string, values?: readonly Parameter[]): Promise<Answer<R>>;
-  async query(sql: string, values: readonly Parameter[] = []): Promise<Answer<unknown>> {
+  /**
+   * Runs a statement by itself. Rows are trusted to be what the statement's author stated. Errors: `ConnectionLost`,
+   * `pg.DatabaseError`.
+   */
+  async query<R>(sql: string, values: readonly Parameter[] = []): Promise<Answer<R>> {
+    this.#sendGathered();
+    const answer = this.within<R>(sql, values);
+    this.#sendGathered();
+    return answer;
+  }
+
+  /**
+   * As `query`, for statements of a transaction and those that begin and end it: those of one turn of the event loop are
+   * answered together, and when one of them fails so do all after it.
+   */
+  within<R>(sql: string, values?: readonly Parameter[]): Promise<Answer<R>>;
+  async within(sql: string, values: readonly Parameter[] = []): Promise<Answer<unknown>> {
     const { text, name } = prepared(sql);
     try {
-      const result = await this.#answered(() =>
-        this.#client.query<Record<string, unknown>>({
-          text,
-          values: values.map((value) => bound(value)),
-          ...(name === undefined ? {} : { name }),
-        }),
+      return await this.#answered(
+        () =>
+          new Promise<Answer<unknown>>((resolve, reject) => {
+            const wire = values.map((value) => bound(value));
+            this.#gathered.push({ text, name, values: wire, resolve, reject });
+          }),
       );
-      return { rows: result.rows, count: result.rowCount ?? 0, command: result.command };
     } catch (error) {
       if (name !== undefined && isStalePlan(error)) prepareAnew(name);
       throw error;
@@ -116,8 +127,16 @@ export class Connection {
     stream.cork();
     process.nextTick(() => {
       this.#isGathering = false;
+      this.#sendGathered();
       stream.uncork();
     });
+  }
+
+  #sendGathered(): void {
+    const asked = this.#gathered;
+    if (asked.length === 0) return;
+    this.#gathered = [];
+    this.#client.query(new Volley(asked, this.#prepared, types));
   }
 
   /**
@@ -135,12 +154,15 @@ export class Connection {
     if (owed === null) return;
     this.#owed = null;
     clearTimeout(owed.timer);
-    this.query(owed.sql).catch(() => {});
+    this.within(owed.sql).catch(() => {});
   }
 
   /** Runs a text of several statements without parameters, in order with what is sent before and after it. */
   async script(text: string): Promise<void> {
-    await this.#answered(() => this.#client.query(text));
+    await this.#answered(() => {
+      this.#sendGathered();
+      return this.#client.query(text);
+    });
   }
 
   onNotification(fn: (payload: string) => void): void {
@@ -191,10 +213,12 @@ const types: pg.CustomTypesConfig = {
  */
 const escape = "\uFDD0";
 
-function bound(value: Parameter): Cell {
+function bound(value: Parameter): Wire {
   if (isMany(value))
     return arrayLiteral(value.map((cell) => (typeof cell === "string" ? escaped(cell) : cell)));
-  return typeof value === "string" ? escaped(value) : value;
+  if (value === null) return null;
+  if (value instanceof Uint8Array) return Buffer.from(value.buffer, value.byteOffset, value.length);
+  return typeof value === "string" ? escaped(value) : String(value);
 }
 
 function isMany(value: Parameter): value is readonly Cell[] {

@@ -46,13 +46,12 @@ export function sqlState(error: unknown): string | null {
  * A prepared statement gives other columns than when it was prepared: the schema was changed meanwhile. The code is that of
  * everything that is not supported, so the place in the server that raises it counts, as its words depend on its language
  * (RevalidateCachedQuery in https://github.com/postgres/postgres/blob/REL_15_STABLE/src/backend/utils/cache/plancache.c).
+ * Or it is not there: what was to prepare it was left alone after an error, and that was not known yet.
  */
 export function isStalePlan(error: unknown): boolean {
-  return (
-    error instanceof pg.DatabaseError &&
-    error.code === "0A000" &&
-    error.routine === "RevalidateCachedQuery"
-  );
+  if (!(error instanceof pg.DatabaseError)) return false;
+  const isChanged = error.code === "0A000" && error.routine === "RevalidateCachedQuery";
+  return isChanged || error.code === "26000";
 }
 
 /** Gives a fault of the database the product's words; other errors pass through. */

@@ -1,7 +1,7 @@
 import type { Cell } from "../sql/session.ts";
 import type { Room } from "../sql/locks.ts";
 import type { Answer, Connection, Parameter } from "../../../clients/postgres/connection.ts";
-import { ConnectionLost, faultKind, sqlState } from "../../../clients/postgres/errors.ts";
+import { ConnectionLost, faultKind } from "../../../clients/postgres/errors.ts";
 import type { Pool } from "../../../clients/postgres/pool.ts";
 import { prepared } from "../../../clients/postgres/statement-text.ts";
 import { Packing } from "./packing.ts";
@@ -29,13 +29,14 @@ export class UnknownCommit extends Error {
   }
 }
 
+// One statement sees what was committed before it; what must not move in between is held (sql/locks.ts).
+const beginWriting = "begin isolation level read committed";
 const begin = {
-  // One statement sees what was committed before it; what must not move in between is held (sql/locks.ts).
-  write: "begin isolation level read committed",
+  write: [beginWriting],
   // Its statements find their rows by ids, whatever the values: planning them anew for these can cost more than running them.
-  brief: "begin isolation level read committed; set local plan_cache_mode = force_generic_plan",
+  brief: [beginWriting, "set local plan_cache_mode = force_generic_plan"],
   // One snapshot for all of it.
-  read: "begin isolation level repeatable read read only",
+  read: ["begin isolation level repeatable read read only"],
 } as const;
 
 /** Advisory locks of this product, beside others that may be in the same database: its name in ASCII, then a number. */
@@ -47,7 +48,6 @@ export const pruneLock = `${lockSpace}, 4`;
 export const markCommit = `insert into "commitMark" ("connection", "number", "closed", "at") values (?, ?, false, now())
    on conflict ("connection") do update
    set "number" = case when "commitMark"."closed" then -1 else excluded."number" end, "at" = excluded."at"`;
-const failedBefore = "25P02";
 
 /**
  * One transaction on one connection. It takes the connection with its first statement, so that one that gives way to
@@ -122,7 +122,7 @@ export class Transaction {
     this.#sendOn(connection, markCommit, [name.connection, name.number]).catch(() => {});
     let answer: Answer<unknown>;
     try {
-      answer = await connection.query("commit");
+      answer = await connection.within("commit");
     } catch (error) {
       if (faultKind(error) !== "lost") throw error;
       this.#giveBack();
@@ -160,10 +160,10 @@ export class Transaction {
   async #open(): Promise<void> {
     try {
       const connection = await this.#options.pool.acquire();
-      void this.#track(connection.script(begin[this.#options.mode]));
+      for (const sql of begin[this.#options.mode]) void this.#track(connection.within(sql));
       for (const room of [...this.rooms].toSorted())
         void this.#track(
-          connection.query(`select pg_advisory_xact_lock(${lockSpace}, ${roomNumbers[room]})`),
+          connection.within(`select pg_advisory_xact_lock(${lockSpace}, ${roomNumbers[room]})`),
         );
       this.#connection = connection;
     } catch (error) {
@@ -188,11 +188,10 @@ export class Transaction {
     values: readonly Parameter[],
   ): Promise<Answer<unknown>> {
     try {
-      return await this.#track(connection.query<unknown>(sql, values));
+      return await this.#track(connection.within<unknown>(sql, values));
     } catch (error) {
       // What failed first is the reason; all that follows only says that something had.
-      if (sqlState(error) === failedBefore && this.#failure !== null) throw this.#failure.error;
-      throw error;
+      throw this.#failure?.error ?? error;
     }
   }
 
