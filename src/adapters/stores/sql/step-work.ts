@@ -25,10 +25,15 @@ const selectFence = statement<Held>(
    from "step" s join "run" r on r."id" = s."runId" join "environment" e on e."id" = s."environmentId"
    where s."id" = ? and s."runId" = ? and s."environmentId" = ?`,
 );
-const finish = statement(
+const exclusive = exclusiveKinds.map((kind) => `'${kind}'`).join(", ");
+/** With the fence in it, unless the first question says that it is not asked. */
+const finish = statement<Pick<Held, "runStatus">>(
   `update "step" set "status" = ?, "reason" = ?, "failure" = ?, "changes" = ?, "finishedAt" = ?, "offered" = 0,
      "attempts" = "attempts" + ?
-   where "id" = ?`,
+   where "id" = ? and "runId" = ? and "environmentId" = ? and (? or ("status" = 'running' and "token" = ?
+     and exists (select 1 from "run" where "run"."id" = "step"."runId" and ("run"."kind" not in (${exclusive})
+       or "run"."id" = (select "activeRun" from "environment" where "environment"."id" = "step"."environmentId")))))
+   returning (select "status" from "run" where "run"."id" = "step"."runId") as "runStatus"`,
 );
 const release = statement<{ readonly status: StepStatus }>(
   `update "step" set "waitingOn" = "waitingOn" - 1,
@@ -104,32 +109,44 @@ export async function endStep(
     if (ended !== null) return ended;
     throw stale(fence, whyNot(await heldAt(session, fence), fence));
   }
-  const held = await checkFence(session, fence);
-  await storeEnd(session, fence, { ...outcome, runStatus: held.runStatus });
+  const released = await storeEnd(session, fence, outcome);
   const progress = await countProgress(session, fence.runId, outcome.progress ?? {});
-  return { progress, isOpen: await anyOpen(session, fence.runId) };
+  return { progress, isOpen: released || (await anyOpen(session, fence.runId)) };
 }
 
-async function storeEnd(
-  session: Session,
-  fence: Fence,
-  outcome: StepOutcome & { readonly runStatus: RunStatus },
-): Promise<void> {
-  const { status, reason, failure, changes, now, runStatus } = outcome;
+/** Says whether a step became ready by it. */
+async function storeEnd(session: Session, fence: Fence, outcome: StepOutcome): Promise<boolean> {
+  const { status, reason, failure, changes, now } = outcome;
   const counted = status === "succeeded" || status === "failed" ? 1 : 0;
-  const what = [status, reason, toJson(failure), toJson(changes)] as const;
-  await session.run(finish, ...what, now, counted, fence.stepId);
+  const { stepId, runId, environmentId, token } = fence;
+  await session.locks.hold(environmentId);
+  const ended = await session.one(
+    finish,
+    status,
+    reason,
+    toJson(failure),
+    toJson(changes),
+    now,
+    counted,
+    stepId,
+    runId,
+    environmentId,
+    session.dialect.unsafeWithoutFence,
+    token,
+  );
+  if (ended === undefined) throw stale(fence, whyNot(await heldAt(session, fence), fence));
+  session.locks.knows(runId, environmentId);
   await endAttempt(session, fence, {
     outcome: status === "cancelled" ? "interrupted" : status,
     failure,
     now,
   });
-  if (status !== "succeeded" && status !== "skipped") return;
-  const offered = runStatus === "running" ? 1 : 0;
-  const wake = (released: readonly { readonly status: StepStatus }[]): void => {
-    if (released.some((step) => step.status === "ready")) session.touch("steps");
-  };
-  await session.runThen(release, wake, offered, fence.stepId);
+  if (status !== "succeeded" && status !== "skipped") return false;
+  const offered = ended.runStatus === "running" ? 1 : 0;
+  const released = await session.all(release, offered, stepId);
+  const isReady = released.some((step) => step.status === "ready");
+  if (isReady) session.touch("steps");
+  return isReady;
 }
 
 export async function retryStep(

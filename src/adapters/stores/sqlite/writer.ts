@@ -1,4 +1,3 @@
-import { AsyncLocalStorage } from "node:async_hooks";
 import { GlasshouseError } from "../../../domain/errors.ts";
 import type { Topic } from "../../../ports/store.ts";
 import { translate } from "./errors.ts";
@@ -45,6 +44,8 @@ export class Writer {
   readonly #waiting: Job[] = [];
   #working: Promise<void> | null = null;
   #commits = 0;
+  /** Rows changed by all commits so far. */
+  #changes: number;
   /** What the last commit took. */
   #commitMs = 0;
   #yieldedAt = 0;
@@ -56,18 +57,17 @@ export class Writer {
 
   constructor(deps: WriterDeps) {
     this.#deps = deps;
+    this.#changes = deps.connection.totalChanges();
     this.#unwatch = this.#watch();
   }
 
   /** Runs `fn` in a transaction of its own and resolves after the commit. */
   run<T>(fn: (session: SqliteSession) => Promise<T>): Promise<T> {
-    const inCallersContext = AsyncLocalStorage.snapshot();
     return new Promise<T>((resolve, reject) => {
       let result: { readonly value: T } | undefined;
       this.#waiting.push({
         run: async (session) => {
-          const value = await inCallersContext(() => within(session, () => fn(session)));
-          result = { value };
+          result = { value: await within(session, () => fn(session)) };
         },
         kept: () => {
           if (result !== undefined) resolve(result.value);
@@ -126,7 +126,6 @@ export class Writer {
       this.#failAll(this.#waiting.splice(0), error);
       return 0;
     }
-    const before = connection.totalChanges();
     const done: Done[] = [];
     // One by itself needs no savepoint, which would copy every page that it changes.
     const single = this.#waiting.length === 1 || this.#waiting[0]?.alone === true;
@@ -150,7 +149,7 @@ export class Writer {
       }
       if (outcome !== "undone") done.push({ job, touched: outcome });
     }
-    this.#commit(done, before);
+    this.#commit(done);
     if (isEarly) await this.#loadBuilder();
     return done.length;
   }
@@ -211,11 +210,13 @@ export class Writer {
     }
   }
 
-  #commit(done: readonly Done[], before: number): void {
+  #commit(done: readonly Done[]): void {
     const { connection, onCommit, committed } = this.#deps;
+    const before = this.#changes;
+    this.#changes = connection.totalChanges();
     if (done.length === 0) return connection.undo();
     // Of what changed nothing, such as a look for work, nothing goes to the disk, and it is no commit.
-    const hasChanged = connection.totalChanges() !== before;
+    const hasChanged = this.#changes !== before;
     if (hasChanged) onCommit((this.#commits += 1), "before");
     const begun = performance.now();
     try {
