@@ -1,5 +1,6 @@
 import { GlasshouseError } from "../domain/errors.ts";
 import { stepEventData } from "../domain/event-data.ts";
+import type { NewEvent } from "../domain/event.ts";
 import { backoff } from "../lib/backoff.ts";
 import { timestamp } from "../ports/clock.ts";
 import type { TransactOptions, Tx } from "../ports/store.ts";
@@ -11,6 +12,14 @@ import type { Membership } from "./membership.ts";
 import type { RunCache, RunFacts } from "./run-cache.ts";
 import { askAhead } from "./step-inputs.ts";
 import type { Claimed } from "./work.ts";
+
+/** What a transaction has done before it claims: the facts of the run that it has started, and what is still to be told. */
+export interface Before {
+  readonly facts: RunFacts | null;
+  readonly events: readonly NewEvent[];
+}
+
+const nothingBefore: Before = { facts: null, events: [] };
 
 /** The steps this process works on: claims them up to its places, runs them, and claims the next in the transaction that ends one. */
 export class Attempts {
@@ -50,16 +59,17 @@ export class Attempts {
 
   /** Claims what is ready and begins it. */
   async claim(): Promise<void> {
-    await this.within(async () => null);
+    await this.within(async () => nothingBefore);
   }
 
   /**
    * One transaction that does `fn` and then claims as many steps as there are places, with their intent and events; begins
    * them once it is committed. This is why a hop from one step to the next costs one commit, and so does a run with its
-   * first steps. `fn` gives the facts of the run that it has started, if any, and so does this.
+   * first steps. `fn` gives the facts of the run that it has started, if any, and so does this; and events that are told
+   * with those of the claims, as one write.
    */
   async within(
-    fn: (tx: Tx) => Promise<RunFacts | null>,
+    fn: (tx: Tx) => Promise<Before>,
     how: TransactOptions = {},
   ): Promise<RunFacts | null> {
     let reserved = 0;
@@ -68,15 +78,14 @@ export class Attempts {
       const { started, claimed, isAll } = await this.#deps.store.transact(async (tx) => {
         this.#reserved -= reserved;
         reserved = 0;
-        const { facts, isLast } = await this.#beforeClaim(() => fn(tx));
+        const { facts, events, isLast } = await this.#beforeClaim(() => fn(tx));
         if (facts !== null) begun.add(facts.run.id);
         const isOthers = how.brief === true && !isLast;
         const limit =
           this.#stopping || isOthers
             ? 0
             : this.#deps.settings.places - this.#active.size - this.#reserved;
-        if (limit <= 0) return { started: facts, claimed: [], isAll: false };
-        const claims = await this.#claimIn(tx, limit);
+        const claims = await this.#claimIn(tx, { limit, events });
         reserved = claims.length;
         this.#reserved += reserved;
         return { started: facts, claimed: claims, isAll: claims.length < limit };
@@ -102,14 +111,12 @@ export class Attempts {
    * What comes before the claim. Where the store runs several of these side by side the last one claims for all: it sees
    * what they all have released.
    */
-  async #beforeClaim(
-    fn: () => Promise<RunFacts | null>,
-  ): Promise<{ readonly facts: RunFacts | null; readonly isLast: boolean }> {
+  async #beforeClaim(fn: () => Promise<Before>): Promise<Before & { readonly isLast: boolean }> {
     this.#before += 1;
     try {
-      const facts = await fn();
-      if (facts !== null) this.#started.set(facts.run.id, facts);
-      return { facts, isLast: this.#before === 1 };
+      const before = await fn();
+      if (before.facts !== null) this.#started.set(before.facts.run.id, before.facts);
+      return { ...before, isLast: this.#before === 1 };
     } finally {
       this.#before -= 1;
     }
@@ -167,7 +174,11 @@ export class Attempts {
     return all;
   }
 
-  async #claimIn(tx: Tx, limit: number): Promise<readonly Claimed[]> {
+  /** Claims up to `limit` steps and tells of them, after the events of what came before. */
+  async #claimIn(
+    tx: Tx,
+    { limit, events }: { readonly limit: number; readonly events: readonly NewEvent[] },
+  ): Promise<readonly Claimed[]> {
     const now = timestamp(this.#deps.clock);
     const claims = await tx.steps.claim({
       worker: this.#membership.id,
@@ -184,7 +195,7 @@ export class Attempts {
           (await this.#cache.within(tx, claim.step.runId, claim.runAttempt)),
       })),
     );
-    const events = known
+    const begun = known
       .filter(({ step }) => isNews(step))
       .map(({ step, facts }) => ({
         type: "step.started" as const,
@@ -194,7 +205,8 @@ export class Attempts {
         stepId: step.id,
         data: stepEventData(step),
       }));
-    if (events.length > 0) await tx.events.append(events, now);
+    const told = [...events, ...begun];
+    if (told.length > 0) await tx.events.append(told, now);
     const asked = await Promise.all(known.map((claim) => askAhead(tx, claim)));
     return known.map((claim, at) => ({ ...claim, records: asked[at]?.answer ?? null }));
   }
@@ -279,12 +291,12 @@ export class Attempts {
   }
 
   /** The step has ended: its place is free for what its own transaction claims. */
-  async #finish(active: ActiveAttempt, fn: (tx: Tx) => Promise<void>): Promise<void> {
+  async #finish(
+    active: ActiveAttempt,
+    fn: (tx: Tx) => Promise<readonly NewEvent[]>,
+  ): Promise<void> {
     this.#active.delete(active);
-    const write = async (tx: Tx): Promise<null> => {
-      await fn(tx);
-      return null;
-    };
+    const write = async (tx: Tx): Promise<Before> => ({ facts: null, events: await fn(tx) });
     await this.within(write, { brief: true });
   }
 

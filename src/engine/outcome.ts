@@ -22,14 +22,16 @@ export interface Recording {
   readonly outcome: Outcome;
 }
 
-/** Whether a step of the run is open still, where that is known: null is not. */
-type Open = boolean | null;
+/** What was written of an outcome, and what is to be told of it in the same transaction. */
+export interface Recorded {
+  /** Whether a step of the run is open still; null when that must be asked. */
+  readonly isOpen: boolean | null;
+  /** Not appended yet: they go into the journal together with those of what the transaction does next. */
+  readonly events: readonly NewEvent[];
+}
 
-/**
- * Writes an attempt's outcome and its events. Every way has a verb that checks the fence; if it does not hold, nothing is
- * kept. Says whether a step of the run is open still; null when that must be asked.
- */
-export async function recordOutcome(tx: Tx, deps: EngineDeps, of: Recording): Promise<Open> {
+/** Writes an attempt's outcome. Every way has a verb that checks the fence; if it does not hold, nothing is kept. */
+export async function recordOutcome(tx: Tx, deps: EngineDeps, of: Recording): Promise<Recorded> {
   const { step, outcome } = of;
   const fence = fenceOf(step);
   const now = timestamp(deps.clock);
@@ -49,8 +51,8 @@ export async function recordOutcome(tx: Tx, deps: EngineDeps, of: Recording): Pr
       const aborts = step.onFailure === "abort";
       if (aborts) await abortRest(tx, step, now);
       const after = ended(step, { status: "failed", failure: outcome.failure, now });
-      await append(tx, of, { now, type: "step.failed", after, progress });
-      return aborts ? null : isOpen;
+      const events = await eventsOf(tx, of, { type: "step.failed", after, progress });
+      return { isOpen: aborts ? null : isOpen, events };
     }
     case "retry": {
       await keepPartial(tx, of, now);
@@ -61,15 +63,14 @@ export async function recordOutcome(tx: Tx, deps: EngineDeps, of: Recording): Pr
       const status = unknown ? "unknown" : "ready";
       const attempts = step.attempts + (counts ? 1 : 0);
       const after: Step = { ...step, status, reason, failure, availableAt, attempts };
-      await append(tx, of, { now, type: "step.retrying", after });
-      return true;
+      return { isOpen: true, events: await eventsOf(tx, of, { type: "step.retrying", after }) };
     }
     case "cancelled":
       return recordCancelled(tx, of, now);
   }
 }
 
-async function recordCancelled(tx: Tx, of: Recording, now: string): Promise<Open> {
+async function recordCancelled(tx: Tx, of: Recording, now: string): Promise<Recorded> {
   await keepPartial(tx, of, now);
   const reason = "the run was cancelled";
   const { isOpen, progress } = await tx.steps.end(fenceOf(of.step), {
@@ -80,8 +81,7 @@ async function recordCancelled(tx: Tx, of: Recording, now: string): Promise<Open
     now,
   });
   const after = ended(of.step, { status: "cancelled", reason, now });
-  await append(tx, of, { now, type: "step.failed", after, progress });
-  return isOpen;
+  return { isOpen, events: await eventsOf(tx, of, { type: "step.failed", after, progress }) };
 }
 
 type Asked = Extract<Performed, { kind: "ask" }>;
@@ -91,7 +91,7 @@ async function recordAsk(
   tx: Tx,
   of: Recording & { readonly performed: Asked },
   now: string,
-): Promise<Open> {
+): Promise<Recorded> {
   const { step, performed } = of;
   const run = await tx.runs.get(step.runId);
   if (run !== null && run.cancelRequestedAt !== null) return recordCancelled(tx, of, now);
@@ -100,12 +100,11 @@ async function recordAsk(
   const reason = performed.detail;
   const failure: Failure = { code, message: reason };
   await tx.steps.park(fenceOf(step), { reason, failure, now });
-  await append(tx, of, {
-    now,
+  const events = await eventsOf(tx, of, {
     type: performed.reason === "approval" ? "step.progressed" : "step.unknown",
     after: { ...step, status: "waiting", reason, failure },
   });
-  return null;
+  return { isOpen: null, events };
 }
 
 /** `onFailure: abort` cancels what has not begun; what runs is interrupted by its worker. */
@@ -122,7 +121,7 @@ async function recordPerformed(
   tx: Tx,
   deps: EngineDeps,
   of: Recording & { readonly performed: Performed },
-): Promise<Open> {
+): Promise<Recorded> {
   const { performed, step } = of;
   const now = timestamp(deps.clock);
   switch (performed.kind) {
@@ -176,7 +175,7 @@ async function recordApplied(
   tx: Tx,
   deps: EngineDeps,
   of: Recording & { readonly performed: Applied },
-): Promise<Open> {
+): Promise<Recorded> {
   const { facts, step, performed } = of;
   const now = timestamp(deps.clock);
   const { group, inputs, result, resources } = performed;
@@ -295,7 +294,7 @@ async function done(
   tx: Tx,
   of: Recording,
   { now, status, reason, changes, more }: Done,
-): Promise<Open> {
+): Promise<Recorded> {
   const { step } = of;
   const what = { status, reason: reason ?? step.reason, changes: changes ?? [], now };
   const { progress, isOpen } = await tx.steps.end(fenceOf(step), {
@@ -303,14 +302,13 @@ async function done(
     failure: null,
     progress: { done: 1, skipped: status === "skipped" ? 1 : 0 },
   });
-  await append(tx, of, {
-    now,
+  const events = await eventsOf(tx, of, {
     type: status === "skipped" ? "step.skipped" : "step.succeeded",
     after: ended(step, what),
     progress,
     ...(more === undefined ? {} : { more }),
   });
-  return isOpen;
+  return { isOpen, events };
 }
 
 /** The step as the store has it once it has ended. */
@@ -330,7 +328,6 @@ function ended(
 }
 
 interface Told {
-  readonly now: string;
   readonly type: EventType;
   /** The step as it is now. */
   readonly after: Step;
@@ -340,10 +337,10 @@ interface Told {
 }
 
 /** The step's event carries the run's progress, so that one stream shows both. */
-async function append(tx: Tx, of: Recording, told: Told): Promise<void> {
+async function eventsOf(tx: Tx, of: Recording, told: Told): Promise<readonly NewEvent[]> {
   const { facts, step } = of;
   const progress = told.progress ?? (await tx.runs.get(step.runId))?.progress;
-  if (progress === undefined) return;
+  if (progress === undefined) return [];
   const event: NewEvent = {
     type: told.type,
     environmentId: facts.environment.id,
@@ -352,5 +349,5 @@ async function append(tx: Tx, of: Recording, told: Told): Promise<void> {
     stepId: step.id,
     data: stepEventData(told.after, { progress: { ...progress } }),
   };
-  await tx.events.append([...(told.more ?? []), event], told.now);
+  return [...(told.more ?? []), event];
 }

@@ -1,4 +1,5 @@
 import { stepEventData } from "../domain/event-data.ts";
+import type { NewEvent } from "../domain/event.ts";
 import type { Step } from "../domain/step.ts";
 import { timestamp } from "../ports/clock.ts";
 import type { Tx } from "../ports/store.ts";
@@ -7,12 +8,12 @@ import type { EngineDeps } from "./deps.ts";
 import { fenceOf } from "./fence.ts";
 import type { RunFacts } from "./run-cache.ts";
 
-/** Writes what a look at a check came to: it passed, its time is over, or it is looked at again. */
+/** Writes what a look at a check came to: it passed, its time is over, or it is looked at again. Gives what is to be told of it. */
 export async function recordLook(
   tx: Tx,
   deps: EngineDeps,
   of: { readonly facts: RunFacts; readonly step: Step; readonly look: Looked },
-): Promise<void> {
+): Promise<readonly NewEvent[]> {
   const { facts, step, look } = of;
   const fence = fenceOf(step);
   const now = timestamp(deps.clock);
@@ -20,13 +21,14 @@ export async function recordLook(
   await tx.checks.put(look.state);
   if (look.againInMs !== null) {
     const availableAt = timestamp(deps.clock, look.againInMs);
-    return tx.steps.retry(fence, {
+    await tx.steps.retry(fence, {
       availableAt,
       counts: false,
       reason: look.outcome.detail,
       failure: null,
       now,
     });
+    return [];
   }
   const { healthy, detail } = look.outcome;
   const failure = healthy
@@ -41,7 +43,7 @@ export async function recordLook(
     progress: healthy ? { done: 1 } : { failed: 1 },
   });
   const [after, run] = [await tx.steps.get(step.id), await tx.runs.get(step.runId)];
-  if (after === null || run === null) return;
+  if (after === null || run === null) return [];
   const data = stepEventData(after, { progress: { ...run.progress } });
   const about = {
     environmentId: facts.environment.id,
@@ -49,8 +51,5 @@ export async function recordLook(
     runId: run.id,
     stepId: step.id,
   };
-  await tx.events.append(
-    [{ ...about, type: healthy ? "step.succeeded" : "step.failed", data }],
-    now,
-  );
+  return [{ ...about, type: healthy ? "step.succeeded" : "step.failed", data }];
 }

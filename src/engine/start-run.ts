@@ -3,6 +3,7 @@ import { statusWhenStarted } from "../domain/environment-status.ts";
 import type { Environment } from "../domain/environment.ts";
 import { GlasshouseError, failureOf } from "../domain/errors.ts";
 import { environmentEventData, runEventData } from "../domain/event-data.ts";
+import type { NewEvent } from "../domain/event.ts";
 import type { SavedPlan } from "../domain/plan.ts";
 import { exclusiveKinds, type Blocker, type Run } from "../domain/run.ts";
 import { timestamp } from "../ports/clock.ts";
@@ -37,7 +38,10 @@ export async function startRun(
   }
   await deps.settings.failpoint("run.planned");
   const started = await attempts.within(
-    async (tx) => ((await begin(tx, deps, { ...looked, planned })) ? looked.facts : null),
+    async (tx) => {
+      const events = await begin(tx, deps, { ...looked, planned });
+      return { facts: events === null ? null : looked.facts, events: events ?? [] };
+    },
     { brief: planned.steps.length <= briefSteps },
   );
   if (started === null) return false;
@@ -86,7 +90,8 @@ interface Planned extends Looked {
   readonly planned: PlannedRun;
 }
 
-async function begin(tx: Tx, deps: EngineDeps, of: Planned): Promise<boolean> {
+/** Gives what is to be told of it with its first steps. Null: it may not begin after all, and nothing was changed. */
+async function begin(tx: Tx, deps: EngineDeps, of: Planned): Promise<readonly NewEvent[] | null> {
   const { run, environment } = of;
   const now = timestamp(deps.clock);
   // The environment first: it is held from there on.
@@ -95,13 +100,13 @@ async function begin(tx: Tx, deps: EngineDeps, of: Planned): Promise<boolean> {
     tx.runs.get(run.id),
     tx.runs.usersOf(environment.id),
   ]);
-  if (freshRun?.status !== "queued" || fresh === null) return false;
+  if (freshRun?.status !== "queued" || fresh === null) return null;
   const exclusive = exclusiveKinds.includes(run.kind);
   if (fresh.generation !== environment.generation || (exclusive && fresh.activeRun !== null))
-    return false;
+    return null;
   // What it requires may have gone, and a user of it may have come, while it was planned.
   const { blocker } = await blockerOf(tx, run, { environment: fresh, facts: of.facts, users });
-  if (blocker !== null) return false;
+  if (blocker !== null) return null;
   const rows = stepRows(deps, run, of.planned.steps);
   const beginning = {
     status: "running",
@@ -139,19 +144,17 @@ async function begin(tx: Tx, deps: EngineDeps, of: Planned): Promise<boolean> {
   const startedRun: Run = { ...freshRun, ...beginning };
   const subject = `environments/${environment.name}`;
   const about = { environmentId: environment.id, subject, runId: run.id };
-  await tx.events.append(
-    [
-      { ...about, type: "run.started", data: runEventData(startedRun) },
-      ...(change === null || change.status === environment.status
-        ? []
-        : [{ ...about, type: change.event, data: environmentEventData({ ...fresh, ...patch }) }]),
-    ],
-    now,
-  );
+  const events = [
+    { ...about, type: "run.started" as const, data: runEventData(startedRun) },
+    ...(change === null || change.status === environment.status
+      ? []
+      : [{ ...about, type: change.event, data: environmentEventData({ ...fresh, ...patch }) }]),
+  ];
+  if (rows.steps.some(({ status }) => status === "ready")) return events;
   // A run whose every group is unchanged has nothing to claim, so it goes on to its checks or its end at once.
-  if (!rows.steps.some(({ status }) => status === "ready"))
-    await advanceRun(tx, deps, { facts: of.facts, runId: run.id });
-  return true;
+  await tx.events.append(events, now);
+  await advanceRun(tx, deps, { facts: of.facts, runId: run.id });
+  return [];
 }
 
 function begun(

@@ -1,5 +1,6 @@
 import { GlasshouseError } from "../domain/errors.ts";
 import { stepEventData } from "../domain/event-data.ts";
+import type { NewEvent } from "../domain/event.ts";
 import type { GroupRecord } from "../domain/record.ts";
 import type { Step } from "../domain/step.ts";
 import { backoff } from "../lib/backoff.ts";
@@ -13,7 +14,7 @@ import { performCheck } from "./check-step.ts";
 import type { EngineDeps } from "./deps.ts";
 import { fenceOf } from "./fence.ts";
 import { outcomeOfError, type Outcome } from "./attempt-outcome.ts";
-import { recordOutcome } from "./outcome.ts";
+import { recordOutcome, type Recorded } from "./outcome.ts";
 import { perform } from "./perform.ts";
 import { recordLook } from "./record-look.ts";
 import type { RunFacts } from "./run-cache.ts";
@@ -28,8 +29,11 @@ export interface Claimed extends Claim {
 
 /** What an attempt asks of those around it. */
 export interface Surroundings {
-  /** Runs the recording transaction: once an outcome is known, and again while the store is full or down. */
-  readonly finish: (fn: (tx: Tx) => Promise<void>) => Promise<void>;
+  /**
+   * Runs the recording transaction: once an outcome is known, and again while the store is full or down. The events that it
+   * gives are appended with those of what is claimed next.
+   */
+  readonly finish: (fn: (tx: Tx) => Promise<readonly NewEvent[]>) => Promise<void>;
   /** Interrupts the other steps of its run that this process works on. */
   readonly abortRun: () => void;
   /** Waits so long, or until the store can be written again. */
@@ -140,8 +144,8 @@ async function runCheck(trial: Trial): Promise<void> {
       signal: trial.gentle,
     });
     await settle(trial, async (tx) => {
-      await recordLook(tx, deps, { facts, step, look });
-      return null;
+      const events = await recordLook(tx, deps, { facts, step, look });
+      return { isOpen: null, events };
     });
   } catch (error) {
     if (endsUnwritten(trial)) return;
@@ -158,16 +162,19 @@ async function runCheck(trial: Trial): Promise<void> {
 }
 
 /**
- * Records the outcome (`write` says whether a step of the run is open still, where it knows) and moves the run on. A finished outcome is never dropped because the disk is full or the database is
+ * Records the outcome and moves the run on. A finished outcome is never dropped because the disk is full or the database is
  * away: it is held and tried again. A stale token means that somebody else owns the step: nothing is written.
  */
-async function settle(trial: Trial, write: (tx: Tx) => Promise<boolean | null>): Promise<void> {
+async function settle(trial: Trial, write: (tx: Tx) => Promise<Recorded>): Promise<void> {
   const { deps, claimed } = trial;
   for (let tries = 1; trial.interruption() !== "lost"; tries += 1) {
     try {
       await trial.around.finish(async (tx) => {
-        const isOpen = await write(tx);
+        const { isOpen, events } = await write(tx);
+        if (isOpen === true) return events;
+        if (events.length > 0) await tx.events.append(events, timestamp(deps.clock));
         await advanceRun(tx, deps, { runId: claimed.step.runId, facts: claimed.facts, isOpen });
+        return [];
       });
       return await deps.settings.failpoint("step.recorded");
     } catch (error) {
