@@ -1,4 +1,4 @@
-import { createHash } from "node:crypto";
+import { hash } from "node:crypto";
 import { chmod, lstat, mkdir, readdir, readFile, rename, rm, writeFile } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { GlasshouseError } from "../domain/errors.ts";
@@ -24,14 +24,13 @@ export function templateFiles(files: readonly TemplateFile[], blobs: BlobStore):
  * otherwise run again with every version.
  */
 export function filesDigest(files: readonly TemplateFile[], paths: readonly string[]): string {
-  const hash = createHash("sha256");
   const chosen = new Set(paths.flatMap((path) => below(files, path)));
   if (!paths.some((path) => normal(path) === templateFile))
     for (const file of below(files, templateFile)) chosen.delete(file);
-  for (const file of files) {
-    if (chosen.has(file)) hash.update(`${file.path}\0${file.mode.toString(8)}\0${file.digest}\n`);
-  }
-  return hash.digest("hex");
+  const lines = files
+    .filter((file) => chosen.has(file))
+    .map((file) => `${file.path}\0${file.mode.toString(8)}\0${file.digest}\n`);
+  return hash("sha256", lines.join(""), "hex");
 }
 
 function below(files: readonly TemplateFile[], path: string): readonly TemplateFile[] {

@@ -1,21 +1,20 @@
-import { createHmac, createSecretKey, hkdfSync } from "node:crypto";
-import type { KeyObject } from "node:crypto";
+import { hkdfSync } from "node:crypto";
 import type { ByteSealer, SecretSealer } from "../../../ports/secrets.ts";
 import { decrypt, encrypt } from "./cipher.ts";
+import { hmacKey, hmacOf, type HmacKey } from "./hmac.ts";
 
 /** Seals under one data key. Each use has a key of its own, derived from it, so that no use weakens another. */
 export class DataKey implements SecretSealer, ByteSealer {
   readonly #values: Uint8Array;
   readonly #bytes: Uint8Array;
-  // As key objects: raw bytes are made into one at every call, which costs several times the HMAC.
-  readonly #valuePrints: KeyObject;
-  readonly #bytePrints: KeyObject;
+  readonly #valuePrints: HmacKey;
+  readonly #bytePrints: HmacKey;
 
   constructor(dataKey: Uint8Array) {
     this.#values = derive(dataKey, "values");
     this.#bytes = derive(dataKey, "bytes");
-    this.#valuePrints = createSecretKey(derive(dataKey, "value fingerprints"));
-    this.#bytePrints = createSecretKey(derive(dataKey, "byte fingerprints"));
+    this.#valuePrints = hmacKey(derive(dataKey, "value fingerprints"));
+    this.#bytePrints = hmacKey(derive(dataKey, "byte fingerprints"));
   }
 
   seal(plain: string, context: string): Uint8Array {
@@ -27,7 +26,7 @@ export class DataKey implements SecretSealer, ByteSealer {
   }
 
   fingerprint(text: string): string {
-    return createHmac("sha256", this.#valuePrints).update(text, "utf8").digest("hex");
+    return hmacOf(this.#valuePrints, Buffer.from(text, "utf8"));
   }
 
   sealBytes(plain: Uint8Array, context: string): Uint8Array {
@@ -39,7 +38,7 @@ export class DataKey implements SecretSealer, ByteSealer {
   }
 
   fingerprintBytes(bytes: Uint8Array): string {
-    return createHmac("sha256", this.#bytePrints).update(bytes).digest("hex");
+    return hmacOf(this.#bytePrints, bytes);
   }
 }
 
