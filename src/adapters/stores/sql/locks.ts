@@ -36,15 +36,19 @@ export interface Locks {
  */
 export type Room = "requirements" | "templates";
 
-/** For one writer at a time, and for reads. */
+const settled = Promise.resolve();
+const yes = Promise.resolve(true);
+const notKnown = Promise.resolve(null);
+
+/** For one writer at a time, and for reads. Every query asks for one of these, so none makes a promise of its own. */
 export const noLocks: Locks = {
-  async hold() {},
+  hold: () => settled,
   holds: () => true,
-  tryHold: async () => true,
-  take: async () => null,
+  tryHold: () => yes,
+  take: () => notKnown,
   made() {},
-  async holdRun() {},
+  holdRun: () => settled,
   knows() {},
-  async alone() {},
+  alone: () => settled,
   overtaken() {},
 };

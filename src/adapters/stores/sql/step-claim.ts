@@ -115,12 +115,17 @@ interface Pick {
 async function goRound(round: Round, names: readonly string[], pick: Pick): Promise<void> {
   const { turns } = round.session.dialect;
   const lanes = names.map((name) => ({ name, last: turns.get(turnOf(name, pick)) ?? "" }));
-  while (round.claims.length < round.request.limit) {
+  while (round.claims.length < round.request.limit && mayGive(round, pick)) {
     const chosen = await choose(round, lanes, pick);
     if (chosen.length === 0) return;
     // Side by side: where the database is far away they go to it together.
     await Promise.all(chosen.map((one) => takeChosen(round, one, pick)));
   }
+}
+
+/** Where all that is offered is known, whether some of it is left: looking for it costs more than this. */
+function mayGive({ known, taken }: Round, { status }: Pick): boolean {
+  return known?.some((step) => step.status === status && !taken.has(step.id)) ?? true;
 }
 
 interface Lane {
