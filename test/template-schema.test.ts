@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { readFile, writeFile } from "node:fs/promises";
 import { test } from "node:test";
 import { settingsShape as command } from "../src/adapters/executors/command/settings.ts";
+import { settingsShape as vaultCertificates } from "../src/adapters/executors/vault-certificates/settings.ts";
 import { settingsShape as vaultSecrets } from "../src/adapters/executors/vault-secrets/settings.ts";
 import { settingsShape as consulKv } from "../src/adapters/executors/consul-kv/settings.ts";
 import { settingsShape as terraform } from "../src/adapters/executors/terraform/settings.ts";
@@ -14,6 +15,7 @@ test("docs/reference/template.schema.json is current (GLASSHOUSE_WRITE_REFERENCE
     { name: "command", settings: command },
     { name: "consul-kv", settings: consulKv },
     { name: "vault-secrets", settings: vaultSecrets },
+    { name: "vault-certificates", settings: vaultCertificates },
     { name: "terraform", settings: terraform },
   ]);
   const text = `${JSON.stringify(schema, null, 2)}\n`;

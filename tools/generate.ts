@@ -3,6 +3,7 @@ import { dirname, join } from "node:path";
 import * as command from "../src/adapters/executors/command/settings.ts";
 import * as consulKv from "../src/adapters/executors/consul-kv/settings.ts";
 import * as terraform from "../src/adapters/executors/terraform/settings.ts";
+import * as vaultCertificates from "../src/adapters/executors/vault-certificates/settings.ts";
 import * as vaultSecrets from "../src/adapters/executors/vault-secrets/settings.ts";
 import { asyncApiDocument } from "../src/contract/asyncapi.ts";
 import { openApiDocument } from "../src/contract/openapi.ts";
@@ -23,6 +24,7 @@ const templateSchema = templateJsonSchema([
   { name: "command", settings: command.settingsShape },
   { name: "consul-kv", settings: consulKv.settingsShape },
   { name: "vault-secrets", settings: vaultSecrets.settingsShape },
+  { name: "vault-certificates", settings: vaultCertificates.settingsShape },
   { name: "terraform", settings: terraform.settingsShape },
 ]);
 

@@ -15,6 +15,7 @@ import {
 } from "../adapters/executors/terraform/index.ts";
 import { embeddedAuthority, embeddedKeeper } from "../adapters/secrets/embedded/index.ts";
 import { vaultAuthority, vaultKeeper } from "../adapters/secrets/vault/index.ts";
+import { vaultCertificatesExecutor } from "../adapters/executors/vault-certificates/index.ts";
 import { vaultSecretsExecutor } from "../adapters/executors/vault-secrets/index.ts";
 import { vaultLender } from "../adapters/credentials/vault/index.ts";
 import { unpack } from "../adapters/sources/archive/index.ts";
@@ -23,6 +24,7 @@ import { detectIsolation, type Isolation } from "../clients/process/isolation.ts
 import { localProcesses } from "../clients/process/processes.ts";
 import type { ConsulClient } from "../clients/consul/client.ts";
 import { Remotes } from "../clients/resilience/remotes.ts";
+import { grantedIn } from "../clients/vault/grants.ts";
 import type { Config } from "../contract/config.ts";
 import { engineDefaults, type EngineDeps } from "../engine/deps.ts";
 import type { Bus } from "../ports/bus.ts";
@@ -112,7 +114,7 @@ export async function compose(
     opened = await openStore(config, around);
     const { store, blobs, sealer } = opened;
     const isolation = await isolating;
-    const given = { isolation, log, variables, consul, vault };
+    const given = { isolation, log, clock, variables, consul, vault };
     const { terraform, executors } = await createExecutors(config, given);
     const metered = meterStore(store, { metrics, clock });
     observeStore(store, { metrics, clock });
@@ -231,12 +233,13 @@ async function createExecutors(
   of: {
     readonly isolation: Isolation;
     readonly log: Log;
+    readonly clock: Clock;
     readonly variables: Variables;
     readonly consul: ConsulClient | null;
     readonly vault: VaultParts | null;
   },
 ): Promise<{ readonly terraform: TerraformExecutor; readonly executors: readonly Executor[] }> {
-  const { isolation, log, variables, consul, vault } = of;
+  const { isolation, log, clock, variables, consul, vault } = of;
   const granted = config.executors;
   for (const { env } of [granted.terraform, ...Object.values(granted.terraform.templates)])
     checkGrants(env);
@@ -253,10 +256,16 @@ async function createExecutors(
     grants: await resolveGrants("executors.command", granted.command, variables),
     graceMs: commandGraceMs,
   });
+  const inVault = {
+    session: vault?.session ?? null,
+    mount: config.vault.kv.mount,
+    granted: grantedIn(config.vault.grants ?? null),
+  };
   const executors = [
     terraform,
     command,
-    vaultSecretsExecutor({ session: vault?.session ?? null, mount: config.vault.kv.mount }),
+    vaultSecretsExecutor(inVault),
+    vaultCertificatesExecutor({ ...inVault, pki: config.vault.pki.mount, clock, log }),
     consulKvExecutor({ client: consul, datacenter: config.consul.datacenter ?? null }),
   ];
   return { terraform, executors };

@@ -1,6 +1,7 @@
 import { join } from "node:path";
 import { commandExecutor } from "../adapters/executors/command/index.ts";
 import { consulKvExecutor } from "../adapters/executors/consul-kv/index.ts";
+import { vaultCertificatesExecutor } from "../adapters/executors/vault-certificates/index.ts";
 import { vaultSecretsExecutor } from "../adapters/executors/vault-secrets/index.ts";
 import { createTerraformExecutor } from "../adapters/executors/terraform/index.ts";
 import { pack } from "../adapters/sources/archive/index.ts";
@@ -92,12 +93,14 @@ function executorShapes(): readonly ExecutorShape[] {
     grants: () => ({}),
     hide: [],
   } as const;
+  const noVault = { session: null, mount: "secret", granted: () => null };
   const log = { debug: quiet, info: quiet, warn: quiet, error: quiet };
   return [
     createTerraformExecutor({ ...host, log }),
     commandExecutor({ ...host, graceMs: 0 }),
     consulKvExecutor({ client: null, datacenter: null }),
-    vaultSecretsExecutor({ session: null, mount: "secret" }),
+    vaultSecretsExecutor(noVault),
+    vaultCertificatesExecutor({ ...noVault, pki: "pki", clock: { now: () => 0 }, log }),
   ];
 }
 

@@ -17,6 +17,17 @@ const mount = (description: string): z.ZodString =>
     })
     .meta({ description });
 
+const patterns = (what: string, description: string) =>
+  z
+    .array(
+      z.string({ error: "must be text" }).regex(/^[^/\s#*]+\/[^\s#*]+(?:\/\*)?$|^[^/\s#*]+\/\*$/u, {
+        error: `must be ${what}, or ${what}/* for all below`,
+      }),
+      { error: "must be a list" },
+    )
+    .meta({ description })
+    .default([]);
+
 /** The section `vault` of the configuration: where it is, how to log in, and what it keeps. */
 export const vaultSchema = z.strictObject({
   address: z
@@ -80,6 +91,21 @@ export const vaultSchema = z.strictObject({
         "Values in KV engines, version 2, that any template may name with `from`: mount/path, or mount/path/* for all below",
     })
     .default([]),
+  grants: z
+    .record(
+      z.string(),
+      z.strictObject({
+        paths: patterns("mount/path", "Keys of KV engines"),
+        roles: patterns("mount/role", "Roles of PKI engines"),
+      }),
+      { error: "must be a map of templates" },
+    )
+    .meta({
+      description:
+        "What groups of `vault-secrets` and `vault-certificates` may use, by template, `*` for all of them: `paths` of KV engines as mount/path and `roles` of PKI engines as mount/role, each with /* for all below; whatever the policy allows when left out",
+      fileOnly: true,
+    })
+    .optional(),
   tls: z
     .strictObject({
       ca: text("File of the authorities that Vault's certificate may be from", {

@@ -7,7 +7,7 @@ import type {
 } from "./certificate.ts";
 import { GlasshouseError } from "./errors.ts";
 import { evaluate, type Scope } from "./expression.ts";
-import { isMade, type OwnedSecret } from "./secret.ts";
+import { isMade, isOfGroup, type OwnedSecret } from "./secret.ts";
 import type { SecretRef, Value } from "./value.ts";
 
 /** What expressions see of an environment's certificates: for each its parts, by reference. */
@@ -16,7 +16,8 @@ export function certificateScope(
   template: string,
 ): Readonly<Record<string, Readonly<Record<CertificatePart, SecretRef>>>> {
   const own = owned.filter(
-    (one) => one.kind === "certificate" && one.template === template && isMade(one),
+    (one) =>
+      one.kind === "certificate" && one.template === template && isMade(one) && !isOfGroup(one),
   );
   return Object.fromEntries(own.map((one) => [one.name, partsOf(one)]));
 }
@@ -52,16 +53,31 @@ export function certificateWish(
   declaration: CertificateDeclaration,
   scope: Scope,
 ): CertificateWish {
-  const { role, ttlMs, renewBeforeMs } = declaration;
-  const commonName = textOf(name, "commonName", evaluate(declaration.commonName, scope));
+  return wishOfNames(name, {
+    ...declaration,
+    commonName: evaluate(declaration.commonName, scope),
+    altNames: declaration.altNames.map((text) => evaluate(text, scope)),
+  });
+}
+
+/** As `certificateWish`, of names whose expressions were evaluated. */
+export function wishOfNames(
+  name: string,
+  of: Pick<CertificateWish, "role" | "ttlMs" | "renewBeforeMs"> & {
+    readonly commonName: Value;
+    readonly altNames: readonly Value[];
+  },
+): CertificateWish {
+  const { role, ttlMs, renewBeforeMs } = of;
+  const commonName = textOf(name, "commonName", of.commonName);
   if (commonName.length > longestCommonName)
     throw unfit(
       name,
       "commonName",
       `${shown(commonName)} has more than ${longestCommonName} characters`,
     );
-  const others = declaration.altNames.map((text) => {
-    const alt = textOf(name, "altNames", evaluate(text, scope));
+  const others = of.altNames.map((value) => {
+    const alt = textOf(name, "altNames", value);
     if (nameKind(alt) !== null) return alt;
     throw unfit(name, "altNames", `${shown(alt)} is no host name, IP address or URI`);
   });

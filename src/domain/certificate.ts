@@ -37,10 +37,14 @@ export interface NumberedCertificate {
   readonly serial: string;
   readonly notAfter: string;
   readonly keeper: string;
+  /** Where in the keeper's Vault it was issued, for one of a group; as the server is configured when left out. */
+  readonly mount?: string;
 }
 
 export interface CertificateFacts extends IssuedFacts {
   readonly asked: CertificateWish;
+  /** Present for that of a group whose executor issues it: the mount of the engine. Such a one is known by its group's name. */
+  readonly ofGroup?: { readonly mount: string };
   /** Those before it that are not revoked yet: something may use them still. */
   readonly earlier: readonly NumberedCertificate[];
 }
@@ -50,5 +54,26 @@ export const certificateParts = ["certificate", "key", "chain", "ca"] as const;
 export type CertificatePart = (typeof certificateParts)[number];
 export type CertificateTexts = Readonly<Record<CertificatePart, string>>;
 
+/** One is not issued more often than this by itself: every time, whatever uses it runs again. */
+export const shortestUseMs = 3_600_000;
+
+/** What an executor has issued for its group. */
+export interface GroupCertificate extends IssuedFacts {
+  readonly asked: CertificateWish;
+  readonly keeper: string;
+  /** Of the engine that can revoke it. */
+  readonly mount: string;
+}
+
 /** `renewBefore` is this part of `ttl` where it is not said. */
 export const certificateDefaults = { ttlMs: 30 * 86_400_000, renewBeforePart: 1 / 3 } as const;
+
+/** Times as they are used: `renewBefore` is a part of `ttl` where it is not said. */
+export function certificateTimes(said: {
+  readonly ttlMs?: number | undefined;
+  readonly renewBeforeMs?: number | undefined;
+}): { readonly ttlMs: number; readonly renewBeforeMs: number } {
+  const ttlMs = said.ttlMs ?? certificateDefaults.ttlMs;
+  const part = Math.floor(ttlMs * certificateDefaults.renewBeforePart);
+  return { ttlMs, renewBeforeMs: said.renewBeforeMs ?? part };
+}

@@ -7,9 +7,10 @@ import { shortestCycle, topologicalOrder } from "./graph.ts";
 import { runsOnMember } from "./label.ts";
 import type { PlannedStep } from "./plan.ts";
 import { groupKey, type GroupRecord } from "./record.ts";
-import { secretScope, type OwnedSecret, type SecretKind } from "./secret.ts";
+import { isOfGroup, secretScope, type OwnedSecret, type SecretKind } from "./secret.ts";
 import {
   endsOf,
+  groupCertificate,
   kindOf,
   movingSecrets,
   planSecretEnds,
@@ -117,7 +118,11 @@ export function* planApply(input: ApplyInput): Generator<undefined, readonly Pla
   const all = [...steps, ...removals(input, steps)];
   return [
     ...all,
-    ...planSecretEnds(endsOf({ ...input, making }), all, "it is no longer in the template"),
+    ...planSecretEnds(
+      endsOf({ ...input, making, changed }),
+      all,
+      "it is no longer in the template",
+    ),
   ];
 }
 
@@ -139,7 +144,7 @@ export function planDestroy(
   secrets: readonly OwnedSecret[] = [],
 ): readonly PlannedStep[] {
   const groups = destroySteps(records);
-  const ends = { going: secrets, replaced: [] };
+  const ends = { going: secrets.filter((secret) => !isOfGroup(secret)), replaced: [] };
   return [...groups, ...planSecretEnds(ends, groups, "the environment is destroyed")];
 }
 
@@ -160,7 +165,7 @@ function destroySteps(records: readonly GroupRecord[]): readonly PlannedStep[] {
 export function settingsFingerprint(
   group: Group,
   settings: Value,
-  fingerprints: Fingerprints,
+  { rotation = 0, ...fingerprints }: Fingerprints & { readonly rotation?: number },
 ): string {
   const { behaviour, files } = fingerprints.executor(group);
   const plain = replaceSecrets(settings, (secret) => `secret:${secret.fingerprint}`);
@@ -173,6 +178,8 @@ export function settingsFingerprint(
       outputs: [...group.outputs],
       // Left out where there are none, so that what was made before labels existed counts as unchanged.
       ...runsOnMember(group.runsOn),
+      // Another certificate was asked for: only a group that has one is ever told so.
+      ...(rotation === 0 ? {} : { rotation }),
     }),
   );
 }
@@ -219,7 +226,10 @@ function judge(of: Judged): Verdict {
   if (record.drift === "drifted" || record.drift === "missing")
     return { mark: "exact", reason: "it has drifted" };
   const settings = settingsOf(name, group, { ...of.scope, groups: outputs });
-  const fingerprint = settingsFingerprint(group, settings, input.fingerprints);
+  const rotation = group.certified === true ? (input.rotations[name] ?? 0) : 0;
+  if (rotation > (groupCertificate(input, name)?.rotation ?? 0))
+    return { mark: "exact", reason: "another certificate was asked for" };
+  const fingerprint = settingsFingerprint(group, settings, { ...input.fingerprints, rotation });
   if (fingerprint === record.fingerprint) return { mark: "unchanged", reason: "unchanged" };
   if (canonicalJson(group.runsOn ?? []) !== canonicalJson(record.runsOn))
     return { mark: "exact", reason: "it runs on other workers now" };

@@ -1,7 +1,7 @@
 import { GlasshouseError } from "./errors.ts";
 import type { PlannedStep } from "./plan.ts";
 import type { Run } from "./run.ts";
-import { isMade, type OwnedSecret, type SecretKind } from "./secret.ts";
+import { isMade, isOfGroup, type OwnedSecret, type SecretKind } from "./secret.ts";
 import { groupDefaults, type Group, type TemplateBody } from "./template.ts";
 
 /** Which new versions are wanted of what a template declares: a number each that rises with every wish. */
@@ -70,7 +70,7 @@ export function movingSecrets(group: Group, making: ReadonlySet<string>): readon
 }
 
 interface Belongings {
-  readonly template: Pick<TemplateBody, "name" | "secrets" | "certificates">;
+  readonly template: Pick<TemplateBody, "name" | "secrets" | "certificates" | "groups">;
   readonly secrets: readonly OwnedSecret[];
 }
 
@@ -80,17 +80,29 @@ export interface SecretEnds {
   readonly replaced: readonly OwnedSecret[];
 }
 
-/** What ends once everything else is made; `making` are the names of which this plan makes another. */
+/**
+ * What ends once everything else is made; `making` are the names of which this plan makes another, `changed` the groups that it
+ * applies again. The certificate of a group goes with the group.
+ */
 export function endsOf({
   template,
   secrets,
   making,
-}: Belongings & { readonly making: ReadonlySet<string> }): SecretEnds {
+  changed,
+}: Belongings & {
+  readonly making: ReadonlySet<string>;
+  readonly changed: ReadonlySet<string>;
+}): SecretEnds {
   const stays = (secret: OwnedSecret): boolean =>
-    secret.template === template.name && declaredKind(template, secret.name) !== null;
+    secret.template === template.name &&
+    (isOfGroup(secret)
+      ? template.groups[secret.name]?.certified === true
+      : declaredKind(template, secret.name) !== null);
   return {
-    going: secrets.filter((secret) => !stays(secret)),
-    replaced: secrets.filter((secret) => stays(secret) && isReplaced(secret, making)),
+    going: secrets.filter((secret) => !stays(secret) && !isOfGroup(secret)),
+    replaced: secrets.filter(
+      (secret) => stays(secret) && isReplaced(secret, isOfGroup(secret) ? changed : making),
+    ),
   };
 }
 
@@ -113,15 +125,20 @@ function declaredKind(
 
 /** What is there must go before something else can have its name, and it goes last. Errors: `conflict`. */
 export function refuseOtherKinds({ template, secrets }: Belongings): void {
-  for (const { name, kind } of secrets.filter((one) => one.template === template.name)) {
-    const wanted = declaredKind(template, name);
-    if (wanted === null || wanted === kind) continue;
+  for (const one of secrets.filter((secret) => secret.template === template.name)) {
+    const { name } = one;
+    const known = isOfGroup(one) ? groupWords : one.kind;
+    const isCertified = template.groups[name]?.certified === true;
+    const wanted = declaredKind(template, name) ?? (isCertified ? groupWords : null);
+    if (wanted === null || wanted === known) continue;
     throw new GlasshouseError(
       "conflict",
-      `The environment has a ${kind} ${name}, and its template wants a ${wanted} of that name: give it another name.`,
+      `The environment has a ${known} ${name}, and its template wants a ${wanted} of that name: give it another name.`,
     );
   }
 }
+
+const groupWords = "certificate of the group";
 
 /** What is done once nothing of the plan can need it any more: what goes is taken away, what was replaced is revoked. */
 export function planSecretEnds(

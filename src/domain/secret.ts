@@ -1,4 +1,4 @@
-import type { CertificateFacts } from "./certificate.ts";
+import type { CertificateFacts, NumberedCertificate } from "./certificate.ts";
 import type { SecretRef } from "./value.ts";
 
 /** A value that a template declares: made once for each environment, owned by it until it is destroyed. */
@@ -93,6 +93,21 @@ export function ownedSecretName(of: Pick<OwnedSecret, "template" | "name" | "kin
 /** Whether there is a value. */
 export function isMade({ version }: Pick<OwnedSecret, "version">): boolean {
   return version > 0;
+}
+
+/** Whether it is the certificate of a group, issued by the group's executor, and not declared. */
+export function isOfGroup({ certificate }: Pick<OwnedSecret, "certificate">): boolean {
+  return certificate?.ofGroup !== undefined;
+}
+
+/** The certificates that are known of one, the newest first. */
+export function numberedOf({
+  keeper,
+  certificate,
+}: Pick<OwnedSecret, "keeper" | "certificate">): readonly NumberedCertificate[] {
+  if (certificate === null) return [];
+  const { serial, notAfter, earlier, ofGroup } = certificate;
+  return [{ serial, notAfter, keeper, ...ofGroup }, ...earlier];
 }
 
 /** What expressions see of an environment's secrets. */

@@ -116,6 +116,8 @@ export interface Group {
   readonly inputs: readonly string[];
   /** Declared secrets and certificates that its `with` uses; absent when it uses none. Sorted. */
   readonly secrets?: readonly string[];
+  /** Its executor issues a certificate, which the environment owns under the group's name. Absent where none is. */
+  readonly certified?: true;
   readonly outputs: readonly string[];
   readonly resources: Readonly<Record<string, ResourceTemplate>>;
   readonly retry: RetryPolicy;

@@ -1,11 +1,7 @@
-import type {
-  CertificateFacts,
-  CertificateWish,
-  NumberedCertificate,
-} from "../domain/certificate.ts";
+import type { CertificateFacts, CertificateWish } from "../domain/certificate.ts";
 import { certificateWish, isSameWish, renewalOf } from "../domain/certificate-wish.ts";
 import { GlasshouseError } from "../domain/errors.ts";
-import { isMade, type OwnedSecret } from "../domain/secret.ts";
+import { isMade, numberedOf, type OwnedSecret } from "../domain/secret.ts";
 import { wantedRotations } from "../domain/secret-plan.ts";
 import type { CertificateAuthority } from "../ports/certificates.ts";
 import { timestamp } from "../ports/clock.ts";
@@ -56,7 +52,7 @@ async function issueCertificate(
   const version = (owned?.version ?? 0) + 1;
   const previous = versions.findLast((one) => one.keeper === keeper) ?? null;
   const issued = await authority.issue({ ...place, wish, version, previous, signal });
-  const earlier = owned === null ? [] : numbered(owned).filter(({ notAfter }) => notAfter > now);
+  const earlier = owned === null ? [] : numberedOf(owned).filter(({ notAfter }) => notAfter > now);
   const certificate: CertificateFacts = { ...issued.facts, asked: wish, earlier };
   const rotateAt = renewalOf(issued.facts, wish);
   const id = deps.clock.id("secret");
@@ -78,19 +74,12 @@ async function wishOf(
   return certificateWish(place.name, declaration, scopeOf(facts, records));
 }
 
-/** All that are known of it, the newest first. */
-function numbered({ keeper, certificate }: OwnedSecret): readonly NumberedCertificate[] {
-  if (certificate === null) return [];
-  const { serial, notAfter, earlier } = certificate;
-  return [{ serial, notAfter, keeper }, ...earlier];
-}
-
 async function removeCertificate(
   deps: EngineDeps,
   of: SecretStep & Known & { readonly owned: OwnedSecret },
 ): Promise<PerformedSecret> {
   const { owned, place, versions, signal } = of;
-  const all = numbered(owned);
+  const all = numberedOf(owned);
   for (const keeper of new Set([owned.keeper, ...versions.map((one) => one.keeper)])) {
     const issued = all.filter((one) => one.keeper === keeper);
     await authorityOf(deps, keeper).remove(place, { issued, signal });

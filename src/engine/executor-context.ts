@@ -22,6 +22,7 @@ export interface ContextParts {
   readonly step: Step;
   readonly settings: Value;
   readonly record: GroupRecord | null;
+  readonly rotation: number;
   readonly declaredOutputs: readonly string[];
   readonly sealedPlan: Uint8Array | null;
   /** Credentials that were made for this attempt. */
@@ -70,6 +71,7 @@ export async function stepContext(deps: EngineDeps, parts: ContextParts): Promis
     traceparent: facts.traceparent,
     settings: parts.settings,
     previous: previousOf(parts.record),
+    rotation: parts.rotation,
     parameters: plainParameters(facts.parameters),
     declaredOutputs: parts.declaredOutputs,
     // Made when it is first asked for: most of a step's price, for executors that need none.

@@ -13,7 +13,8 @@ import type { Performed } from "./perform.ts";
 import { resourceEvents } from "./resources.ts";
 import type { RunFacts } from "./run-cache.ts";
 import { recordSecret } from "./owned-step.ts";
-import type { StepInputs } from "./step-inputs.ts";
+import { forgetGroupCertificate, recordGroupCertificate } from "./group-certificate.ts";
+import { rotationOf, type StepInputs } from "./step-inputs.ts";
 
 export interface Recording {
   readonly facts: RunFacts;
@@ -136,6 +137,8 @@ async function recordPerformed(
       return done(tx, of, { now, status: "succeeded", changes: step.changes });
     case "destroyed":
       await forgetGroup(tx, of, now);
+      if (deps.executors.get(step.executor ?? "")?.issuesCertificates === true)
+        await forgetGroupCertificate(tx, placeOf(of));
       return done(tx, of, { now, status: "succeeded" });
     case "observed":
       await recordObserved(tx, { ...of, performed, now });
@@ -190,11 +193,11 @@ async function recordApplied(
     appliedAt: now,
   };
   await tx.records.put({ ...row, behaviour: deps.executors.get(group.executor)?.behaviour ?? 0 });
-  const at = {
-    environmentId: facts.environment.id,
-    template: step.template,
-    group: step.group ?? "",
-  };
+  const at = placeOf(of);
+  if (result.certificate !== undefined) {
+    const rotation = rotationOf(facts, group, at.group);
+    await recordGroupCertificate(tx, at, { certificate: result.certificate, rotation, now });
+  }
   await tx.resources.replaceObserved(at, result.observed, now);
   const known =
     Object.keys(group.resources).length === 0 && before === null
@@ -249,14 +252,22 @@ async function keepPartial(tx: Tx, of: Recording, now: string): Promise<void> {
 }
 
 async function forgetGroup(tx: Tx, of: Recording, now: string): Promise<void> {
-  const at = {
-    environmentId: of.facts.environment.id,
-    template: of.step.template,
-    group: of.step.group ?? "",
-  };
+  const at = placeOf(of);
   await tx.records.remove(at.environmentId, at.template, at.group);
   await tx.resources.replaceObserved(at, [], now);
   await tx.resources.replaceGroup(at, []);
+}
+
+function placeOf({ facts, step }: Recording): {
+  readonly environmentId: string;
+  readonly template: string;
+  readonly group: string;
+} {
+  return {
+    environmentId: facts.environment.id,
+    template: step.template,
+    group: step.group ?? "",
+  };
 }
 
 async function recordObserved(

@@ -26,6 +26,7 @@ import {
   applyInputs,
   evaluatedInputs,
   recordInputs,
+  rotationOf,
   scopeOf,
   type StepInputs,
 } from "./step-inputs.ts";
@@ -283,6 +284,7 @@ async function contextOf(
       step,
       settings: inputs.settings,
       record: inputs.record,
+      rotation: rotationOf(facts, inputs.group, step.group ?? ""),
       declaredOutputs: inputs.group?.outputs ?? Object.keys(inputs.record?.outputs ?? {}),
       sealedPlan,
       lent: borrowed.variables,

@@ -4,6 +4,7 @@ import { GlasshouseError } from "../domain/errors.ts";
 import { outputsByGroup, settingsFingerprint, type Fingerprints } from "../domain/planner.ts";
 import { groupKey, type GroupRecord } from "../domain/record.ts";
 import { secretScope, type OwnedSecret } from "../domain/secret.ts";
+import { wantedRotations } from "../domain/secret-plan.ts";
 import type { Step } from "../domain/step.ts";
 import type { Group } from "../domain/template.ts";
 import type { Value } from "../domain/value.ts";
@@ -70,9 +71,19 @@ export function evaluatedInputs(
   const group = groupOf(of);
   const scope: Scope = scopeOf(facts, known.records, known.secrets);
   const settings = evaluate(group.with, scope);
-  const fingerprint = settingsFingerprint(group, settings, fingerprintsOf(deps, facts));
+  const rotation = rotationOf(facts, group, step.group ?? "");
+  const fingerprint = settingsFingerprint(group, settings, {
+    ...fingerprintsOf(deps, facts),
+    rotation,
+  });
   const record = known.records.find((one) => one.group === step.group) ?? null;
   return { group, record, settings, fingerprint, scope };
+}
+
+/** Which wish for another certificate its run fulfils; 0 for groups that have none. */
+export function rotationOf({ run, template }: RunFacts, group: Group | null, name: string): number {
+  if (group?.certified !== true) return 0;
+  return wantedRotations(run, template.name)[name] ?? 0;
 }
 
 function groupOf({ facts, step }: StepOf): Group {

@@ -1,4 +1,5 @@
 import type { Json } from "../lib/json.ts";
+import type { GroupCertificate } from "../domain/certificate.ts";
 import type { ErrorDetail } from "../domain/errors.ts";
 import type { Change, ObservedResource } from "../domain/resource.ts";
 import type { DriftStatus } from "../domain/record.ts";
@@ -16,6 +17,8 @@ export interface Executor {
   /** Raised when the same settings would lead to another effect: it makes every group of this executor run again. */
   readonly behaviour: number;
   readonly settings: SettingsShape;
+  /** Each of its groups has a certificate: an apply tells it, and the environment owns it until the group is destroyed. */
+  readonly issuesCertificates?: true;
   /** Paths within the template whose content the group depends on: their digest is part of "has it changed?". */
   filesOf(settings: Json): readonly string[];
   /** Mistakes that the shape cannot say, found at registration. Expressions are still text. */
@@ -52,6 +55,8 @@ export interface ExecutorResult {
   readonly changes: readonly Change[];
   /** Kept in the frozen record, given back as `ctx.memory`. */
   readonly memory: Json;
+  /** Of executors with `issuesCertificates`: the one that is good now. */
+  readonly certificate?: GroupCertificate;
 }
 
 export interface Observation {
@@ -99,6 +104,8 @@ export interface ExecutorContext {
     /** When that apply was recorded: another one after each apply. */
     readonly appliedAt: string;
   } | null;
+  /** Raised each time that another certificate is asked for; 0 for groups that have none. */
+  readonly rotation: number;
   /** Parameters that are not secret, for programs that want them. */
   readonly parameters: Readonly<Record<string, Json>>;
   /** Names of declared outputs. */

@@ -11,7 +11,7 @@ import { refuseWhileDestroying, subjectEnvironment } from "./environment-find.ts
 import { updateWithRun } from "./environment-update.ts";
 
 /**
- * Wants a new version of declared secrets and certificates, of all when none is named, and queues a run that makes them and applies again
+ * Wants a new version of declared secrets and certificates and of those of groups, of all when none is named, and queues a run that makes them and applies again
  * what uses them. Errors: `not-found` for a secret that is not declared, `conflict` where there is none to rotate.
  */
 export async function prepareRotate(
@@ -37,8 +37,9 @@ export async function prepareRotate(
 }
 
 function namesOf(template: Template, asked: readonly string[] | undefined): readonly string[] {
-  const { secrets, certificates } = template.body;
-  const known = [...Object.keys(secrets ?? {}), ...Object.keys(certificates ?? {})];
+  const { secrets, certificates, groups } = template.body;
+  const certified = Object.keys(groups).filter((name) => groups[name]?.certified === true);
+  const known = [...Object.keys(secrets ?? {}), ...Object.keys(certificates ?? {}), ...certified];
   if (known.length === 0) {
     throw new GlasshouseError(
       "conflict",

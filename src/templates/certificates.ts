@@ -1,4 +1,8 @@
-import { certificateDefaults, type CertificateDeclaration } from "../domain/certificate.ts";
+import {
+  certificateTimes,
+  shortestUseMs,
+  type CertificateDeclaration,
+} from "../domain/certificate.ts";
 import type { ExpressionRules } from "../domain/expression-check.ts";
 import { nameKind } from "../domain/certificate-wish.ts";
 import type { CertificateFile } from "../contract/template-certificate.ts";
@@ -6,9 +10,6 @@ import { durationOr } from "./checks.ts";
 import { checkText, refuseExpression } from "./context.ts";
 import type { Context } from "./context.ts";
 import type { Path } from "./problem.ts";
-
-/** One is not issued more often than this by itself: every time, whatever uses it runs again. */
-const shortestUseMs = 3_600_000;
 
 /** Checks the declaration of one certificate and gives it in its final form, with the groups that its names need. */
 export function compileCertificate(
@@ -62,11 +63,12 @@ function compileTimes(
   file: CertificateFile,
   path: Path,
 ): Pick<CertificateDeclaration, "ttlMs" | "renewBeforeMs"> {
-  const ttlMs = durationOr(file.ttl, certificateDefaults.ttlMs);
-  const renewBeforeMs = durationOr(
-    file.renewBefore,
-    Math.floor(ttlMs * certificateDefaults.renewBeforePart),
-  );
+  const said = (text: string | undefined): number | undefined =>
+    text === undefined ? undefined : durationOr(text, 0);
+  const { ttlMs, renewBeforeMs } = certificateTimes({
+    ttlMs: said(file.ttl),
+    renewBeforeMs: said(file.renewBefore),
+  });
   if (ttlMs - renewBeforeMs < shortestUseMs) {
     const member = file.renewBefore === undefined ? "ttl" : "renewBefore";
     problems.add(

@@ -20,6 +20,8 @@ export type FileKind = "file" | "directory" | "outside" | "missing";
 export interface ExecutorShape {
   readonly name: string;
   readonly settings: SettingsShape;
+  /** As of the executor: each group has a certificate of its own name. */
+  readonly issuesCertificates?: true;
   /** Mistakes that the shape cannot say. */
   readonly validate?: (settings: Json) => readonly ErrorDetail[];
 }

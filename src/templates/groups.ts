@@ -58,9 +58,27 @@ export function compileGroup(context: Context, name: string, file: GroupFile): C
     upstreams: sorted(edges.keys()),
     inputs: sorted(new Set(used)),
     ...(secrets.length === 0 ? {} : { secrets }),
+    ...certifiedMember(context, name, file),
     resources: resources.resources,
   };
   return { group, edges };
+}
+
+/** `env rotate` and the list of an environment's certificates know the group's by its name. */
+function certifiedMember(
+  { executors, problems, template }: Context,
+  name: string,
+  { executor }: GroupFile,
+): Pick<Group, "certified"> {
+  if (executors.get(executor)?.issuesCertificates !== true) return {};
+  for (const section of ["secrets", "certificates"] as const) {
+    if (!Object.hasOwn(template[section] ?? {}, name)) continue;
+    problems.add(
+      { path: ["groups", name], key: true },
+      `${name} stands under ${section} too, and the certificate of this group is known by the group's name: give one of them another`,
+    );
+  }
+  return { certified: true };
 }
 
 /** Whoever uses a certificate waits for the groups whose outputs its names use. */

@@ -104,6 +104,7 @@ export class TestGroup {
       traceparent: null,
       settings: this.#case.settings,
       previous: this.#previous,
+      rotation: 0,
       parameters: { nodes: 3 },
       declaredOutputs: this.#case.outputs,
       workDirectory: this.workDirectory,

@@ -142,20 +142,28 @@ export class KeyIssuer {
   }
 }
 
+type Place = Pick<CertifiedKey, "session" | "kept" | "signal">;
+
 /** The newest version; null when there is none. Errors: `conflict` when it is no certified key; those of the session. */
-export async function newestKey({
+export async function newestKey(
+  at: Place,
+): Promise<{ readonly version: number; readonly kept: KeptKey } | null> {
+  const found = await readKey(at);
+  if (found === null) return null;
+  const { version, kept } = found;
+  if (kept === null) throw foreignKey(at.kept);
+  return { version, kept };
+}
+
+/** The newest version, `kept` null where it is no certified key; null when there is none. Errors: those of the session. */
+export async function readKey({
   session,
   kept: place,
   signal,
-}: Pick<CertifiedKey, "session" | "kept" | "signal">): Promise<{
-  readonly version: number;
-  readonly kept: KeptKey;
-} | null> {
+}: Place): Promise<{ readonly version: number; readonly kept: KeptKey | null } | null> {
   const found = await readVersion(session, place, { version: 0, signal });
   if (found === null) return null;
-  const kept = keptSchema.safeParse(found.data);
-  if (!kept.success) throw foreignKey(place);
-  return { version: found.version, kept: kept.data };
+  return { version: found.version, kept: keptSchema.safeParse(found.data).data ?? null };
 }
 
 /** Whether the PKI engine says so; one that it does not keep is not. Errors: those of the session. */

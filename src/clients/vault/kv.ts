@@ -1,5 +1,7 @@
 import { z } from "zod";
 import { GlasshouseError } from "../../domain/errors.ts";
+import type { HttpAnswer } from "../http/connection.ts";
+import { faultOf, wordsOf } from "./faults.ts";
 import type { VaultSession } from "./session.ts";
 
 /** A key of a KV engine, version 2. */
@@ -50,7 +52,7 @@ export async function writeVersion(
   }
 }
 
-/** A version, the newest when it is 0; null when it was never there or is deleted. Errors: those of the session. */
+/** A version, the newest when it is 0; null when it was never there or is deleted. Errors: `not-found` when there is no such engine; those of the session. */
 export async function readVersion(
   session: VaultSession,
   place: KvPlace,
@@ -64,7 +66,7 @@ export async function readVersion(
     expected: [404],
     signal: of.signal,
   });
-  if (answer.status === 404) return null;
+  if (answer.status === 404) return absent(answer, "data", place);
   const { data } = readSchema.parse(JSON.parse(answer.body.toString("utf8")));
   return data.data === null ? null : { version: data.metadata.version, data: data.data };
 }
@@ -98,7 +100,7 @@ const keySchema = z.object({
   }),
 });
 
-/** What is known of a key, or null when it is not there: a token that may not look gets an error. Errors: those of the session. */
+/** What is known of a key, or null when it is not there: a token that may not look gets an error. Errors: `not-found` when there is no such engine; those of the session. */
 export async function lookAtKey(
   session: VaultSession,
   place: KvPlace,
@@ -111,7 +113,7 @@ export async function lookAtKey(
     expected: [404],
     signal,
   });
-  if (answer.status === 404) return null;
+  if (answer.status === 404) return absent(answer, "metadata", place);
   const { data } = keySchema.parse(JSON.parse(answer.body.toString("utf8")));
   return { version: data.current_version, marks: data.custom_metadata ?? {} };
 }
@@ -146,6 +148,22 @@ export async function passwordOf(
     signal,
   });
   return passwordSchema.parse(JSON.parse(answer.body.toString("utf8"))).data.password;
+}
+
+/** What Vault has words for is no key that is not there: its engine is not, and then nothing is known of the key. */
+function absent(answer: HttpAnswer, kind: "data" | "metadata", { mount, path }: KvPlace): null {
+  if (wordsOf(answer.body) === "") return null;
+  throw faultOf(answer, { method: "GET", path: `${mount}/${kind}/${path}` });
+}
+
+/** What is wrong with a path, in words; null when nothing is. */
+export function kvPathFault(path: string): string | null {
+  const parts = path.split("/");
+  if (parts.some((part) => part === "" || part === "." || part === ".."))
+    return `The path ${JSON.stringify(path)} must be parts with "/" between them, none of them empty, "." or "..".`;
+  return /^[\x20-\x7e]+$/u.test(path)
+    ? null
+    : `The path ${JSON.stringify(path)} may hold only visible ASCII characters.`;
 }
 
 /** Slashes stay: they are part of the path. */

@@ -19,7 +19,7 @@ testExecutor({
   executor: () => {
     if (vault === null) throw new Error("there is no Vault");
     const { session } = openSession({ url: vault.url, login: byToken(vault.root) });
-    return Promise.resolve(vaultSecretsExecutor({ session, mount: "secret" }));
+    return Promise.resolve(vaultSecretsExecutor({ session, mount: "secret", granted: () => null }));
   },
   thing: (world, word) => ({
     settings: { path: pathOf(world), data: { thing: word, word } },

@@ -1,6 +1,7 @@
+import { refuseUngranted, type VaultGranted } from "../../../clients/vault/grants.ts";
 import { destroyKey, lookAtKey, markKey, writeVersion } from "../../../clients/vault/kv.ts";
 import type { VaultSession } from "../../../clients/vault/session.ts";
-import { waitingForPolicy } from "../../../clients/vault/waiting.ts";
+import { asVaultStep, sessionOrRefusal } from "../../../clients/vault/waiting.ts";
 import { GlasshouseError } from "../../../domain/errors.ts";
 import type { Change, ObservedResource } from "../../../domain/resource.ts";
 import type { Values } from "../../../domain/value.ts";
@@ -19,6 +20,7 @@ export interface VaultSecretsHost {
   readonly session: VaultSession | null;
   /** Of keys whose settings name none. */
   readonly mount: string;
+  readonly granted: VaultGranted;
 }
 
 /**
@@ -32,26 +34,26 @@ export function vaultSecretsExecutor(host: VaultSecretsHost): Executor {
     settings: settingsShape,
     filesOf: () => [],
     validate: validateSettings,
-    plan: (ctx) => asStep(ctx, () => plan(host, ctx)),
-    apply: (ctx) => asStep(ctx, () => apply(host, ctx)),
-    destroy: (ctx) => asStep(ctx, () => destroy(host, ctx)),
-    observe: (ctx) => asStep(ctx, () => observe(host, ctx)),
+    plan: (ctx) => asVaultStep(ctx.signal, () => plan(host, ctx)),
+    apply: (ctx) => asVaultStep(ctx.signal, () => apply(host, ctx)),
+    destroy: (ctx) => asVaultStep(ctx.signal, () => destroy(host, ctx)),
+    observe: (ctx) => asVaultStep(ctx.signal, () => observe(host, ctx)),
     // An apply and a destroy look first.
     settle: () => Promise.resolve({ kind: "again" }),
   };
 }
 
 async function plan(host: VaultSecretsHost, ctx: ExecutorContext): Promise<ExecutorPlan> {
-  const wanted = parseSettings(ctx.settings, host.mount);
-  const seen = await look(sessionOf(host), ctx, wanted);
+  const wanted = grantedSettings(host, ctx);
+  const seen = await look(sessionOrRefusal(host.session), ctx, wanted);
   refuseForeign(ctx, seen);
   const moved = movedFrom(ctx, seen);
   return { changes: [...moved, changeOf(seen)], saved: null };
 }
 
 async function apply(host: VaultSecretsHost, ctx: ExecutorContext): Promise<ExecutorResult> {
-  const session = sessionOf(host);
-  const wanted = parseSettings(ctx.settings, host.mount);
+  const session = sessionOrRefusal(host.session);
+  const wanted = grantedSettings(host, ctx);
   const seen = await look(session, ctx, wanted);
   refuseForeign(ctx, seen);
   const version =
@@ -66,6 +68,17 @@ async function apply(host: VaultSecretsHost, ctx: ExecutorContext): Promise<Exec
     changes: [...moved, changeOf(seen)].filter(({ action }) => action !== "none"),
     memory: { mount, path, version },
   };
+}
+
+/** Errors: `forbidden` for a key that the operator has not granted; as `parseSettings`. */
+function grantedSettings(
+  { granted, mount }: VaultSecretsHost,
+  { template, group, settings }: ExecutorContext,
+): SecretSettings {
+  const wanted = parseSettings(settings, mount);
+  const of = { template: template.name, what: `group ${group}`, kind: "paths" } as const;
+  refuseUngranted(granted, { ...of, whole: addressOf(wanted) });
+  return wanted;
 }
 
 async function write(session: VaultSession, ctx: ExecutorContext, seen: Look): Promise<number> {
@@ -85,7 +98,7 @@ async function write(session: VaultSession, ctx: ExecutorContext, seen: Look): P
 
 /** Only what carries this group's mark; what is another's stays, and what is not there is gone. */
 async function destroy(host: VaultSecretsHost, ctx: ExecutorContext): Promise<void> {
-  const session = sessionOf(host);
+  const session = sessionOrRefusal(host.session);
   const { mount, path } = parseSettings(ctx.settings, host.mount);
   await takeAway(session, ctx, { mount, path });
   const before = memoryOf(ctx);
@@ -107,7 +120,7 @@ async function takeAway(
 
 async function observe(host: VaultSecretsHost, ctx: ExecutorContext): Promise<Observation> {
   const wanted = parseSettings(ctx.settings, host.mount);
-  const seen = await look(sessionOf(host), ctx, wanted);
+  const seen = await look(sessionOrRefusal(host.session), ctx, wanted);
   const isThere = !seen.foreign && seen.difference !== "absent";
   return {
     drift: isThere ? (seen.difference === "none" ? "none" : "drifted") : "missing",
@@ -169,18 +182,4 @@ function conflict(ctx: ExecutorContext, { place }: Look, when: string): Glasshou
     "conflict",
     `Somebody else has changed ${addressOf(place)} of group ${ctx.group} ${when}. It was not overwritten. \`glasshouse env drift\` shows it; an update after that puts it right.`,
   );
-}
-
-function sessionOf({ session }: VaultSecretsHost): VaultSession {
-  if (session !== null) return session;
-  throw new GlasshouseError(
-    "not-available",
-    "This server has no Vault: set vault.address, then try again.",
-  );
-}
-
-async function asStep<T>(ctx: ExecutorContext, act: () => Promise<T>): Promise<T> {
-  if (ctx.signal.aborted)
-    throw new GlasshouseError("step-interrupted", "The step was stopped before it began.");
-  return waitingForPolicy(act);
 }

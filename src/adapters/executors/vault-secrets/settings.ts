@@ -1,4 +1,5 @@
 import { z } from "zod";
+import { kvPathFault } from "../../../clients/vault/kv.ts";
 import { GlasshouseError, type ErrorDetail } from "../../../domain/errors.ts";
 import type { SettingsShape } from "../../../domain/settings.ts";
 import type { Value, Values } from "../../../domain/value.ts";
@@ -48,7 +49,7 @@ export function parseSettings(settings: Value, defaultMount: string): SecretSett
       "The settings do not fit once they are evaluated: path and mount are text, data a map.",
       { cause: error },
     );
-  const fault = pathFault(data.path);
+  const fault = kvPathFault(data.path);
   if (fault !== null) throw new GlasshouseError("step-failed", fault);
   return { mount: data.mount ?? defaultMount, path: data.path, data: data.data };
 }
@@ -59,19 +60,10 @@ export function validateSettings(settings: Json): readonly ErrorDetail[] {
   const { path, data } = settings;
   const details: ErrorDetail[] = [];
   if (typeof path === "string" && !path.includes("${{")) {
-    const fault = pathFault(path);
+    const fault = kvPathFault(path);
     if (fault !== null) details.push({ message: fault, pointer: "/path" });
   }
   if (isJsonObject(data) && Object.keys(data).length === 0)
     details.push({ message: "data is empty: name at least one field", pointer: "/data" });
   return details;
-}
-
-function pathFault(path: string): string | null {
-  const parts = path.split("/");
-  if (parts.some((part) => part === "" || part === "." || part === ".."))
-    return `The path ${JSON.stringify(path)} must be parts with "/" between them, none of them empty, "." or "..".`;
-  return /^[\x20-\x7e]+$/u.test(path)
-    ? null
-    : `The path ${JSON.stringify(path)} may hold only visible ASCII characters.`;
 }

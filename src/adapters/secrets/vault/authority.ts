@@ -44,8 +44,8 @@ export function vaultAuthority(options: VaultAuthorityOptions): CertificateAutho
     issue: (order) => waitingForPolicy(() => issue(options, issuer, order)),
     revoke: (certificates, signal) =>
       waitingForPolicy(async () => {
-        for (const { serial } of certificates)
-          await revokeSerial(session, serial, { mount, signal });
+        for (const { serial, mount: own = mount } of certificates)
+          await revokeSerial(session, serial, { mount: own, signal });
       }),
     remove: (place, { issued, signal }) =>
       waitingForPolicy(async () => {

@@ -1,4 +1,5 @@
 import { randomBytes } from "node:crypto";
+import { covers } from "../../../clients/vault/grants.ts";
 import {
   destroyKey,
   markKey,
@@ -109,10 +110,6 @@ async function find(
     "unavailable",
     `The secret ${of.name} is to come from ${mount}/${path} in Vault, but there is no text ${field}: work waits until somebody puts it there.`,
   );
-}
-
-function covers(allowed: string, whole: string): boolean {
-  return allowed.endsWith("/*") ? whole.startsWith(allowed.slice(0, -1)) : allowed === whole;
 }
 
 /** The version that an earlier try has written without hearing of it. Errors: `conflict` when it is somebody else's. */

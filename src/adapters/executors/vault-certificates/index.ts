@@ -1,0 +1,134 @@
+import { refuseUngranted, type VaultGranted } from "../../../clients/vault/grants.ts";
+import type { CertifiedKey } from "../../../clients/vault/certified-key.ts";
+import { KeyIssuer } from "../../../clients/vault/certified-key.ts";
+import type { VaultSession } from "../../../clients/vault/session.ts";
+import { asVaultStep, sessionOrRefusal } from "../../../clients/vault/waiting.ts";
+import { GlasshouseError } from "../../../domain/errors.ts";
+import type { Clock } from "../../../ports/clock.ts";
+import type {
+  Executor,
+  ExecutorContext,
+  ExecutorPlan,
+  ExecutorResult,
+  Observation,
+} from "../../../ports/executor.ts";
+import type { Log } from "../../../ports/telemetry.ts";
+import { issueFor, takeDown, tidy } from "./acts.ts";
+import { addressOf, look, placeOf, type Look } from "./look.ts";
+import { recall, type CertificatePlace } from "./memory.ts";
+import { changesOf, observedOf, resultOf } from "./result.ts";
+import { parseSettings, settingsShape, validateSettings } from "./settings.ts";
+
+export interface VaultCertificatesHost {
+  /** Null: no Vault is configured. */
+  readonly session: VaultSession | null;
+  /** Of keys whose settings name none: the KV engine, version 2, and the PKI engine. */
+  readonly mount: string;
+  readonly pki: string;
+  readonly granted: VaultGranted;
+  readonly clock: Pick<Clock, "now">;
+  readonly log: Log;
+}
+
+/**
+ * A certificate that Vault's PKI engine issues, with its key in Vault's KV engine, version 2, for programs that read them there.
+ * It is issued as declared ones are; its metadata and what it was made for say whose it is, and every write is compared with the
+ * version that was seen.
+ */
+export function vaultCertificatesExecutor(host: VaultCertificatesHost): Executor {
+  const issuer = new KeyIssuer();
+  return {
+    name: "vault-certificates",
+    behaviour: 1,
+    settings: settingsShape,
+    issuesCertificates: true,
+    filesOf: () => [],
+    validate: validateSettings,
+    plan: (ctx) => asVaultStep(ctx.signal, () => plan(host, ctx)),
+    apply: (ctx) => asVaultStep(ctx.signal, () => apply(host, issuer, ctx)),
+    destroy: (ctx) => asVaultStep(ctx.signal, () => destroy(host, ctx)),
+    observe: (ctx) => asVaultStep(ctx.signal, () => observe(host, ctx)),
+    // An apply and a destroy look first.
+    settle: () => Promise.resolve({ kind: "again" }),
+  };
+}
+
+async function plan(host: VaultCertificatesHost, ctx: ExecutorContext): Promise<ExecutorPlan> {
+  const seen = await begin(host, ctx);
+  return { changes: changesOf(seen), saved: null };
+}
+
+async function apply(
+  host: VaultCertificatesHost,
+  issuer: KeyIssuer,
+  ctx: ExecutorContext,
+): Promise<ExecutorResult> {
+  const seen = await begin(host, ctx);
+  const at = certifiedKey(host, ctx, placeOf(seen.wanted));
+  const isSomebodyElses = seen.due === "changed" && seen.here !== null;
+  if (isSomebodyElses && !seen.known.isDriftKnown) throw conflict(ctx, seen);
+  const made = await issueFor({ at, issuer, ctx, seen });
+  await tidy((place) => certifiedKey(host, ctx, place), ctx, seen);
+  return resultOf(ctx, { seen, made, nowMs: host.clock.now() });
+}
+
+/** What is there beside what is wanted, of what the operator grants and nobody else has. */
+async function begin(host: VaultCertificatesHost, ctx: ExecutorContext): Promise<Look> {
+  const wanted = parseSettings(ctx.group, ctx.settings, host);
+  const of = { template: ctx.template.name, what: `group ${ctx.group}` };
+  refuseUngranted(host.granted, { ...of, kind: "paths", whole: addressOf(wanted.place) });
+  refuseUngranted(host.granted, {
+    ...of,
+    kind: "roles",
+    whole: `${wanted.pki}/${wanted.wish.role}`,
+  });
+  const at = certifiedKey(host, ctx, placeOf(wanted));
+  const known = await recall(ctx);
+  const seen = await look(at, ctx, { wanted, known, nowMs: host.clock.now() });
+  if (seen.isForeign) throw foreign(ctx, seen);
+  return seen;
+}
+
+/** Only what is this group's; what is another's stays, and what is not there is gone. */
+async function destroy(host: VaultCertificatesHost, ctx: ExecutorContext): Promise<void> {
+  const known = await recall(ctx);
+  const wanted = parseSettings(ctx.group, ctx.settings, host);
+  await takeDown((place) => certifiedKey(host, ctx, place), ctx, { known, wanted });
+}
+
+async function observe(host: VaultCertificatesHost, ctx: ExecutorContext): Promise<Observation> {
+  const wanted = parseSettings(ctx.group, ctx.settings, host);
+  const at = certifiedKey(host, ctx, placeOf(wanted));
+  const known = await recall(ctx);
+  const seen = await look(at, ctx, { wanted, known, nowMs: host.clock.now() });
+  const isThere = !seen.isForeign && seen.newest !== null;
+  const isRight = isThere && seen.due === null;
+  return {
+    drift: isThere ? (isRight ? "none" : "drifted") : "missing",
+    changes: isRight ? [] : changesOf(seen),
+    observed: isThere ? observedOf(seen) : [],
+    outputs: isRight ? resultOf(ctx, { seen, made: null, nowMs: host.clock.now() }).outputs : null,
+  };
+}
+
+function certifiedKey(
+  { session, log }: VaultCertificatesHost,
+  { signal }: Pick<ExecutorContext, "signal">,
+  { mount, path, pki }: CertificatePlace,
+): CertifiedKey {
+  return { session: sessionOrRefusal(session), kept: { mount, path }, pki, signal, log };
+}
+
+function foreign({ group }: ExecutorContext, { wanted }: Look): GlasshouseError {
+  return new GlasshouseError(
+    "conflict",
+    `The key ${addressOf(wanted.place)} is in Vault already and group ${group} did not make it. Nothing was written or issued. Take it away or choose another path.`,
+  );
+}
+
+function conflict({ group }: ExecutorContext, { wanted }: Look): GlasshouseError {
+  return new GlasshouseError(
+    "conflict",
+    `Somebody else has changed ${addressOf(wanted.place)} of group ${group} since it was applied. It was not overwritten. \`glasshouse env drift\` shows it; an update after that puts it right.`,
+  );
+}
