@@ -116,14 +116,8 @@ export function* planApply(input: ApplyInput): Generator<undefined, readonly Pla
   }
   steps.push(...issue(Object.keys(template.certificates ?? {})));
   const all = [...steps, ...removals(input, steps)];
-  return [
-    ...all,
-    ...planSecretEnds(
-      endsOf({ ...input, making, changed }),
-      all,
-      "it is no longer in the template",
-    ),
-  ];
+  const ends = endsOf({ ...input, making, changed });
+  return [...all, ...planSecretEnds(ends, all, "it is no longer in the template")];
 }
 
 /** Runs the planner to its end at once. */

@@ -80,6 +80,16 @@ export interface SecretEnds {
   readonly replaced: readonly OwnedSecret[];
 }
 
+/** The certificate of the template's group with this name. */
+export function groupCertificate(
+  { template, secrets }: Belongings,
+  name: string,
+): OwnedSecret | undefined {
+  return secrets.find(
+    (one) => one.template === template.name && one.name === name && isOfGroup(one),
+  );
+}
+
 /**
  * What ends once everything else is made; `making` are the names of which this plan makes another, `changed` the groups that it
  * applies again. The certificate of a group goes with the group.

@@ -8,6 +8,18 @@ const using = (text: string): string =>
 
 cases("certificates that cannot be issued", [
   [
+    "one of a group with the name of a secret",
+    `${head}secrets: { web: {} }\ngroups: { ¦web: { executor: certifying } }\n`,
+    /web stands under secrets too/u,
+    /give one of them another/u,
+  ],
+  [
+    "one of a group with the name of a declared one",
+    `${head}${web}groups: { ¦tls: { executor: certifying } }\n`,
+    /tls stands under certificates too/u,
+    /give one of them another/u,
+  ],
+  [
     "one without a role",
     `${head}certificates: { ¦tls: { commonName: shop.example.com } }\n${group}`,
     /role/u,

@@ -20,7 +20,10 @@ const command: SettingsShape = {
     app: { type: "object", fields: { url: { type: "string", notAvailable: true } } },
   },
 };
-const executors: readonly ExecutorShape[] = [{ name: "command", settings: command }];
+const executors: readonly ExecutorShape[] = [
+  { name: "command", settings: command },
+  { name: "certifying", settings: { type: "any" }, issuesCertificates: true },
+];
 const kinds: Readonly<Record<string, FileKind>> = {
   up: "file",
   folder: "directory",

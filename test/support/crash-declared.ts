@@ -5,12 +5,16 @@ import { readDirectory } from "../../src/adapters/sources/directory/index.ts";
 import { failpoints, type Failpoint } from "../../src/engine/deps.ts";
 import type { CrashTable } from "./crash-table.ts";
 import { crashAndGoOn } from "./crash.ts";
-import { Outside, writeTemplate } from "./outside.ts";
+import { Outside, writeTemplate, type TemplateFacts } from "./outside.ts";
 import { testDirectory, type TestServer } from "./server.ts";
 
 export interface DeclaredSubject {
   /** Members of the template that declare it. */
   readonly more: Readonly<Record<string, unknown>>;
+  /** Groups beside those that use it. */
+  readonly groups?: TemplateFacts["groups"];
+  /** More variables of every server. */
+  readonly env?: Readonly<Record<string, string>>;
   /** The expression that hands it on. */
   readonly expression: string;
   readonly look: (server: TestServer, seen: readonly string[]) => Promise<readonly string[]>;
@@ -49,12 +53,13 @@ export async function crashWhileMaking(
     await writeTemplate(folder, outside, {
       name: "ledger",
       more: subject.more,
-      groups: { one: user, two: user },
+      groups: { ...subject.groups, one: user, two: user },
       files: { keep },
     });
     const archive = new Uint8Array(await pack((await readDirectory(folder)).files));
     const outcome = await crashAndGoOn({ groups: 2, width: 2 }, `${at.name}:${at.act}:1`, {
       archive,
+      ...(subject.env === undefined ? {} : { env: subject.env }),
       look: async (server) => {
         const seen = (await outside.read("values"))?.trim().split("\n") ?? [];
         return [

@@ -21,6 +21,8 @@ export interface CrashPlace {
   readonly data?: string;
   /** A PostgreSQL that all servers share; each then has a data directory of its own, as another replica would. */
   readonly storeUrl?: string;
+  /** More variables of every server. */
+  readonly env?: Readonly<Record<string, string>>;
 }
 
 /** A data directory with its template and ledger, on which servers are started and ended in bad ways. */
@@ -31,6 +33,7 @@ export class CrashSite {
   readonly subject: CrashSubject;
   readonly #archive: Uint8Array<ArrayBuffer>;
   readonly #storeUrl: string | null;
+  readonly #env: Readonly<Record<string, string>>;
   readonly #remove: () => Promise<void>;
   readonly #servers: TestServer[] = [];
 
@@ -41,8 +44,10 @@ export class CrashSite {
     readonly archive: Uint8Array<ArrayBuffer>;
     readonly data: string;
     readonly storeUrl: string | null;
+    readonly env: Readonly<Record<string, string>>;
   }) {
     this.#storeUrl = of.storeUrl;
+    this.#env = of.env;
     this.directory = of.directory.path;
     this.#remove = of.directory.remove;
     this.data = of.data;
@@ -59,13 +64,16 @@ export class CrashSite {
       more.archive ??
       (await ledgerTemplate(join(directory.path, "template"), { ...subject, ledger }));
     const data = more.data ?? join(directory.path, "data");
-    const storeUrl = more.storeUrl ?? null;
-    return new CrashSite({ directory, ledger, subject, archive, data, storeUrl });
+    const { storeUrl = null, env = {} } = more;
+    return new CrashSite({ directory, ledger, subject, archive, data, storeUrl, env });
   }
 
   /** `crashAt` is the server's `GLASSHOUSE_CRASH_AT`. Rejects when it ends before it is ready. */
   async start(crashAt?: string): Promise<TestServer> {
-    const crash = crashAt === undefined ? {} : { GLASSHOUSE_CRASH_AT: crashAt };
+    const crash = {
+      ...this.#env,
+      ...(crashAt === undefined ? {} : { GLASSHOUSE_CRASH_AT: crashAt }),
+    };
     const server = await TestServer.start(await this.#optionsOf(crash));
     this.#servers.push(server);
     return server;

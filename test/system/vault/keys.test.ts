@@ -3,6 +3,7 @@ import { readFile } from "node:fs/promises";
 import { after, before, describe, test } from "node:test";
 import { z } from "zod";
 import { assertClean, filesBelow } from "../../support/canary.ts";
+import { documentedPolicy } from "../../support/rotation.ts";
 import { Site } from "../../support/site.ts";
 import { Vault } from "../../support/vault.ts";
 import { vaultSkip } from "../../support/vault-program.ts";
@@ -13,20 +14,13 @@ const keySchema = z.object({
     metadata: z.object({ version: z.int() }),
   }),
 });
-const rules = `
-path "secret/data/*" { capabilities = ["create", "update", "read"] }
-path "secret/metadata/*" { capabilities = ["create", "update", "read", "delete"] }
-path "auth/token/lookup-self" { capabilities = ["read"] }
-path "auth/token/revoke-self" { capabilities = ["update"] }
-`;
-
 describe("keys in Vault as a part of an environment", { skip: vaultSkip }, () => {
   let vault: Vault;
   let site: Site;
   const seen: string[] = [];
   before(async () => {
     vault = await Vault.start();
-    await vault.policy("glasshouse", rules);
+    await vault.policy("glasshouse", documentedPolicy("keys"));
     site = await Site.open({
       env: {
         GLASSHOUSE_VAULT_ADDRESS: vault.url,

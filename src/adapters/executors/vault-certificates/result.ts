@@ -1,6 +1,8 @@
 import { publicFacts } from "../../../clients/vault/certified-key.ts";
+import type { CertificateWish } from "../../../domain/certificate.ts";
 import type { Change, ObservedResource } from "../../../domain/resource.ts";
 import type { Value, Values } from "../../../domain/value.ts";
+import { formatDuration } from "../../../lib/duration.ts";
 import { toJson, type JsonObject } from "../../../lib/json.ts";
 import type { ExecutorContext, ExecutorResult } from "../../../ports/executor.ts";
 import { numberedOf, type Made } from "./acts.ts";
@@ -19,13 +21,23 @@ export function resultOf(
   const facts = publicFacts(texts);
   const version = made?.version ?? here?.version ?? 0;
   const { certificate, chain, ca } = texts;
-  const { commonName } = wanted.wish;
-  const all = { ...wanted.place, version, ...facts, commonName, certificate, chain, ca };
+  const all = {
+    ...wanted.place,
+    version,
+    serial: facts.serial,
+    issuer: facts.issuer,
+    not_before: facts.notBefore,
+    not_after: facts.notAfter,
+    common_name: wanted.wish.commonName,
+    certificate,
+    chain,
+    ca,
+  };
   const memory: Memory = {
     place: placeOf(wanted),
     version,
     rotation: Math.max(rotation, here?.rotation ?? 0),
-    asked: { ...wanted.wish, altNames: [...wanted.wish.altNames] },
+    asked: copyOf(wanted.wish),
     facts,
     earlier: earlierOf(known.memory, { serial: facts.serial, nowMs }),
     serial: made?.serial ?? known.serial,
@@ -61,16 +73,17 @@ function earlierOf(
 export function changesOf(seen: Look): readonly Change[] {
   const { wanted, known, due, here } = seen;
   const address = addressOf(wanted.place);
+  const wish = copyOf(wanted.wish);
   const elsewhere = known.places
     .filter((place) => !isSamePlace(place, wanted.place))
     .map((place): Change => ({ address: addressOf(place), action: "destroy" }));
   if (due === null) return [...elsewhere, { address, action: "none" }];
-  const after = askedOf({ ...wanted.wish, pki: wanted.pki });
+  const after = askedOf(wish, wanted.pki);
   if (here === null || due === "absent")
     return [...elsewhere, { address, action: "create", after }];
   const { serial, notAfter } = here.facts;
   if (due === "names") {
-    const before = { ...askedOf({ ...here.asked, pki: here.place.pki }), serial };
+    const before = { ...askedOf(here.asked, here.place.pki), serial };
     return [...elsewhere, { address, action: "replace", before, after }];
   }
   const reason = reasons[due];
@@ -87,9 +100,14 @@ const reasons: Readonly<Record<Exclude<Due, "absent" | "names">, string>> = {
   window: "it is in its renewal window: another one is issued",
 };
 
-function askedOf(asked: Memory["asked"] | (Look["wanted"]["wish"] & { pki: string })): JsonObject {
-  const json = toJson(asked);
-  return json as JsonObject;
+function copyOf(wish: CertificateWish): Memory["asked"] {
+  return { ...wish, altNames: [...wish.altNames] };
+}
+
+function askedOf(asked: Memory["asked"], pki: string): JsonObject {
+  const { role, commonName, altNames, ttlMs, renewBeforeMs } = asked;
+  const times = { ttl: formatDuration(ttlMs), renewBefore: formatDuration(renewBeforeMs) };
+  return { pki, role, commonName, altNames: [...altNames], ...times };
 }
 
 /** As it is recorded: what is in Vault now is said by the drift. */
