@@ -28,7 +28,7 @@ export function groupCertificateTemplate(
 ): TemplateFacts {
   const { directory } = site.outside;
   const { version = "1.0.0", note = "first", settings = {} } = of;
-  const told = {
+  const inputs = {
     serial: "${{ groups.web.outputs.serial }}",
     where: "${{ groups.web.outputs.path }}",
   };
@@ -56,7 +56,7 @@ export function groupCertificateTemplate(
       },
       server: {
         more: {
-          with: { create: ["./use", directory], inputs: told, repeatable: true },
+          with: { create: ["./use", directory], inputs, repeatable: true },
           outputs: [],
         },
       },

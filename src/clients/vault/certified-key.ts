@@ -100,9 +100,8 @@ export class KeyIssuer {
   ): Promise<{ readonly texts: KeyTexts; readonly version: number } | null> {
     const { session, kept: place, signal } = at;
     const { madeFor, known, owner, marks } = order;
-    const newest = await newestKey(at);
-    const left = newest !== null && newest.version > known ? newest : null;
-    if (left !== null && !left.kept.made_for.startsWith(owner)) throw foreignKey(place);
+    const left = await keyAbove(at, known);
+    if (left?.kept.made_for.startsWith(owner) === false) throw foreignKey(place);
     const isOurs = left?.kept.made_for === madeFor;
     const whole = left === null ? null : textsOfKept(left.kept);
     if (left !== null && isOurs && whole !== null && !(await isRevoked(at, whole)))
@@ -148,9 +147,14 @@ type Place = Pick<CertifiedKey, "session" | "kept" | "signal">;
 export async function newestKey(
   at: Place,
 ): Promise<{ readonly version: number; readonly kept: KeptKey } | null> {
-  const found = await readKey(at);
-  if (found === null) return null;
-  const { version, kept } = found;
+  return keyAbove(at, 0);
+}
+
+/** The newest version where it is above this one; what is recorded may have been written over by anybody. Errors: as `newestKey`. */
+async function keyAbove(at: Place, known: number): ReturnType<typeof newestKey> {
+  const newest = await readKey(at);
+  if (newest === null || newest.version <= known) return null;
+  const { version, kept } = newest;
   if (kept === null) throw foreignKey(at.kept);
   return { version, kept };
 }

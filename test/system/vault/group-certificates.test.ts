@@ -108,7 +108,7 @@ describe("certificates of groups, in a real Vault", { skip: vaultSkip }, () => {
       groupCertificateTemplate(site, { version: "1.1.0", settings: { altNames: ["10.0.0.2"] } }),
     );
     const plan = await site.plan("own", { template: "served@1.1.0" });
-    const step = plan.steps?.find(({ key }) => key === "apply:served/web");
+    const step = plan.steps.find(({ key }) => key === "apply:served/web");
     const [change] = step?.changes ?? [];
     assert.deepEqual([change?.address, change?.action], ["secret/shop/own/tls", "replace"]);
     assert.match(JSON.stringify(change?.before), /api\.own\.example\.com/u);
@@ -196,7 +196,7 @@ describe("certificates of groups, in a real Vault", { skip: vaultSkip }, () => {
     await new Promise((resolve) => setTimeout(resolve, dueMs + 1_000));
     const plan = await site.plan("brief");
     assert.equal(
-      plan.steps?.some(({ mark }) => mark === "exact"),
+      plan.steps.some(({ mark }) => mark === "exact"),
       false,
     );
     assert.equal((await site.drift("brief")).drifted, true);

@@ -17,7 +17,6 @@ import {
   type Known,
   type Memory,
 } from "./memory.ts";
-import type { CertificateSettings } from "./settings.ts";
 
 /** A certificate with its key, where it is kept now. */
 export interface Made {
@@ -80,18 +79,20 @@ export async function tidy(open: Open, ctx: ExecutorContext, seen: Look): Promis
   }
 }
 
-/** Revokes all that was issued for the group, also what nobody recorded, and then takes its keys away. */
+/**
+ * Revokes all that was issued for the group, also what nobody recorded, and then takes its keys away. Where no place was written down
+ * nothing was ever made.
+ */
 export async function takeDown(
   open: Open,
   ctx: ExecutorContext,
-  { known, wanted }: { readonly known: Known; readonly wanted: CertificateSettings },
+  { memory, places }: Known,
 ): Promise<void> {
-  const { memory } = known;
-  for (const { serial, pki } of memory === null ? [] : numberedOf(memory)) {
-    const at = open({ ...placeOf(wanted), pki });
-    await revokeSerial(at.session, serial, { mount: pki, signal: at.signal });
-  }
-  const places = [...known.places, placeOf(wanted)];
+  if (memory !== null)
+    for (const { serial, pki } of numberedOf(memory)) {
+      const { session, signal } = open(memory.place);
+      await revokeSerial(session, serial, { mount: pki, signal });
+    }
   for (const place of places) await takeAway(open(place), ctx, null);
 }
 

@@ -17,7 +17,12 @@ import { issueFor, takeDown, tidy } from "./acts.ts";
 import { addressOf, look, placeOf, type Look } from "./look.ts";
 import { recall, type CertificatePlace } from "./memory.ts";
 import { changesOf, observedOf, resultOf } from "./result.ts";
-import { parseSettings, settingsShape, validateSettings } from "./settings.ts";
+import {
+  parseSettings,
+  settingsShape,
+  validateSettings,
+  type CertificateSettings,
+} from "./settings.ts";
 
 export interface VaultCertificatesHost {
   /** Null: no Vault is configured. */
@@ -44,8 +49,15 @@ export function vaultCertificatesExecutor(host: VaultCertificatesHost): Executor
     issuesCertificates: true,
     filesOf: () => [],
     validate: validateSettings,
-    plan: (ctx) => asVaultStep(ctx.signal, () => plan(host, ctx)),
-    apply: (ctx) => asVaultStep(ctx.signal, () => apply(host, issuer, ctx)),
+    // What the operator does not grant fails: only what Vault denies is waited for.
+    plan: async (ctx) => {
+      const wanted = grantedSettings(host, ctx);
+      return asVaultStep(ctx.signal, () => plan(host, ctx, wanted));
+    },
+    apply: async (ctx) => {
+      const wanted = grantedSettings(host, ctx);
+      return asVaultStep(ctx.signal, () => apply(host, ctx, { issuer, wanted }));
+    },
     destroy: (ctx) => asVaultStep(ctx.signal, () => destroy(host, ctx)),
     observe: (ctx) => asVaultStep(ctx.signal, () => observe(host, ctx)),
     // An apply and a destroy look first.
@@ -53,17 +65,32 @@ export function vaultCertificatesExecutor(host: VaultCertificatesHost): Executor
   };
 }
 
-async function plan(host: VaultCertificatesHost, ctx: ExecutorContext): Promise<ExecutorPlan> {
-  const seen = await begin(host, ctx);
+/** Errors: `forbidden` for what the operator has not granted; as `parseSettings`. */
+function grantedSettings(host: VaultCertificatesHost, ctx: ExecutorContext): CertificateSettings {
+  const { granted } = host;
+  const wanted = parseSettings(ctx.group, ctx.settings, host);
+  const of = { template: ctx.template.name, what: `group ${ctx.group}` };
+  const role = `${wanted.pki}/${wanted.wish.role}`;
+  refuseUngranted(granted, { ...of, kind: "paths", whole: addressOf(wanted.place) });
+  refuseUngranted(granted, { ...of, kind: "roles", whole: role });
+  return wanted;
+}
+
+async function plan(
+  host: VaultCertificatesHost,
+  ctx: ExecutorContext,
+  wanted: CertificateSettings,
+): Promise<ExecutorPlan> {
+  const seen = await begin(host, ctx, wanted);
   return { changes: changesOf(seen), saved: null };
 }
 
 async function apply(
   host: VaultCertificatesHost,
-  issuer: KeyIssuer,
   ctx: ExecutorContext,
+  { issuer, wanted }: { readonly issuer: KeyIssuer; readonly wanted: CertificateSettings },
 ): Promise<ExecutorResult> {
-  const seen = await begin(host, ctx);
+  const seen = await begin(host, ctx, wanted);
   const at = certifiedKey(host, ctx, placeOf(seen.wanted));
   const isSomebodyElses = seen.due === "changed" && seen.here !== null;
   if (isSomebodyElses && !seen.known.isDriftKnown) throw conflict(ctx, seen);
@@ -72,16 +99,12 @@ async function apply(
   return resultOf(ctx, { seen, made, nowMs: host.clock.now() });
 }
 
-/** What is there beside what is wanted, of what the operator grants and nobody else has. */
-async function begin(host: VaultCertificatesHost, ctx: ExecutorContext): Promise<Look> {
-  const wanted = parseSettings(ctx.group, ctx.settings, host);
-  const of = { template: ctx.template.name, what: `group ${ctx.group}` };
-  refuseUngranted(host.granted, { ...of, kind: "paths", whole: addressOf(wanted.place) });
-  refuseUngranted(host.granted, {
-    ...of,
-    kind: "roles",
-    whole: `${wanted.pki}/${wanted.wish.role}`,
-  });
+/** What is there beside what is wanted. Errors: `conflict` for a key that somebody else has. */
+async function begin(
+  host: VaultCertificatesHost,
+  ctx: ExecutorContext,
+  wanted: CertificateSettings,
+): Promise<Look> {
   const at = certifiedKey(host, ctx, placeOf(wanted));
   const known = await recall(ctx);
   const seen = await look(at, ctx, { wanted, known, nowMs: host.clock.now() });
@@ -91,9 +114,7 @@ async function begin(host: VaultCertificatesHost, ctx: ExecutorContext): Promise
 
 /** Only what is this group's; what is another's stays, and what is not there is gone. */
 async function destroy(host: VaultCertificatesHost, ctx: ExecutorContext): Promise<void> {
-  const known = await recall(ctx);
-  const wanted = parseSettings(ctx.group, ctx.settings, host);
-  await takeDown((place) => certifiedKey(host, ctx, place), ctx, { known, wanted });
+  await takeDown((place) => certifiedKey(host, ctx, place), ctx, await recall(ctx));
 }
 
 async function observe(host: VaultCertificatesHost, ctx: ExecutorContext): Promise<Observation> {

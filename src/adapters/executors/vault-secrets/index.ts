@@ -34,8 +34,15 @@ export function vaultSecretsExecutor(host: VaultSecretsHost): Executor {
     settings: settingsShape,
     filesOf: () => [],
     validate: validateSettings,
-    plan: (ctx) => asVaultStep(ctx.signal, () => plan(host, ctx)),
-    apply: (ctx) => asVaultStep(ctx.signal, () => apply(host, ctx)),
+    // What the operator does not grant fails: only what Vault denies is waited for.
+    plan: async (ctx) => {
+      const wanted = grantedSettings(host, ctx);
+      return asVaultStep(ctx.signal, () => plan(host, ctx, wanted));
+    },
+    apply: async (ctx) => {
+      const wanted = grantedSettings(host, ctx);
+      return asVaultStep(ctx.signal, () => apply(host, ctx, wanted));
+    },
     destroy: (ctx) => asVaultStep(ctx.signal, () => destroy(host, ctx)),
     observe: (ctx) => asVaultStep(ctx.signal, () => observe(host, ctx)),
     // An apply and a destroy look first.
@@ -43,17 +50,23 @@ export function vaultSecretsExecutor(host: VaultSecretsHost): Executor {
   };
 }
 
-async function plan(host: VaultSecretsHost, ctx: ExecutorContext): Promise<ExecutorPlan> {
-  const wanted = grantedSettings(host, ctx);
+async function plan(
+  host: VaultSecretsHost,
+  ctx: ExecutorContext,
+  wanted: SecretSettings,
+): Promise<ExecutorPlan> {
   const seen = await look(sessionOrRefusal(host.session), ctx, wanted);
   refuseForeign(ctx, seen);
   const moved = movedFrom(ctx, seen);
   return { changes: [...moved, changeOf(seen)], saved: null };
 }
 
-async function apply(host: VaultSecretsHost, ctx: ExecutorContext): Promise<ExecutorResult> {
+async function apply(
+  host: VaultSecretsHost,
+  ctx: ExecutorContext,
+  wanted: SecretSettings,
+): Promise<ExecutorResult> {
   const session = sessionOrRefusal(host.session);
-  const wanted = grantedSettings(host, ctx);
   const seen = await look(session, ctx, wanted);
   refuseForeign(ctx, seen);
   const version =
