@@ -63,11 +63,9 @@ function compileTimes(
   file: CertificateFile,
   path: Path,
 ): Pick<CertificateDeclaration, "ttlMs" | "renewBeforeMs"> {
-  const said = (text: string | undefined): number | undefined =>
-    text === undefined ? undefined : durationOr(text, 0);
   const { ttlMs, renewBeforeMs } = certificateTimes({
-    ttlMs: said(file.ttl),
-    renewBeforeMs: said(file.renewBefore),
+    ttlMs: saidMs(file.ttl),
+    renewBeforeMs: saidMs(file.renewBefore),
   });
   if (ttlMs - renewBeforeMs < shortestUseMs) {
     const member = file.renewBefore === undefined ? "ttl" : "renewBefore";
@@ -77,4 +75,8 @@ function compileTimes(
     );
   }
   return { ttlMs, renewBeforeMs };
+}
+
+function saidMs(text: string | undefined): number | undefined {
+  return text === undefined ? undefined : durationOr(text, 0);
 }
