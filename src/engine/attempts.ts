@@ -70,8 +70,9 @@ export class Attempts {
    */
   async within(
     fn: (tx: Tx) => Promise<Before>,
-    how: TransactOptions = {},
+    how: TransactOptions & { readonly ending?: ActiveAttempt } = {},
   ): Promise<RunFacts | null> {
+    const { ending, ...options } = how;
     let reserved = 0;
     const begun = new Set<string>();
     try {
@@ -80,16 +81,16 @@ export class Attempts {
         reserved = 0;
         const { facts, events, isLast } = await this.#beforeClaim(() => fn(tx));
         if (facts !== null) begun.add(facts.run.id);
+        const inPlace = tx.steps.inPlace();
+        if (ending !== undefined && inPlace.length === 0) this.#active.delete(ending);
         const isOthers = how.brief === true && !isLast;
-        const limit =
-          this.#stopping || isOthers
-            ? 0
-            : this.#deps.settings.places - this.#active.size - this.#reserved;
-        const claims = await this.#claimIn(tx, { limit, events });
+        const limit = isOthers ? 0 : this.#free();
+        const claims = await this.#claimIn(tx, limit);
         reserved = claims.length;
         this.#reserved += reserved;
-        return { started: facts, claimed: claims, isAll: claims.length < limit };
-      }, how);
+        const all = await this.#tell(tx, { claims: [...inPlace, ...claims], events });
+        return { started: facts, claimed: all, isAll: claims.length < limit };
+      }, options);
       // Whoever claims its steps meanwhile, in a transaction of their own, need not read them.
       if (started !== null) this.#cache.keep(started);
       // What ends steps may have seen what is offered a while ago.
@@ -102,6 +103,7 @@ export class Attempts {
       }
       return started;
     } finally {
+      if (ending !== undefined) this.#active.delete(ending);
       this.#reserved -= reserved;
       for (const runId of begun) this.#started.delete(runId);
     }
@@ -174,19 +176,27 @@ export class Attempts {
     return all;
   }
 
-  /** Claims up to `limit` steps and tells of them, after the events of what came before. */
-  async #claimIn(
-    tx: Tx,
-    { limit, events }: { readonly limit: number; readonly events: readonly NewEvent[] },
-  ): Promise<readonly Claimed[]> {
-    const now = timestamp(this.#deps.clock);
-    const claims = await tx.steps.claim({
+  /** Places that nothing takes. */
+  #free(): number {
+    return this.#stopping ? 0 : this.#deps.settings.places - this.#active.size - this.#reserved;
+  }
+
+  #claimIn(tx: Tx, limit: number): Promise<readonly Claim[]> {
+    return tx.steps.claim({
       worker: this.#membership.id,
-      now,
+      now: timestamp(this.#deps.clock),
       limit,
       places: this.#places(),
       labels: this.#deps.worker.labels,
     });
+  }
+
+  /** Tells of claims, after the events of what came before, and gives them with what it takes to begin them. */
+  async #tell(
+    tx: Tx,
+    { claims, events }: { readonly claims: readonly Claim[]; readonly events: readonly NewEvent[] },
+  ): Promise<readonly Claimed[]> {
+    const now = timestamp(this.#deps.clock);
     const known = await Promise.all(
       claims.map(async (claim) => ({
         ...claim,
@@ -290,14 +300,14 @@ export class Attempts {
     }
   }
 
-  /** The step has ended: its place is free for what its own transaction claims. */
+  /** The step has ended: its place is free for what its own transaction claims, in its place if the store does that. */
   async #finish(
     active: ActiveAttempt,
     fn: (tx: Tx) => Promise<readonly NewEvent[]>,
   ): Promise<void> {
-    this.#active.delete(active);
+    const inPlace = (): boolean => this.#active.has(active) && !this.#stopping;
     const write = async (tx: Tx): Promise<Before> => ({ facts: null, events: await fn(tx) });
-    await this.within(write, { brief: true });
+    await this.within(write, { brief: true, ending: active, inPlace });
   }
 
   #pause(delayMs: number): Promise<void> {

@@ -57,6 +57,11 @@ export interface TransactOptions {
    * one transaction, so that all of them cost little more than one.
    */
   readonly brief?: boolean;
+  /**
+   * Asked at each run of it: whether a step's end in it may claim, for the worker of that step and in its place, a step that it
+   * releases (`StepRepository.inPlace`).
+   */
+  readonly inPlace?: () => boolean;
 }
 
 export type Topic = "journal" | "queue" | "steps" | "commands" | "logs" | "workers";

@@ -71,6 +71,12 @@ export interface StepRepository {
    * in proportion to what it claims, not to what exists.
    */
   claim(request: ClaimRequest): Promise<readonly Claim[]>;
+  /**
+   * What ends of steps in this transaction have claimed in their place, where its options let them: for each at most one step
+   * that it released, which counts against the same place and asks for the same labels. A store claims so only where it
+   * saves it a way, and where nothing else could be claimed, so that nobody waits for longer.
+   */
+  inPlace(): readonly Claim[];
   /** What the steps that may be claimed now ask for: each list of labels once. Costs what there are of such lists. */
   asked(): Promise<readonly (readonly string[])[]>;
   /** Runs with a step that may be claimed now and asks for exactly these labels. By id. */

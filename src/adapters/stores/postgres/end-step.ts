@@ -1,10 +1,13 @@
 import { exclusiveKinds } from "../../../domain/run.ts";
 import type { EndedStep, Fence, StepOutcome } from "../../../ports/work.ts";
 import { toJson } from "../sql/json.ts";
-import { fewOffered, lookAhead } from "../sql/step-offer.ts";
+import { keepInPlace } from "../sql/step-claim.ts";
+import { tellOffers } from "../sql/step-offer.ts";
 import { statement } from "../sql/session.ts";
 import type { Session } from "../sql/session.ts";
-import { indexedStatus } from "../sql/step-rows.ts";
+import { indexedStatus, stepOf, type StepRow } from "../sql/step-rows.ts";
+import { mayOwn } from "../sql/worker.ts";
+import { databaseTime } from "./database-time.ts";
 import { rowsOf } from "./rows.ts";
 
 interface Ended {
@@ -13,30 +16,42 @@ interface Ended {
   readonly failed: number;
   readonly skipped: number;
   readonly isOpen: boolean;
+  /** Steps may be claimed now that nobody was woken for. */
   readonly releases: boolean;
+  readonly areOffered: boolean;
+  /** Null, and with it all columns of a step: none was claimed in its place. */
+  readonly runAttempt: number | null;
 }
 
+type EndedRow = Ended & StepRow;
+
 /** Stands for the text below, which takes the ends of any number of steps. */
-export const endOne = statement<Ended>("end a step");
+export const endOne = statement<EndedRow>("end a step");
 
 const columns =
-  "stepId runId environmentId token status reason failure changes now counted outcome done failed skipped".split(
+  "stepId runId environmentId token status reason failure changes now counted outcome done failed skipped inPlace".split(
     " ",
   );
+const due = `"offered" = 0 and "availableAt" is not null and "status" in ('ready', 'unknown')`;
 const exclusive = exclusiveKinds.map((kind) => `'${kind}'`).join(", ");
 
 /**
  * The fence and all that the end of a step changes, in one statement: as its environment is held, nobody else changes any of
  * it. All parts see what was before them, so that what is open afterwards is reckoned: another step that was, or one that
- * this end has released.
+ * this end has released. Of those the first that takes the place of the ended one is claimed at once, unless something else could be:
+ * the claim goes round, and this must not go past it.
  */
 export const endAll = `with "held" as materialized (
-    select "i".*, "r"."status" as "runStatus" from ${rowsOf("tttn tttttn tnnn", columns)}
+    select "i".*, "r"."status" as "runStatus", "r"."attempt" as "runAttempt", "r"."parallelism", "s"."lane", "s"."worker"
+    from ${rowsOf("tttn tttttn tnnnb", columns)}
     join "step" "s" on "s"."id" = "i"."stepId" and "s"."runId" = "i"."runId"
       and "s"."environmentId" = "i"."environmentId" and "s"."token" = "i"."token" and "s"."status" = 'running'
     join "run" "r" on "r"."id" = "i"."runId"
     join "environment" "e" on "e"."id" = "i"."environmentId"
     where "r"."kind" not in (${exclusive}) or "e"."activeRun" = "i"."runId"),
+  "others" as materialized (
+    select exists (select 1 from "step" where "offered" = 1)
+      or exists (select 1 from "step" where ${due} and "availableAt" <= (select max("now") from "held")) as "areOffered"),
   "ended" as (
     update "step" "s" set "status" = "h"."status", "reason" = "h"."reason", "failure" = "h"."failure",
       "changes" = "h"."changes", "finishedAt" = "h"."now", "offered" = 0, "attempts" = "s"."attempts" + "h"."counted"
@@ -44,14 +59,29 @@ export const endAll = `with "held" as materialized (
   "endedAttempt" as (
     update "attempt" "a" set "finishedAt" = "h"."now", "outcome" = "h"."outcome", "failure" = "h"."failure"
     from "held" "h" where "a"."stepId" = "h"."stepId" and "a"."token" = "h"."token"),
+  "opens" as materialized (
+    select "n"."id", "h"."at", "h"."runStatus" = 'running' as "isOffered",
+      "h"."inPlace" and "h"."runStatus" = 'running' and "n"."lane" = "h"."lane" and not "others"."areOffered"
+        and row_number() over (partition by "h"."at", "n"."lane" order by "n"."number") = 1
+        and (select count(*) from "step" "o" where "o"."runId" = "h"."runId" and "o"."id" <> "h"."stepId"
+               and "o"."status" = 'running' and "o".${indexedStatus}) < "h"."parallelism"
+        and ${mayOwn(`"h"."worker"`, databaseTime)} as "isTaken"
+    from "held" "h" join "stepEdge" "d" on "d"."upstreamId" = "h"."stepId" join "step" "n" on "n"."id" = "d"."stepId"
+      cross join "others"
+    where "h"."status" in ('succeeded', 'skipped') and "n"."waitingOn" = 1 and "n"."status" = 'blocked'),
   "released" as (
     update "step" "s" set "waitingOn" = "s"."waitingOn" - 1,
-      "status" = case when "s"."waitingOn" = 1 and "s"."status" = 'blocked' then 'ready' else "s"."status" end,
-      "offered" = case when "s"."waitingOn" = 1 and "s"."status" = 'blocked'
-        then case when "h"."runStatus" = 'running' then 1 else 0 end else "s"."offered" end
-    from "held" "h" join "stepEdge" "d" on "d"."upstreamId" = "h"."stepId"
+      "status" = case when "o"."id" is null then "s"."status" when "o"."isTaken" then 'running' else 'ready' end,
+      "offered" = case when "o"."id" is null then "s"."offered" when "o"."isOffered" and not "o"."isTaken" then 1 else 0 end,
+      "token" = "s"."token" + case when "o"."isTaken" then 1 else 0 end,
+      "worker" = case when "o"."isTaken" then "h"."worker" else "s"."worker" end,
+      "startedAt" = case when "o"."isTaken" then coalesce("s"."startedAt", "h"."now") else "s"."startedAt" end
+    from "held" "h" join "stepEdge" "d" on "d"."upstreamId" = "h"."stepId" left join "opens" "o" on "o"."id" = "d"."stepId"
     where "s"."id" = "d"."stepId" and "h"."status" in ('succeeded', 'skipped')
-    returning "s"."runId", "s"."status"),
+    returning "s".*, "h"."at" as "of", "h"."now", "h"."runAttempt", coalesce("o"."isTaken", false) as "isTaken"),
+  "begun" as (
+    insert into "attempt" ("stepId", "token", "worker", "startedAt", "finishedAt", "outcome", "failure", "child", "notes")
+    select "id", "token", "worker", "now", null, null, 'null', 'null', '[]' from "released" where "isTaken"),
   "counted" as (
     update "run" "r" set "done" = "r"."done" + "h"."done", "failed" = "r"."failed" + "h"."failed",
       "skipped" = "r"."skipped" + "h"."skipped"
@@ -61,11 +91,14 @@ export const endAll = `with "held" as materialized (
     select "h"."at", "h"."runId",
       exists (select 1 from "step" "o" where "o"."runId" = "h"."runId" and "o"."id" <> "h"."stepId"
         and "o"."status" in ('ready', 'running', 'unknown') and "o".${indexedStatus}) as "wasOpen",
-      exists (select 1 from "released" "x" where "x"."runId" = "h"."runId" and "x"."status" = 'ready') as "releases"
+      exists (select 1 from "opens" "x" where "x"."at" = "h"."at") as "opens",
+      exists (select 1 from "opens" "x" where "x"."at" = "h"."at" and "x"."isOffered" and not "x"."isTaken") as "releases"
     from "held" "h")
-  select "a"."at", "a"."wasOpen" or "a"."releases" as "isOpen", "a"."releases",
-    "c"."done", "c"."total", "c"."failed", "c"."skipped"
-  from "asked" "a" join "counted" "c" on "c"."id" = "a"."runId"`;
+  select "a"."at", "a"."wasOpen" or "a"."opens" as "isOpen", "a"."releases",
+    "others"."areOffered" or "a"."releases" as "areOffered",
+    "c"."done", "c"."total", "c"."failed", "c"."skipped", "n".*
+  from "asked" "a" join "counted" "c" on "c"."id" = "a"."runId" cross join "others"
+  left join "released" "n" on "n"."of" = "a"."at" and "n"."isTaken"`;
 
 /** Null: the fence does not hold, and nothing was changed. */
 export async function endAtOnce(
@@ -76,7 +109,7 @@ export async function endAtOnce(
   const { status, reason, failure, changes, now, progress = {} } = outcome;
   const { done = 0, failed = 0, skipped = 0 } = progress;
   await session.locks.hold(fence.environmentId);
-  const ended = session.one(
+  const row = await session.one(
     endOne,
     fence.stepId,
     fence.runId,
@@ -92,13 +125,14 @@ export async function endAtOnce(
     done,
     failed,
     skipped,
+    session.mayClaimInPlace,
   );
-  // Those who share a transaction claim once for all, when all have ended.
-  if (!session.isShared) lookAhead(session, now, fewOffered);
-  const row = await ended;
   if (row === undefined) return null;
   session.locks.knows(fence.runId, fence.environmentId);
+  tellOffers(session, row.areOffered);
   if (row.releases) session.touch("steps");
-  const { isOpen, releases: _releases, ...counts } = row;
-  return { progress: counts, isOpen };
+  if (row.runAttempt !== null)
+    keepInPlace(session, { step: stepOf(row), settle: false, runAttempt: row.runAttempt });
+  const { total, isOpen } = row;
+  return { progress: { done: row.done, total, failed: row.failed, skipped: row.skipped }, isOpen };
 }

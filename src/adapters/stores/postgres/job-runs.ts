@@ -84,7 +84,7 @@ export class JobRuns {
       {
         transaction: owner.transaction,
         by,
-        isShared: sharing,
+        mayClaimInPlace: job.inPlace(),
         builder: builders.take(),
         dialect,
         clock,

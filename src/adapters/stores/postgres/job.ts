@@ -10,6 +10,7 @@ export interface Job {
   readonly rooms: Set<Room>;
   /** Many like it come at once, so that they are run side by side in one transaction. */
   readonly brief: boolean;
+  readonly inPlace: () => boolean;
   /** How often it ran again, by reason. */
   readonly again: { rerun: number; overtaken: number; lost: number };
 }

@@ -94,7 +94,7 @@ async function renew(pool: Pool, { worker, times }: LeaseTask): Promise<number |
   const clock = { id: () => "" };
   const builder = new QueryBuilders().take();
   const session = new PostgresSession(
-    { transaction, by: transaction, isShared: false, builder, dialect, clock },
+    { transaction, by: transaction, mayClaimInPlace: false, builder, dialect, clock },
     () => noLocks,
   );
   try {

@@ -91,7 +91,14 @@ export class Reader {
   async #readIn<T>(shared: Shared, fn: (tx: ReadTx) => Promise<T>): Promise<T> {
     const { builders, dialect, clock } = this.#deps;
     const { transaction } = shared;
-    const deps = { transaction, by: {}, isShared: true, builder: builders.take(), dialect, clock };
+    const deps = {
+      transaction,
+      by: {},
+      mayClaimInPlace: false,
+      builder: builders.take(),
+      dialect,
+      clock,
+    };
     const session = new PostgresSession(deps, () => noLocks);
     shared.reads += 1;
     try {

@@ -17,8 +17,7 @@ export interface SessionDeps {
   readonly transaction: Transaction;
   /** Stands for this one among those who use the transaction. */
   readonly by: object;
-  /** Whether others use the transaction at the same time. */
-  readonly isShared: boolean;
+  readonly mayClaimInPlace: boolean;
   readonly builder: QueryBuilder;
   readonly dialect: Dialect;
   readonly clock: Pick<Clock, "id">;
@@ -45,11 +44,15 @@ export class PostgresSession implements Session {
     deps.builder.use(this);
   }
 
-  /** Whether it asked for anything to be changed. */
-  get isShared(): boolean {
-    return this.#deps.isShared;
+  get transaction(): object {
+    return this.#deps.transaction;
   }
 
+  get mayClaimInPlace(): boolean {
+    return this.#deps.mayClaimInPlace;
+  }
+
+  /** Whether it asked for anything to be changed. */
   get hasWritten(): boolean {
     return this.#wrote;
   }

@@ -43,6 +43,7 @@ export class Writer {
       let result: { readonly value: T } | undefined;
       const job: Job = {
         brief: how.brief ?? false,
+        inPlace: how.inPlace ?? (() => false),
         run: async (session) => {
           const value = await inCallersContext(() => within(session, () => fn(session)));
           result = { value };

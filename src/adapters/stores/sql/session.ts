@@ -102,8 +102,10 @@ export interface Session {
   readonly db: Kysely<Tables>;
   readonly dialect: Dialect;
   readonly locks: Locks;
-  /** Whether others use the transaction at the same time. */
-  readonly isShared: boolean;
+  /** The same for all who use the transaction. */
+  readonly transaction: object;
+  /** Whether a step's end may claim in its place (`TransactOptions.inPlace`). */
+  readonly mayClaimInPlace: boolean;
   /** Runs a kept statement and gives its rows. */
   all<R>(kept: Statement<R>, ...parameters: readonly Cell[]): Promise<readonly R[]>;
   /** Runs a kept statement and gives its first row. */

@@ -51,6 +51,17 @@ const insertAttempt = statement(
    values (?, ?, ?, ?, null, null, ?, ?, ?)`,
 );
 
+const inPlace = new WeakMap<Session, Claim[]>();
+
+/** Keeps what a step's end has claimed in its place. */
+export function keepInPlace(session: Session, claim: Claim): void {
+  inPlace.set(session, [...claimedInPlace(session), claim]);
+}
+
+export function claimedInPlace(session: Session): readonly Claim[] {
+  return inPlace.get(session) ?? [];
+}
+
 /**
  * Goes round: each lane in turn gives one step of its next run, so neither a lane nor a run starves another; within a
  * run the step inserted first goes first. Only offered steps are in the index that is read, and a run without room is

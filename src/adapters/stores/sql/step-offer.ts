@@ -54,32 +54,26 @@ interface Offers {
   readonly offered: readonly Offered[];
 }
 
-/** Asked ahead of the claims that come next in their transactions. */
-const ahead = new WeakMap<Session, { readonly few: number; readonly offers: Promise<Offers> }>();
+/**
+ * Transactions in which steps have ended, and whether something can be claimed after that as far as their ends could tell.
+ * What is offered in them in another way than by a step's end must be asked for.
+ */
+const afterEnds = new WeakMap<object, boolean>();
+
+/** Notes what a step's end has told: whether something is offered, or due, that it did not claim itself. */
+export function tellOffers(session: Session, areOffered: boolean): void {
+  const before = afterEnds.get(session.transaction) ?? false;
+  afterEnds.set(session.transaction, before || areOffered);
+}
+
+const none: Offers = { due: [], offered: [] };
 
 /**
- * Asks together with the statement before what the claim that follows in the transaction begins with: there it would be a
- * way to the database and back of its own. What is offered after this in another way than by a step's end must be asked anew.
+ * Both questions go out together: hardly ever has a step's time just come. Neither does where the ends of steps have just
+ * told: there they would be a way to the database and back for nothing.
  */
-export function lookAhead(session: Session, now: string, few: number): void {
-  const offers = askOffers(session, now, few);
-  // When it fails so does the statement before it, or the claim.
-  offers.catch(() => {});
-  ahead.set(session, { few, offers });
-}
-
-/** Both questions go out together: hardly ever has a step's time just come. */
 export async function offersNow(session: Session, now: string, few: number): Promise<Offers> {
-  const known = ahead.get(session);
-  ahead.delete(session);
-  if (known !== undefined) {
-    const offers = await known.offers;
-    if (known.few >= few || offers.offered.length <= known.few) return offers;
-  }
-  return askOffers(session, now, few);
-}
-
-async function askOffers(session: Session, now: string, few: number): Promise<Offers> {
+  if (afterEnds.get(session.transaction) === false) return none;
   const some = atMost(session, { kept: someOffered, limit: few + 1 });
   const [due, offered] = await Promise.all([session.all(selectDue, now), some]);
   return { due, offered };
@@ -87,7 +81,7 @@ async function askOffers(session: Session, now: string, few: number): Promise<Of
 
 /** Keeps the index of claims true when a run starts or stops running. Steps with a time are offered when it has come. */
 export async function offerSteps(session: Session, runId: string, running: boolean): Promise<void> {
-  ahead.delete(session);
+  tellOffers(session, true);
   if (running) {
     session.touch("steps");
     return session.run(offer, runId);

@@ -6,7 +6,7 @@ import { pageOf, readCursor } from "./paging.ts";
 import { atMost, statement } from "./session.ts";
 import type { Session } from "./session.ts";
 import { abandonSteps, ownedSteps } from "./step-abandon.ts";
-import { claimSteps } from "./step-claim.ts";
+import { claimedInPlace, claimSteps } from "./step-claim.ts";
 import { insertSteps } from "./step-insert.ts";
 import { askedLabels, runsAsking } from "./step-lanes.ts";
 import { moveSteps, openGate, reopenSteps } from "./step-move.ts";
@@ -54,6 +54,7 @@ export function steps(session: Session): StepRepository {
     edges: (runId) => edges(session, runId),
     attempts: (stepId) => attempts(session, stepId),
     claim: (request) => claimSteps(session, request),
+    inPlace: () => claimedInPlace(session),
     asked: () => askedLabels(session),
     runsAsking: (runsOn, limit) => runsAsking(session, runsOn, limit),
     async nextDue(now) {

@@ -21,7 +21,8 @@ export interface SessionDeps {
 export class SqliteSession implements Session {
   readonly touched = new Set<Topic>();
   readonly locks = noLocks;
-  readonly isShared = false;
+  readonly transaction = this;
+  readonly mayClaimInPlace = false;
   readonly #deps: SessionDeps;
   #open = true;
   /** Statements so far: tells a transaction that works from one that waits for something else. */
