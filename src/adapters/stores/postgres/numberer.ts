@@ -12,7 +12,12 @@ export interface NumbererDeps {
 
 const atOnce = 1_000;
 const pauseMs = 500;
-/** Each time costs a commit of its own: while events keep coming, those of so long are given theirs together. */
+/**
+ * Each time costs a commit of its own. What is committed so soon after the first is given its place with it: mostly it is what
+ * that commit led to, a command's run and its first step, and this would stand in its way.
+ */
+const gatherMs = 4;
+/** While events keep coming, those of so long are given their places together. */
 const restMs = 10;
 const numberEvents = `select "numberEvents"(?, ?) as "count"`;
 
@@ -27,6 +32,7 @@ export class Numberer {
   #again = false;
   #isClosed = false;
   #rest: NodeJS.Timeout | null = null;
+  #endedAtMs = Number.NEGATIVE_INFINITY;
 
   constructor(deps: NumbererDeps) {
     this.#deps = deps;
@@ -35,15 +41,17 @@ export class Numberer {
   /** There is, or may be, something to number. Calls while it works make it look once more. */
   poke(): void {
     this.#again = true;
-    if (this.#isClosed || this.#rest !== null) return;
-    this.#working ??= this.#work().finally(() => {
-      this.#working = null;
-      this.#rest = setTimeout(() => {
-        this.#rest = null;
+    if (this.#isClosed || this.#rest !== null || this.#working !== null) return;
+    const waitMs = Math.max(gatherMs, this.#endedAtMs + restMs - performance.now());
+    this.#rest = setTimeout(() => {
+      this.#rest = null;
+      this.#working = this.#work().finally(() => {
+        this.#working = null;
+        this.#endedAtMs = performance.now();
         if (this.#again) this.poke();
-      }, restMs);
-      this.#rest.unref();
-    });
+      });
+    }, waitMs);
+    this.#rest.unref();
   }
 
   /** The next work is over a new connection. */
