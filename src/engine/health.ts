@@ -27,6 +27,8 @@ const journalEveryMs = 200;
 const sweepMs = 5_000;
 const page = 200;
 const eventsAtOnce = 500;
+/** Environments that are read in one transaction. */
+const readAtOnce = 50;
 const looksAtOnce = 16;
 const writesAtOnce = 16;
 
@@ -161,10 +163,12 @@ export class Health {
   }
 
   async #refresh(ids: readonly string[]): Promise<void> {
-    for (const id of ids) {
-      if (this.#isStopped) return;
-      const state = await this.#deps.store.read((tx) => this.#stateOf(tx, id));
-      this.#follow(id, state);
+    for (let at = 0; at < ids.length && !this.#isStopped; at += readAtOnce) {
+      const some = ids.slice(at, at + readAtOnce);
+      const states = await this.#deps.store.read((tx) =>
+        Promise.all(some.map((id) => this.#stateOf(tx, id))),
+      );
+      for (const [index, id] of some.entries()) this.#follow(id, states[index] ?? null);
     }
   }
 
