@@ -33,6 +33,31 @@ export const journalCases: readonly ContractCase[] = [
     },
   },
   {
+    title: "shows in a transaction what it has appended, however often",
+    async run({ store, clock }) {
+      const environment = anEnvironment(clock);
+      await store.transact((tx) => tx.environments.insert(environment));
+      const seen = await store.transact(async (tx) => {
+        const sequences: number[] = [];
+        for (const count of [1, 2]) {
+          const events = Array.from({ length: count }, () => anEvent(environment.id));
+          await tx.events.append(events, timestamp(clock));
+          sequences.push((await tx.environments.get(environment.id))?.sequence ?? -1);
+          await tx.events.append([anEvent(environment.id)], timestamp(clock));
+        }
+        return sequences;
+      });
+      assert.deepEqual(seen, [1, 4]);
+      const events = await journalOf(store, 5);
+      assert.deepEqual(
+        events.map(({ sequence }) => sequence),
+        [1, 2, 3, 4, 5],
+      );
+      const after = await store.read((tx) => tx.environments.get(environment.id));
+      assert.equal(after?.sequence, 5);
+    },
+  },
+  {
     title: "gives positions that only rise, and every event after a position once",
     async run({ store, clock }) {
       const environment = anEnvironment(clock);
