@@ -8,7 +8,7 @@ import type { Session } from "../sql/session.ts";
 import { indexedStatus, stepOf, type StepRow } from "../sql/step-rows.ts";
 import { mayOwn } from "../sql/worker.ts";
 import { databaseTime } from "./database-time.ts";
-import { rowsOf } from "./rows.ts";
+import { isRunning, rowsOf } from "./rows.ts";
 
 interface Ended {
   readonly done: number;
@@ -44,8 +44,9 @@ const exclusive = exclusiveKinds.map((kind) => `'${kind}'`).join(", ");
 export const endAll = `with "held" as materialized (
     select "i".*, "r"."status" as "runStatus", "r"."attempt" as "runAttempt", "r"."parallelism", "s"."lane", "s"."worker"
     from ${rowsOf("tttn tttttn tnnnb", columns)}
-    join "step" "s" on "s"."id" = "i"."stepId" and "s"."runId" = "i"."runId"
-      and "s"."environmentId" = "i"."environmentId" and "s"."token" = "i"."token" and "s"."status" = 'running'
+    join "step" "s" on "s"."id" = "i"."stepId" and "s"."token" = "i"."token"
+      and coalesce("s"."runId", '') = "i"."runId" and coalesce("s"."environmentId", '') = "i"."environmentId"
+      and ${isRunning("s")}
     join "run" "r" on "r"."id" = "i"."runId"
     join "environment" "e" on "e"."id" = "i"."environmentId"
     where "r"."kind" not in (${exclusive}) or "e"."activeRun" = "i"."runId"),
@@ -64,7 +65,7 @@ export const endAll = `with "held" as materialized (
       "h"."inPlace" and "h"."runStatus" = 'running' and "n"."lane" = "h"."lane" and not "others"."areOffered"
         and row_number() over (partition by "h"."at", "n"."lane" order by "n"."number") = 1
         and (select count(*) from "step" "o" where "o"."runId" = "h"."runId" and "o"."id" <> "h"."stepId"
-               and "o"."status" = 'running' and "o".${indexedStatus}) < "h"."parallelism"
+               and ${isRunning("o")} and "o".${indexedStatus}) < "h"."parallelism"
         and ${mayOwn(`"h"."worker"`, databaseTime)} as "isTaken"
     from "held" "h" join "stepEdge" "d" on "d"."upstreamId" = "h"."stepId" join "step" "n" on "n"."id" = "d"."stepId"
       cross join "others"

@@ -12,3 +12,11 @@ export function rowsOf(types: string, names?: readonly string[]): string {
   const lists = kinds.map((kind) => `?::${arrays.get(kind) ?? kind}`);
   return `unnest(${lists.join(", ")}) with ordinality as "i"(${[...columns, `"at"`].join(", ")})`;
 }
+
+/**
+ * Whether a step runs, said so that it is found by its id or its run: the index of what runs holds what has run lately too, and
+ * all of it would be gone through.
+ */
+export function isRunning(step: string): string {
+  return `coalesce("${step}"."status", '') = 'running'`;
+}

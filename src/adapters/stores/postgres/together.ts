@@ -8,7 +8,7 @@ import { databaseTime } from "./database-time.ts";
 import { endAll, endOne } from "./end-step.ts";
 import { tryToHold } from "./hold.ts";
 import { numbered, saidForMany, type Together } from "./many-rows.ts";
-import { rowsOf } from "./rows.ts";
+import { isRunning, rowsOf } from "./rows.ts";
 
 /** The form for many rows, where there is one. */
 export function togetherOf(sql: string): Together | undefined {
@@ -36,7 +36,7 @@ const known = new Map<string, Together | null>([
      from ${rowsOf("tttttt")}
      where "step"."id" = "i"."p3" and "offered" <> 0 and "status" = "i"."p4"
        and (select count(*) from "step" "other" where "other"."runId" = "step"."runId"
-              and "other"."status" = 'running' and "other".${indexedStatus})
+              and ${isRunning("other")} and "other".${indexedStatus})
          < (select "parallelism" from "run" where "run"."id" = "step"."runId")
        and ${mayOwn(`"i"."p1"`, databaseTime)}
      returning "step".*, (select "attempt" from "run" where "run"."id" = "step"."runId") as "runAttempt", "i"."at"`,

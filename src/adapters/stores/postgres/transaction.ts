@@ -31,10 +31,22 @@ export class UnknownCommit extends Error {
 
 // One statement sees what was committed before it; what must not move in between is held (sql/locks.ts).
 const beginWriting = "begin isolation level read committed";
+/**
+ * The statements of brief ones find their rows by ids, whatever the values: planning them anew for these can cost more than
+ * running them. And whatever the server believes of the tables: while they were never analyzed it takes them for small enough
+ * to be read as a whole, and keeps to that while they grow.
+ */
+const findByIds = `select ${[
+  ["plan_cache_mode", "force_generic_plan"],
+  ["enable_seqscan", "off"],
+  ["enable_hashjoin", "off"],
+  ["enable_mergejoin", "off"],
+]
+  .map(([name, value]) => `set_config('${name}', '${value}', true)`)
+  .join(", ")}`;
 const begin = {
   write: [beginWriting],
-  // Its statements find their rows by ids, whatever the values: planning them anew for these can cost more than running them.
-  brief: [beginWriting, "set local plan_cache_mode = force_generic_plan"],
+  brief: [beginWriting, findByIds],
   // One snapshot for all of it.
   read: ["begin isolation level repeatable read read only"],
 } as const;
