@@ -1,5 +1,5 @@
 import { setTimeout as sleep } from "node:timers/promises";
-import { withoutConfirms } from "../support/amqp-frames.ts";
+import { without } from "../support/amqp-frames.ts";
 import { BusListener, BusPublisher } from "../support/chaos-bus.ts";
 import {
   between,
@@ -52,7 +52,7 @@ faultTest(
       let lost = false;
       cluster.busProxy?.see(
         "toClient",
-        withoutConfirms(() => lost),
+        without(["ack", "nack"], () => lost),
       );
       // Connections that were there before have no lens.
       cluster.busProxy?.cut();

@@ -129,11 +129,17 @@ export class BusClient {
     }
   }
 
-  /** How far a listener is that takes an environment's events as the contract says: what it has seen it ignores, for what is missing it waits. */
+  /**
+   * How far a listener is that takes an environment's events as the contract says: what it has seen it ignores, and what is ahead
+   * it lays aside until what is missing has come.
+   */
   toldOf(environment: string): number {
+    const subject = `environments/${environment}`;
+    const seen = new Set(
+      this.events.flatMap((event) => (event.subject === subject ? [event.sequence] : [])),
+    );
     let last = 0;
-    for (const { subject, sequence } of this.events)
-      if (subject === `environments/${environment}` && sequence === last + 1) last = sequence;
+    while (seen.has(last + 1)) last += 1;
     return last;
   }
 

@@ -66,12 +66,20 @@ export async function loadComplaints(
     await client.reply(id, "command.completed", leftMs()).catch((error: unknown) => {
       complaints.push(`${name}: ${String(error)}`);
     });
-    const { length } = await site.events(name);
-    await client
-      .until(() => client.toldOf(name) === length, `all ${length} events of ${name}`, leftMs())
-      .catch((error: unknown) => {
-        complaints.push(`${name}: told ${client.toldOf(name)}; ${String(error)}`);
-      });
+    const told = site
+      .events(name)
+      .then(({ length }) =>
+        client.until(
+          () => client.toldOf(name) === length,
+          `all ${length} events of ${name}`,
+          leftMs(),
+        ),
+      );
+    await told.catch((error: unknown) => {
+      const seen = client.events.filter(({ subject }) => subject === `environments/${name}`);
+      const sequences = seen.map(({ sequence }) => sequence).join(" ");
+      complaints.push(`${name}: ${String(error)}; there came ${sequences}`);
+    });
   }
   return complaints;
 }

@@ -15,6 +15,8 @@ interface BusSiteOptions {
   readonly broker?: RabbitmqOptions;
   /** What the server connects to; the broker itself when left out. */
   readonly url?: (broker: Rabbitmq) => string | Promise<string>;
+  /** What the client connects to, once the server is there; the broker itself when left out. */
+  readonly clientUrl?: (broker: Rabbitmq) => Promise<string>;
   /** More variables of the server, once the broker is there. */
   readonly env?: (broker: Rabbitmq) => Readonly<Record<string, string>>;
 }
@@ -28,7 +30,7 @@ export async function openBusSite(
     const url = (await more.url?.(broker)) ?? broker.url;
     const env = { GLASSHOUSE_BUS_URL: url, ...options.env, ...more.env?.(broker) };
     const site = await Site.open({ ...options, env });
-    const client = new BusClient(broker.urls);
+    const client = new BusClient((await more.clientUrl?.(broker)) ?? broker.urls);
     const close = async (): Promise<void> => {
       await site.close();
       client.connection.unsafeDestroy();

@@ -33,6 +33,7 @@ interface Node {
   child: ChildProcess | null;
 }
 
+const cookie = "glasshouse-test";
 const readyLimitMs = 60_000;
 const stopLimitMs = 20_000;
 
@@ -105,6 +106,21 @@ export class Rabbitmq {
     return [this.url, ...others].join(",");
   }
 
+  /** All nodes but one. */
+  urlsWithout(at: number): string {
+    const hosts = this.#nodes.flatMap(({ port }, other) =>
+      other === at ? [] : [`127.0.0.1:${port}`],
+    );
+    return `amqp://guest:guest@${hosts.join(",")}`;
+  }
+
+  /** The node that a connection of this name is at, as the node `asked` knows. */
+  async nodeOf(connection: string, asked = 0): Promise<number> {
+    const list = await this.control(["list_connections", "pid", "client_properties"], asked);
+    const line = list.split("\n").find((text) => text.includes(`"${connection}"`));
+    return this.#nodes.findIndex(({ name }) => line?.startsWith(`<${name}.`) === true);
+  }
+
   /** Only with the option `tls`. The certificate is for localhost. */
   tlsUrlOf(at: number, credentials = "guest:guest"): string {
     return `amqps://${credentials}@localhost:${this.#node(at).tlsPort}`;
@@ -158,6 +174,29 @@ export class Rabbitmq {
     this.#node(at).child?.kill("SIGCONT");
   }
 
+  /** Cuts the node's connections to the other nodes, and none comes back until `join`: the cluster is parted. Clients are not cut. */
+  async part(at: number): Promise<void> {
+    await this.#meet(at, (own) => `parted-${own}`);
+  }
+
+  /** The node and the others may connect again. */
+  async join(at: number): Promise<void> {
+    await this.#meet(at, () => cookie);
+  }
+
+  /** Each side takes for the other this cookie: nodes with different ones refuse each other. */
+  async #meet(at: number, cookieOf: (own: number) => string): Promise<void> {
+    const others = [...this.#nodes.keys()].filter((other) => other !== at);
+    const meet = async (own: number, peers: readonly number[]): Promise<void> => {
+      const lines = peers.map((peer) => {
+        const name = `'${this.#node(peer).name}'`;
+        return `erlang:set_cookie(${name}, '${cookieOf(own)}'), erlang:disconnect_node(${name})`;
+      });
+      await this.control(["eval", `${lines.join(", ")}.`], own);
+    };
+    await Promise.all([meet(at, others), ...others.map(async (other) => meet(other, [at]))]);
+  }
+
   /** Runs `rabbitmqctl` on a node and gives its output. About a second. */
   async control(args: readonly string[], at = 0): Promise<string> {
     const program = join(scriptsDirectory() ?? "", "rabbitmqctl");
@@ -175,7 +214,7 @@ export class Rabbitmq {
 
   async #prepare(options: RabbitmqOptions): Promise<void> {
     await mkdir(join(this.directory, "log"));
-    await writeFile(join(this.directory, ".erlang.cookie"), "glasshouse-test", { mode: 0o400 });
+    await writeFile(join(this.directory, ".erlang.cookie"), cookie, { mode: 0o400 });
     await writeFile(
       join(this.directory, "enabled_plugins"),
       `[${options.management === true ? "rabbitmq_management" : ""}].\n`,

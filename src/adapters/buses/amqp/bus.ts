@@ -15,6 +15,7 @@ import { Link } from "./link.ts";
 import { outboundOf } from "./message.ts";
 import { redrive } from "./redrive.ts";
 import { amqpTimes, type AmqpCredentials, type AmqpOptions, type AmqpTimes } from "./settings.ts";
+import { socketTo } from "./socket.ts";
 import { within } from "./time-limit.ts";
 import { busDown } from "./topology.ts";
 
@@ -27,6 +28,8 @@ export class AmqpBus implements Bus {
   readonly #options: AmqpOptions;
   readonly #times: AmqpTimes;
   readonly #closing = new AbortController();
+  /** One for all connections, so that the next one goes to another node. */
+  readonly #socket: ReturnType<typeof socketTo>;
   #link: Link | null = null;
   #credentials: AmqpCredentials | null = null;
   #take: ((message: BusMessage) => Promise<Verdict>) | null = null;
@@ -41,6 +44,8 @@ export class AmqpBus implements Bus {
   constructor(options: AmqpOptions, times: Partial<AmqpTimes> = {}) {
     this.#options = options;
     this.#times = { ...amqpTimes, ...times };
+    const { hosts } = options.settings;
+    this.#socket = socketTo(options.hosts ?? (() => hosts), hosts);
   }
 
   /** Errors: those of the credentials. */
@@ -168,7 +173,34 @@ export class AmqpBus implements Bus {
 
   #linkAs(credentials: AmqpCredentials): Link {
     const lost = (link: Link): void => void this.#doubt(link, credentials);
-    return new Link({ ...this.#options, lost }, credentials, this.#times);
+    const silent = (link: Link): void => {
+      this.#renewing = this.#renewing.then(() => this.#leave(link, credentials));
+    };
+    const options = { ...this.#options, socket: this.#socket, lost, silent };
+    return new Link(options, credentials, this.#times);
+  }
+
+  /**
+   * A node that the others of its cluster do not reach keeps its connections and answers nothing that needs the others. Goes on
+   * over a new connection, if one can be had; that is another node's where there is one. Not waited for is what is under way: it
+   * may be done or not, and is sent or taken again.
+   */
+  async #leave(silent: Link, credentials: AmqpCredentials): Promise<void> {
+    const isWanted = (): boolean =>
+      this.#link === silent && silent.connection.ready && !this.#closing.signal.aborted;
+    if (!isWanted()) return;
+    const next = this.#linkAs(credentials);
+    if (this.#take !== null) next.consume(this.#take);
+    const isReady = await next.ready().then(
+      () => true,
+      () => false,
+    );
+    if (!isReady || !isWanted()) return next.close();
+    this.#link = next;
+    this.#options.log.warn(
+      "The broker has not answered in time: it goes on over another connection",
+    );
+    silent.abandon();
   }
 
   /** A user that was taken away under us looks like a broker that is away: whoever gives users knows. */

@@ -9,12 +9,14 @@ import { counted } from "./count.ts";
 import { deadLetterOf, incomingOf, outboundOf, type Self } from "./message.ts";
 import type { Outbound, Publisher } from "./publisher.ts";
 import type { AmqpTimes } from "./settings.ts";
-import { within } from "./time-limit.ts";
+import { NoAnswer, within } from "./time-limit.ts";
 import { busDown } from "./topology.ts";
 
 export interface ConsumerOptions {
   readonly connection: Connection;
   readonly declare: () => Promise<unknown>;
+  /** Called when the broker has not given the queue in time. */
+  readonly silent: () => void;
   readonly answers: Publisher;
   readonly prefetch: number;
   readonly self: Self;
@@ -86,26 +88,40 @@ export class CommandConsumer {
 
   /** Until the channel is gone. */
   async #consumeOnce(): Promise<void> {
-    const { connection, declare, prefetch, times } = this.#options;
-    const channel = await within(times.openMs, async () => {
-      await declare();
-      return connection.acquire();
-    });
+    const { connection, declare, silent, times } = this.#options;
+    const opened: { channel: Channel | null } = { channel: null };
+    try {
+      const closed = await within(times.openMs, async () => {
+        await declare();
+        opened.channel = await connection.acquire();
+        return this.#consumeOver(opened.channel);
+      });
+      this.#begun.resolve();
+      if (this.#isStopping) await opened.channel?.close();
+      await closed.promise;
+    } catch (error) {
+      // A queue whose leader is lost may never answer. The channel would hold what it is given later.
+      void opened.channel?.close();
+      if (error instanceof NoAnswer) silent();
+      throw error;
+    }
+  }
+
+  /** Resolves when messages come over it. Wrapped, as a promise in a promise would be waited for. */
+  async #consumeOver(channel: Channel): Promise<{ readonly promise: Promise<unknown> }> {
     const closed = new Promise((resolve) => {
       channel.once("close", resolve);
     });
     // The queue was removed, or its leader is lost: it is declared and consumed again.
     channel.once("basic.cancel", () => void channel.close());
     this.#channel = channel;
-    await channel.basicQos({ prefetchCount: prefetch });
+    await channel.basicQos({ prefetchCount: this.#options.prefetch });
     const queue = busNames.commandQueue;
     const { consumerTag } = await channel.basicConsume({ queue }, (message) =>
       this.#receive(channel, message),
     );
     this.#consumerTag = consumerTag;
-    this.#begun.resolve();
-    if (this.#isStopping) await channel.close();
-    await closed;
+    return { promise: closed };
   }
 
   #receive(channel: Channel, message: AsyncMessage): void {

@@ -6,12 +6,15 @@ import type { Self } from "./message.ts";
 import { Publisher } from "./publisher.ts";
 import type { AmqpCredentials, AmqpOptions, AmqpTimes } from "./settings.ts";
 import { within } from "./time-limit.ts";
-import { socketTo } from "./socket.ts";
 import { declareTopology } from "./topology.ts";
 
 interface LinkOptions extends AmqpOptions {
+  /** Where each new connection goes. */
+  readonly socket: { readonly host: string; readonly port: number };
   /** Its connection is gone, or could not be made. Of the tries that follow the client says nothing. */
   readonly lost: (link: Link) => void;
+  /** It stands, and the broker has not answered over it in time. */
+  readonly silent: (link: Link) => void;
 }
 
 interface Depths {
@@ -45,7 +48,7 @@ export class Link {
     this.self = { user: credentials.username, prove: options.prove };
     this.connection = new Connection({
       hosts: [...settings.hosts],
-      ...(options.hosts === undefined ? {} : { socket: socketTo(options.hosts, settings.hosts) }),
+      socket: options.socket,
       vhost: settings.vhost,
       username: credentials.username,
       password: credentials.password,
@@ -61,7 +64,9 @@ export class Link {
       noDelay: true,
     });
     this.#listen();
-    const shared = { connection: this.connection, declare: () => this.declare(), times, clock };
+    const silent = (): void => options.silent(this);
+    const declare = (): Promise<void> => this.declare();
+    const shared = { connection: this.connection, declare, silent, times, clock };
     this.events = new Publisher({ ...shared, window: eventWindow, ordered: true });
     this.answers = new Publisher({ ...shared, window: answerWindow, ordered: false });
   }
@@ -81,6 +86,7 @@ export class Link {
     this.#consumer ??= new CommandConsumer({
       connection: this.connection,
       declare: () => this.declare(),
+      silent: () => this.#options.silent(this),
       answers: this.answers,
       prefetch: settings.prefetch,
       self: this.self,
@@ -144,6 +150,12 @@ export class Link {
       await Promise.all([this.events.close(), this.answers.close()]);
       await this.connection.close();
     }).catch(() => undefined);
+    this.connection.unsafeDestroy();
+  }
+
+  /** Ends at once: nothing that is under way is waited for. */
+  abandon(): void {
+    void this.stopConsuming();
     this.connection.unsafeDestroy();
   }
 

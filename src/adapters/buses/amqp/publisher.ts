@@ -1,7 +1,7 @@
 import type { Channel, Connection, Envelope } from "rabbitmq-client";
 import { GlasshouseError } from "../../../domain/errors.ts";
 import type { Clock } from "../../../ports/clock.ts";
-import { within } from "./time-limit.ts";
+import { NoAnswer, within } from "./time-limit.ts";
 import { busDown, codeOf } from "./topology.ts";
 import type { AmqpTimes } from "./settings.ts";
 
@@ -18,6 +18,8 @@ export interface PublisherOptions {
   readonly connection: Connection;
   /** Makes sure that what is published to exists. */
   readonly declare: () => Promise<unknown>;
+  /** Called when the broker has not confirmed, or not opened a channel, in time. */
+  readonly silent: () => void;
   /** Unconfirmed messages at once. */
   readonly window: number;
   readonly times: AmqpTimes;
@@ -149,6 +151,9 @@ export class Publisher {
       const opened = await connection.acquire();
       await opened.confirmSelect();
       return opened;
+    }).catch((error: unknown) => {
+      if (error instanceof NoAnswer) this.#options.silent();
+      throw error;
     });
     if (generation !== this.#generation) {
       void channel.close();
@@ -189,6 +194,7 @@ export class Publisher {
       if (silentMs >= times.confirmMs && !this.#isBlocked) {
         const words = `no confirmation came in ${Math.round(silentMs / 1000)} s`;
         this.#fail(this.#generation, new GlasshouseError("unavailable", words));
+        this.#options.silent();
       } else this.#forgetWatch = clock.after(Math.max(50, times.confirmMs - silentMs), look);
     };
     this.#forgetWatch = clock.after(times.confirmMs, look);
