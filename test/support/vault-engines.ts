@@ -1,3 +1,4 @@
+import type { Consul } from "./consul.ts";
 import type { Rabbitmq } from "./rabbitmq.ts";
 import type { TestPostgres } from "./postgres.ts";
 import type { Vault } from "./vault.ts";
@@ -45,11 +46,31 @@ export async function leaseDatabase(
   });
 }
 
-/** Makes `rabbitmq/creds/glasshouse` give users of a broker with its management API. */
+/** Makes `consul/creds/<role>` give tokens with these rules of a Consul with ACLs. */
+export async function leaseConsul(
+  vault: Vault,
+  of: LeaseTimes & { readonly consul: Consul; readonly role: string; readonly rules: string },
+): Promise<void> {
+  const { consul, role, rules } = of;
+  await vault.request("POST", "sys/mounts/consul", { type: "consul" });
+  await vault.request("POST", "consul/config/access", {
+    address: consul.url(),
+    token: consul.token,
+  });
+  await consul.request("PUT", "/v1/acl/policy", { body: { Name: role, Rules: rules } });
+  await vault.request("POST", `consul/roles/${role}`, {
+    consul_policies: [role],
+    ttl: of.ttl,
+    max_ttl: of.maxTtl,
+  });
+}
+
+/** Makes `rabbitmq/creds/<role>` give users of a broker with its management API. */
 export async function leaseRabbitmq(
   vault: Vault,
-  of: LeaseTimes & { readonly broker: Rabbitmq },
+  of: LeaseTimes & { readonly broker: Rabbitmq; readonly role?: string; readonly tags?: string },
 ): Promise<void> {
+  const { role = "glasshouse", tags = "" } = of;
   await vault.request("POST", "sys/mounts/rabbitmq", { type: "rabbitmq" });
   await vault.request("POST", "rabbitmq/config/connection", {
     connection_uri: of.broker.managementUrl,
@@ -57,7 +78,5 @@ export async function leaseRabbitmq(
     password: "guest",
   });
   await vault.request("POST", "rabbitmq/config/lease", { ttl: of.ttl, max_ttl: of.maxTtl });
-  await vault.request("POST", "rabbitmq/roles/glasshouse", {
-    vhosts: brokerRights,
-  });
+  await vault.request("POST", `rabbitmq/roles/${role}`, { vhosts: brokerRights, tags });
 }
