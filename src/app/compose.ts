@@ -45,6 +45,7 @@ import { TemplateChoices } from "../services/template-choices.ts";
 import { watchCredentials } from "./credential-watch.ts";
 import { busCertificate, busCredentials, busSettings, busUsers } from "./bus-settings.ts";
 import { leasedGrants, resolveGrants } from "./config-grants.ts";
+import { moduleHosts } from "./module-hosts.ts";
 import { gitCredentials } from "./git-credentials.ts";
 import { isLoopback, listenAddress } from "./config-listen.ts";
 import { openOutside, type Outside, type Variables } from "./outside.ts";
@@ -248,6 +249,7 @@ async function createExecutors(
   const terraform = createTerraformExecutor({
     ...shared,
     grants: await resolveGrants("executors.terraform", granted.terraform, variables),
+    hosts: await moduleHosts(granted.terraform, variables),
     log,
     ...(program === undefined ? {} : { program }),
   });

@@ -19,7 +19,8 @@ export async function gitCredentials(
   return found;
 }
 
-async function oneLine(
+/** What a reference stands for, which must be one line. Errors: `invalid-configuration`, naming the key. */
+export async function oneLine(
   key: string,
   reference: string,
   variables: Readonly<Record<string, string | undefined>>,

@@ -1,5 +1,6 @@
 import { z } from "zod";
 import { durationPattern, parseDuration } from "../lib/duration.ts";
+import { gitHostsSchema, moduleHostsSchema } from "./config-hosts.ts";
 import { vaultSchema } from "./config-vault.ts";
 import { workerLabels } from "./template-parts.ts";
 
@@ -49,9 +50,9 @@ const grants = (executor: string) =>
     secret: true,
   });
 
-const grantsByTemplate = (executor: string) =>
-  z.record(z.string(), z.strictObject({ env: grants(executor).default({}) })).meta({
-    description: `As ${executor}.env, for one template by its name`,
+const grantsByTemplate = <T extends z.ZodRawShape>(executor: string, more: T) =>
+  z.record(z.string(), z.strictObject({ env: grants(executor).default({}), ...more })).meta({
+    description: `As the members of ${executor} beside it, for one template by its name`,
     fileOnly: true,
     secret: true,
   });
@@ -257,31 +258,7 @@ export const configSchema = z.strictObject({
   vault: vaultSchema.prefault({}),
   git: z
     .strictObject({
-      hosts: z
-        .record(
-          z.string().regex(/^[A-Za-z0-9]([A-Za-z0-9.-]*[A-Za-z0-9])?(?::\d{1,5})?$/u, {
-            error: "must be a host, or host:port",
-          }),
-          z.strictObject({
-            username: text("User; hosts that take tokens take any", { secret: true }).default(
-              "git",
-            ),
-            password: text("Password or token, by reference", { secret: true }),
-          }),
-          {
-            error: ({ code }) =>
-              code === "invalid_key"
-                ? "is no host: write host, or host:port"
-                : "must be a map of hosts",
-          },
-        )
-        .meta({
-          description:
-            "Logins for repositories of templates, by host: `username`, and `password` as env:NAME, file:path or vault:mount/path#field",
-          fileOnly: true,
-          secret: true,
-        })
-        .default({}),
+      hosts: gitHostsSchema,
     })
     .prefault({}),
   executors: z
@@ -292,13 +269,14 @@ export const configSchema = z.strictObject({
             "terraform, tofu or a path; the first of the two on PATH when left out",
           ).optional(),
           env: grants("terraform").default({}),
-          templates: grantsByTemplate("terraform").default({}),
+          hosts: moduleHostsSchema,
+          templates: grantsByTemplate("terraform", { hosts: moduleHostsSchema }).default({}),
         })
         .prefault({}),
       command: z
         .strictObject({
           env: grants("command").default({}),
-          templates: grantsByTemplate("command").default({}),
+          templates: grantsByTemplate("command", {}).default({}),
         })
         .prefault({}),
     })

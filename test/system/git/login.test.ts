@@ -1,13 +1,10 @@
 import assert from "node:assert/strict";
-import { execFileSync, spawn } from "node:child_process";
-import { once } from "node:events";
-import { cp, mkdir, readFile, writeFile } from "node:fs/promises";
-import type { IncomingMessage, ServerResponse } from "node:http";
-import { createServer, type Server } from "node:https";
+import { cp, readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { after, before, describe, test } from "node:test";
 import { makeCertificates } from "../../support/certificates.ts";
 import { assertClean, filesBelow, processTexts } from "../../support/canary.ts";
+import { GitHost, makeRepository } from "../../support/git-host.ts";
 import { testDirectory, TestServer } from "../../support/server.ts";
 import { Vault } from "../../support/vault.ts";
 import { vaultSkip } from "../../support/vault-program.ts";
@@ -16,69 +13,6 @@ const token = "canary-of-the-git-host";
 const policy = `
 path "secret/data/git" { capabilities = ["read"] }
 path "auth/token/lookup-self" { capabilities = ["read"] }`;
-
-/** A host as people have them: git's own server program behind TLS, for whoever knows the token. */
-class GitHost {
-  readonly #server: Server;
-  readonly #root: string;
-  readonly asked: (string | undefined)[] = [];
-  /** Called while a request is worked on. */
-  during: () => Promise<void> = async () => {};
-
-  constructor(root: string, tls: { readonly key: Buffer; readonly cert: Buffer }) {
-    this.#root = root;
-    this.#server = createServer(tls, (request, response) => void this.#answer(request, response));
-  }
-
-  async listen(): Promise<string> {
-    this.#server.listen(0, "127.0.0.1");
-    await once(this.#server, "listening");
-    const address = this.#server.address();
-    return `127.0.0.1:${typeof address === "object" && address !== null ? address.port : 0}`;
-  }
-
-  close(): void {
-    this.#server.closeAllConnections();
-    this.#server.close();
-  }
-
-  async #answer(request: IncomingMessage, response: ServerResponse): Promise<void> {
-    const { authorization } = request.headers;
-    this.asked.push(authorization);
-    const wanted = `Basic ${Buffer.from(`git:${token}`).toString("base64")}`;
-    if (authorization !== wanted) {
-      response.writeHead(401, { "www-authenticate": 'Basic realm="git"' }).end();
-      return;
-    }
-    await this.during();
-    const { pathname, searchParams } = new URL(request.url ?? "/", "https://localhost");
-    const child = spawn("git", ["http-backend"], {
-      env: {
-        PATH: process.env["PATH"],
-        GIT_PROJECT_ROOT: this.#root,
-        GIT_HTTP_EXPORT_ALL: "1",
-        REQUEST_METHOD: request.method,
-        PATH_INFO: pathname,
-        QUERY_STRING: searchParams.toString(),
-        CONTENT_TYPE: request.headers["content-type"] ?? "",
-        HTTP_CONTENT_ENCODING: request.headers["content-encoding"] ?? "",
-        HTTP_GIT_PROTOCOL: String(request.headers["git-protocol"] ?? ""),
-      },
-    });
-    request.pipe(child.stdin);
-    const chunks: Buffer[] = [];
-    child.stdout.on("data", (chunk: Buffer) => chunks.push(chunk));
-    await once(child, "close");
-    const output = Buffer.concat(chunks);
-    const end = output.indexOf("\r\n\r\n");
-    for (const line of output.subarray(0, end).toString("latin1").split("\r\n")) {
-      const [name = "", value = ""] = line.split(/: (.*)/su);
-      if (name === "Status") response.statusCode = Number(value.slice(0, 3));
-      else response.setHeader(name, value);
-    }
-    response.end(output.subarray(end + 4));
-  }
-}
 
 describe("a git host that wants a login", { skip: vaultSkip }, () => {
   let directory: Awaited<ReturnType<typeof testDirectory>>;
@@ -93,12 +27,12 @@ describe("a git host that wants a login", { skip: vaultSkip }, () => {
     await vault.policy("git", policy);
     const certificates = await makeCertificates(join(directory.path, "tls"));
     const { certificate, key } = certificates.server;
-    host = new GitHost(directory.path, {
-      cert: await readFile(certificate),
-      key: await readFile(key),
-    });
+    const tls = { cert: await readFile(certificate), key: await readFile(key) };
+    host = new GitHost({ root: directory.path, token, tls });
     address = await host.listen();
-    await makeRepository(join(directory.path, "hello.git"));
+    const work = join(directory.path, "work");
+    await cp(join(import.meta.dirname, "../../../templates/hello"), work, { recursive: true });
+    makeRepository(work, join(directory.path, "hello.git"));
     env = {
       GIT_SSL_CAINFO: certificates.authority,
       GLASSHOUSE_VAULT_ADDRESS: vault.url,
@@ -171,17 +105,3 @@ describe("a git host that wants a login", { skip: vaultSkip }, () => {
     assert.match(await refused({ [address]: { password: "a\nb" } }), /password must be one line/u);
   });
 });
-
-async function makeRepository(bare: string): Promise<void> {
-  const work = `${bare}.work`;
-  await mkdir(work);
-  await cp(join(import.meta.dirname, "../../../templates/hello"), work, { recursive: true });
-  const git = (...args: readonly string[]): void => {
-    const who = ["-c", "user.name=T", "-c", "user.email=t@example.com"];
-    execFileSync("git", [...who, ...args], { cwd: work, stdio: "pipe" });
-  };
-  git("init", "--quiet", "--initial-branch=main");
-  git("add", ".");
-  git("commit", "--quiet", "--message=first");
-  git("clone", "--quiet", "--bare", ".", bare);
-}

@@ -6,6 +6,7 @@ import type { Diagnostic } from "./events.ts";
  * What Terraform complained about, as one error. Its code decides about another try:
  * - a network, a registry, a lock, throttling, 5xx: `unavailable`, transient;
  * - a saved plan that no longer fits: `plan-stale`;
+ * - a host of modules that wants a login: `step-failed`, terminal, until the operator grants one;
  * - a mistake in the configuration or its variables, and a provisioner's command that failed: `step-failed`, terminal;
  * - any other word of a provider about an object: `provider-failed`, transient, so tried a bounded number of times.
  *   Providers give no machine-readable class, and an unknown failure is more often a passing one than a lasting one.
@@ -25,9 +26,17 @@ export function errorFrom(facts: {
     texts.length > 0 ? texts : [facts.redact(facts.text.trim()) || "no reason was given"];
   const first = shown[0] ?? "";
   const more = shown.length > 1 ? ` (and ${shown.length - 1} more)` : "";
-  return new GlasshouseError(code, bounded(`${facts.doing} failed: ${first}${more}`), {
-    details: errors.slice(0, 20).map((item) => detailOf(item, facts.redact)),
-  });
+  const advice =
+    errors.length === 0 && wantsLogin(facts.text)
+      ? " Its host wants a login: the operator grants one with executors.terraform.hosts."
+      : "";
+  return new GlasshouseError(
+    code,
+    `${bounded(`${facts.doing} failed: ${first}${more}`)}${advice}`,
+    {
+      details: errors.slice(0, 20).map((item) => detailOf(item, facts.redact)),
+    },
+  );
 }
 
 /** `Error summary: detail (main.tf:3:5, aws_instance.x)`. */
@@ -64,8 +73,16 @@ export function leavesUnanswered(diagnostics: readonly Diagnostic[]): boolean {
 const passing =
   /acquiring the state lock|connection (?:refused|reset|closed)|no such host|(?:i\/o|handshake|awaiting headers|dial|read|write|operation|connection|gateway|request)[ -]?time(?:d )?-?out|timeout while waiting|context deadline exceeded|temporary failure in name resolution|network is unreachable|no route to host|unexpected eof|broken pipe|too many requests|rate.?(?:limit|exceeded)|throttl|slow ?down|requestlimitexceeded|service ?unavailable|internal server error|bad gateway|temporarily unavailable|server is busy|try again later|(?:status(?: code)?|http(?:\/\d(?:\.\d)?)?|error)[ :=]+(?:429|5\d\d)|could not (?:connect|query provider registry|download)|failed to query available provider packages|failed to (?:request discovery document|download module|retrieve)/iu;
 
+/** Words of git and of registries, however they are wrapped. */
+function wantsLogin(text: string): boolean {
+  return /could not read (?:username|password) for|authentication failed for|terminal prompts disabled|access denied|error looking up module versions: 40[13]|40[13] (?:unauthorized|forbidden)/iu.test(
+    text.replaceAll(/[\s│]+/gu, " "),
+  );
+}
+
 function codeOf(errors: readonly Diagnostic[], text: string): ErrorCode {
   if (errors.some(({ summary }) => /plan is stale|stale plan/iu.test(summary))) return "plan-stale";
+  if (errors.length === 0 && wantsLogin(text)) return "step-failed";
   if (errors.length === 0) return passing.test(text) ? "unavailable" : "step-failed";
   const codes = errors.map((item) => codeOfOne(item));
   // One lasting mistake makes another try pointless, whatever else went wrong beside it.

@@ -3,11 +3,13 @@ import type { Log } from "../../../ports/telemetry.ts";
 import type { Grants } from "../../../clients/process/environment.ts";
 import type { Isolation } from "../../../clients/process/isolation.ts";
 import type { Means } from "./job.ts";
+import { noModuleHosts, type ModuleHosts } from "./module-hosts.ts";
 import type { Program } from "./program.ts";
 import { ProgramFinder } from "./program.ts";
 import { filesOf, settingsShape, validateSettings } from "./settings.ts";
 
 export { checkGrants } from "./child-environment.ts";
+export type { ModuleHosts } from "./module-hosts.ts";
 export type { Program } from "./program.ts";
 
 export interface TerraformHost {
@@ -16,6 +18,8 @@ export interface TerraformHost {
   readonly environment: Readonly<Record<string, string | undefined>>;
   /** What the operator grants to the groups of this template; `checkGrants` says beforehand what is refused. */
   readonly grants: (template: string) => Grants;
+  /** What `init` alone is given for this template's modules and providers; nothing when absent. */
+  readonly hosts?: (template: string) => ModuleHosts;
   /** Directories of the server that children may not see. The work directory stays visible. */
   readonly hide: readonly string[];
   /** What stays visible although it lies below a hidden directory: a plug-in cache, a mirror. */
@@ -38,7 +42,8 @@ export interface TerraformExecutor extends Executor {
  */
 export function createTerraformExecutor(host: TerraformHost): TerraformExecutor {
   const finder = new ProgramFinder(host.program, host.environment["PATH"] ?? "");
-  const means: Means = { ...host, finder, expose: host.expose ?? [] };
+  const { expose = [], hosts = () => noModuleHosts } = host;
+  const means: Means = { ...host, finder, expose, hosts };
   return {
     name: "terraform",
     behaviour: 1,

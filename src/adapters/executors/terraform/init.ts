@@ -8,6 +8,7 @@ import { exists, readIfThere, removeAll, writePrivate } from "./directory.ts";
 import type { Layout } from "./directory.ts";
 import { packModules, unpackModules } from "./frozen-modules.ts";
 import type { Job } from "./job.ts";
+import { hostAccess } from "./module-hosts.ts";
 import { Mutex } from "./mutex.ts";
 import type { TerraformState } from "./state-file.ts";
 import { runTerraform } from "./terraform-process.ts";
@@ -146,8 +147,13 @@ async function init(job: Job, state: TerraformState | null, frozen: Initialised)
   const borrowed = state !== null && !(await exists(layout.state));
   if (borrowed) await writePrivate(layout.state, state.bytes);
   const lines: string[] = [];
+  const access = await hostAccess(job.means.hosts(ctx.template.name), {
+    product: program.product,
+    env: launcher.env,
+  });
   try {
     const exit = await runTerraform(launcher, ctx, {
+      access,
       args: ["init", "-input=false", "-no-color", ...options],
       outputFile: layout.initOutput,
       onLine: (line) => {

@@ -18,6 +18,7 @@ import type { Redact } from "./mask.ts";
 import { textsOf } from "./mask.ts";
 import type { Memory } from "./memory.ts";
 import { parseMemory } from "./memory.ts";
+import { secretsOfHosts, type ModuleHosts } from "./module-hosts.ts";
 import type { Program, ProgramFinder } from "./program.ts";
 import type { TerraformSettings } from "./settings.ts";
 import { normalPath, ownVariable, parseSettings } from "./settings.ts";
@@ -28,6 +29,7 @@ export interface Means {
   readonly isolation: Isolation;
   readonly finder: ProgramFinder;
   readonly grants: (template: string) => Grants;
+  readonly hosts: (template: string) => ModuleHosts;
   readonly environment: Readonly<Record<string, string | undefined>>;
   readonly cliConfigFile?: string;
   readonly hide: readonly string[];
@@ -146,6 +148,7 @@ async function maskFor(ctx: ExecutorContext, means: Means): Promise<Mask> {
   const mask = new Mask();
   const grants = withLent(means.grants(ctx.template.name), ctx.lent);
   for (const value of secretGrants(grants)) mask.add(value);
+  for (const value of secretsOfHosts(means.hosts(ctx.template.name))) mask.add(value);
   for (const secret of secretsOf(ctx.settings)) {
     for (const text of textsOf(await ctx.reveal(secret))) mask.add(text);
   }

@@ -1,5 +1,6 @@
 import { asGlasshouseError, GlasshouseError } from "../../../domain/errors.ts";
 import type { ExecutorContext } from "../../../ports/executor.ts";
+import type { HostAccess } from "./module-hosts.ts";
 import { startChild } from "../../../clients/process/child.ts";
 import type { Isolation } from "../../../clients/process/isolation.ts";
 import { tailFile } from "../../../clients/process/tail.ts";
@@ -23,6 +24,8 @@ export interface Call {
   readonly args: readonly string[];
   /** What `/dev/fd/3` holds. */
   readonly variables?: string;
+  /** What this command alone is given, beside that of all of them. */
+  readonly access?: HostAccess;
   readonly outputFile: string;
   readonly errorFile?: string;
   readonly onLine?: (line: string) => void;
@@ -42,8 +45,13 @@ export async function runTerraform(
   call: Call,
 ): Promise<ChildExit> {
   throwIfStopped(ctx);
-  const { args, variables, outputFile, errorFile } = call;
-  const { isolation, program, cwd, env, hide, expose } = launcher;
+  const { args, variables, access, outputFile, errorFile } = call;
+  const { isolation, program, cwd, hide, expose } = launcher;
+  const env = { ...launcher.env, ...access?.env };
+  const descriptors = [
+    ...(variables === undefined ? [] : [{ fd: 3, content: variables } as const]),
+    ...(access?.descriptors ?? []),
+  ];
   const child = await startChild(isolation, {
     argv: [program, ...args],
     cwd,
@@ -53,7 +61,7 @@ export async function runTerraform(
     outputFile,
     stopsWithinMs,
     ...(errorFile === undefined ? {} : { errorFile }),
-    ...(variables === undefined ? {} : { descriptors: [{ fd: 3, content: variables }] }),
+    descriptors,
   });
   return await follow(child, ctx, call);
 }
