@@ -92,3 +92,15 @@ test("a provider that died in the middle of a change has left it unanswered; one
   assert.equal(leavesUnanswered([problem("Bad thing"), died("ApplyResourceChange")]), true);
   assert.equal(leavesUnanswered([died("ReadResource"), problem("Bad thing")]), false);
 });
+
+test("a host that wants a login is no network that is down: it is final, and says who can help", () => {
+  for (const text of [
+    "Error: Failed to download module\nfatal: could not read Username for 'https://git.example.com': No such\ndevice or address",
+    "Error: Failed to download module\nfatal: Authentication\nfailed for 'https://git.example.com/x.git/'",
+    "Error: Error accessing remote module registry\nerror looking up module versions: 401\nUnauthorized.",
+  ]) {
+    const { code, message } = from([], text);
+    assert.equal(code, "step-failed", text);
+    assert.match(message, /executors\.terraform\.hosts/u);
+  }
+});
