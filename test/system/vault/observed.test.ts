@@ -14,7 +14,7 @@ import { vaultSkip } from "../../support/vault-program.ts";
 const ofEnvironment = z.object({ items: z.array(resourceView), observed: z.array(observedView) });
 const listed = z.object({ items: z.array(resourceView) });
 
-function group(executor: string, settings: object, name: string) {
+function ofExecutor(executor: string, settings: object, name: string) {
   return { more: { executor, with: settings, outputs: [], resources: { [name]: {} } } };
 }
 
@@ -43,9 +43,13 @@ describe(
       await site.register({
         name: "seen",
         groups: {
-          keys: group("consul-kv", { prefix: `${path}/`, keys: { host: "db" } }, "settings"),
-          login: group("vault-secrets", { path: `${path}/db`, data: { user: "shop" } }, "account"),
-          tls: group("vault-certificates", { path: `${path}/tls`, ...names }, "certificate"),
+          keys: ofExecutor("consul-kv", { prefix: `${path}/`, keys: { host: "db" } }, "settings"),
+          login: ofExecutor(
+            "vault-secrets",
+            { path: `${path}/db`, data: { user: "shop" } },
+            "account",
+          ),
+          tls: ofExecutor("vault-certificates", { path: `${path}/tls`, ...names }, "certificate"),
         },
       });
       assert.equal((await site.create("one", "seen")).status, "succeeded");
