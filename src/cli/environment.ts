@@ -134,7 +134,7 @@ const rotateLeaf: Leaf = {
   usage: "rotate <name> [secret...]",
   summary: "make new versions of its secrets and certificates",
   description:
-    "Make new versions of the secrets and certificates that its template declares, of all when none is named, and apply again what uses them.",
+    "Make new versions of the secrets and certificates that its template declares, and of the certificates of its groups, of all when none is named, and apply again what uses them.",
   examples: ["env rotate shop db_password", "env rotate shop"],
   options: waitOptions,
 };

@@ -85,7 +85,8 @@ export const environmentView = z
       description: "Declared secrets that were made: which version, never the value",
     }),
     certificates: z.array(certificateView).meta({
-      description: "Declared certificates that were issued: what is public of them",
+      description:
+        "Certificates that were issued, declared ones and those of groups under the group's name: what is public of them",
     }),
     entrypoints: z.record(z.string(), z.object({ url: z.string(), description: z.string() })),
     outputs: values,

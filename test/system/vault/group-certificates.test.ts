@@ -308,6 +308,24 @@ describe("certificates of groups, in a real Vault", { skip: vaultSkip }, () => {
     });
   }
 
+  for (const at of ["step.acted", "step.recording"] as const) {
+    test(`killed at ${at} of a renewal, one is recorded and no other is good`, async () => {
+      const name = `r-${at.slice("step.".length)}`;
+      assert.equal((await site.create(name, "served@1.0.0")).status, "succeeded");
+      const earlier = await certificateOf(name);
+      await site.server.stop();
+      await site.start({ env: { ...(await variables()), GLASSHOUSE_CRASH_AT: `${at}:kill:1` } });
+      const command = await site.ask("POST", `/environments/${name}/rotate`);
+      await site.server.ended;
+      await site.start({ env: await variables() });
+      assert.equal((await site.settled(command)).status, "succeeded");
+      const later = await certificateOf(name);
+      assert.equal(later.version, earlier.version + 1);
+      assert.deepEqual(await goodOnes(vault, name), [later.serial]);
+      assert.equal((await told(site, name)).serial, later.serial);
+    });
+  }
+
   test("are only those that the operator grants to the template, where that is said", async () => {
     const file = join(vault.directory, "glasshouse.yaml");
     const granted = { served: { paths: ["secret/shop/*"], roles: ["pki/web"] } };

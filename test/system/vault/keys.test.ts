@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
-import { readFile } from "node:fs/promises";
+import { readFile, writeFile } from "node:fs/promises";
+import { join } from "node:path";
 import { after, before, describe, test } from "node:test";
 import { z } from "zod";
 import { assertClean, filesBelow } from "../../support/canary.ts";
@@ -18,16 +19,15 @@ describe("keys in Vault as a part of an environment", { skip: vaultSkip }, () =>
   let vault: Vault;
   let site: Site;
   const seen: string[] = [];
+  const variables = async (): Promise<Readonly<Record<string, string>>> => ({
+    GLASSHOUSE_VAULT_ADDRESS: vault.url,
+    GLASSHOUSE_VAULT_TOKEN: "env:THE_TOKEN",
+    THE_TOKEN: await vault.token(["glasshouse"], { no_default_policy: true }),
+  });
   before(async () => {
     vault = await Vault.start();
     await vault.policy("glasshouse", documentedPolicy("keys"));
-    site = await Site.open({
-      env: {
-        GLASSHOUSE_VAULT_ADDRESS: vault.url,
-        GLASSHOUSE_VAULT_TOKEN: "env:THE_TOKEN",
-        THE_TOKEN: await vault.token(["glasshouse"], { no_default_policy: true }),
-      },
-    });
+    site = await Site.open({ env: await variables() });
     await site.register({
       name: "keys",
       more: {
@@ -101,6 +101,21 @@ describe("keys in Vault as a part of an environment", { skip: vaultSkip }, () =>
     assert.match(run.reason ?? "", /did not make it/u);
     assert.equal((await site.destroy("taken")).status, "succeeded");
     assert.equal((await key("taken")).data["user"], "theirs");
+  });
+
+  test("are only those that the operator grants to the template, where that is said", async () => {
+    const file = join(vault.directory, "glasshouse.yaml");
+    const grants = { "*": { paths: ["secret/shop/allowed"] } };
+    await writeFile(file, JSON.stringify({ vault: { grants } }));
+    await site.server.stop();
+    await site.start({ env: await variables(), args: ["--config", file] });
+    const refused = await site.create("refused", "keys");
+    assert.equal(refused.failure?.code, "forbidden");
+    assert.match(refused.failure.message, /secret\/shop\/refused.*vault\.grants/u);
+    const allowed = await site.create("allowed", "keys");
+    assert.equal(allowed.status, "succeeded", allowed.reason ?? "");
+    await site.server.stop();
+    await site.start();
   });
 
   test("go with their environment, with all versions and metadata", async () => {
