@@ -9,10 +9,10 @@ import {
 import { GlasshouseError, type ErrorDetail } from "../../../domain/errors.ts";
 import type { SettingsShape } from "../../../domain/settings.ts";
 import type { Value } from "../../../domain/value.ts";
-import { durationPattern, parseDuration } from "../../../lib/duration.ts";
+import { parseDuration } from "../../../lib/duration.ts";
 import { isJsonObject, type Json } from "../../../lib/json.ts";
 
-const rolePattern = "^\\w(?:[\\w.-]{0,126}\\w)?$";
+const rolePattern = /^\w(?:[\w.-]{0,126}\w)?$/u;
 const mountPattern = "^[A-Za-z0-9_.-]+(?:/[A-Za-z0-9_.-]+)*$";
 const mostNames = 100;
 
@@ -29,7 +29,6 @@ export const settingsShape = {
     role: {
       type: "string",
       required: true,
-      pattern: rolePattern,
       description: "The role of the PKI engine that issues it",
     },
     commonName: {
@@ -44,12 +43,10 @@ export const settingsShape = {
     },
     ttl: {
       type: "string",
-      pattern: durationPattern,
       description: "How long it is good; 30d when left out",
     },
     renewBefore: {
       type: "string",
-      pattern: durationPattern,
       description:
         "Another one is issued when it has so little time left; a third of ttl when left out",
     },
@@ -113,12 +110,12 @@ export function parseSettings(
 /** Mistakes in settings whose expressions are still text. */
 export function validateSettings(settings: Json): readonly ErrorDetail[] {
   if (!isJsonObject(settings)) return [];
-  const { path, altNames, ttl, renewBefore } = settings;
+  const { path, role, altNames, ttl, renewBefore } = settings;
   const details: ErrorDetail[] = [];
-  if (isWritten(path)) {
-    const fault = kvPathFault(path);
-    if (fault !== null) details.push({ message: fault, pointer: "/path" });
-  }
+  const pathMistake = isWritten(path) ? kvPathFault(path) : null;
+  if (pathMistake !== null) details.push({ message: pathMistake, pointer: "/path" });
+  const roleMistake = isWritten(role) ? roleFault(role) : null;
+  if (roleMistake !== null) details.push({ message: roleMistake, pointer: "/role" });
   const names = Array.isArray(altNames) ? altNames : [];
   if (names.length > mostNames)
     details.push({ message: `altNames has more than ${mostNames} names`, pointer: "/altNames" });
@@ -173,7 +170,7 @@ function msOf(said: Json | undefined): number | undefined {
 }
 
 function roleFault(role: string): string | null {
-  return new RegExp(rolePattern, "u").test(role)
+  return rolePattern.test(role)
     ? null
     : `The role ${JSON.stringify(role)} must be the name of a role of Vault's PKI engine.`;
 }
