@@ -52,7 +52,7 @@ export async function writeVersion(
   }
 }
 
-/** A version, the newest when it is 0; null when it was never there or is deleted. Errors: `not-found` when there is no such engine; those of the session. */
+/** A version, the newest when it is 0; null when it was never there or is deleted. Errors: `unavailable` when there is no such engine; those of the session. */
 export async function readVersion(
   session: VaultSession,
   place: KvPlace,
@@ -100,7 +100,7 @@ const keySchema = z.object({
   }),
 });
 
-/** What is known of a key, or null when it is not there: a token that may not look gets an error. Errors: `not-found` when there is no such engine; those of the session. */
+/** What is known of a key, or null when it is not there: a token that may not look gets an error. Errors: `unavailable` when there is no such engine; those of the session. */
 export async function lookAtKey(
   session: VaultSession,
   place: KvPlace,
@@ -153,7 +153,11 @@ export async function passwordOf(
 /** What Vault has words for is no key that is not there: its engine is not, and then nothing is known of the key. */
 function absent(answer: HttpAnswer, kind: "data" | "metadata", { mount, path }: KvPlace): null {
   if (wordsOf(answer.body) === "") return null;
-  throw faultOf(answer, { method: "GET", path: `${mount}/${kind}/${path}` });
+  const fault = faultOf(answer, { method: "GET", path: `${mount}/${kind}/${path}` });
+  throw new GlasshouseError(
+    "unavailable",
+    `${fault.message} Work waits until there is a KV engine, version 2, at ${mount}.`,
+  );
 }
 
 /** What is wrong with a path, in words; null when nothing is. */
