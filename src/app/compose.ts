@@ -14,10 +14,8 @@ import {
   type TerraformExecutor,
 } from "../adapters/executors/terraform/index.ts";
 import { embeddedAuthority, embeddedKeeper } from "../adapters/secrets/embedded/index.ts";
-import { vaultAuthority, vaultKeeper } from "../adapters/secrets/vault/index.ts";
 import { vaultCertificatesExecutor } from "../adapters/executors/vault-certificates/index.ts";
 import { vaultSecretsExecutor } from "../adapters/executors/vault-secrets/index.ts";
-import { vaultLender } from "../adapters/credentials/vault/index.ts";
 import { unpack } from "../adapters/sources/archive/index.ts";
 import { gitSource } from "../adapters/sources/git/index.ts";
 import { detectIsolation, type Isolation } from "../clients/process/isolation.ts";
@@ -148,12 +146,12 @@ export async function compose(
       accept: meterAccept((request) => accept(services, request), shared),
       engine: {
         ...shared,
-        keepers: keepersOf(config, { vault, sealer }),
-        authorities: authoritiesOf(config, { ...shared, vault }),
+        keepers: await keepersOf(config, { vault, sealer }),
+        authorities: await authoritiesOf(config, { ...shared, vault }),
         executors: new Map(executors.map((executor) => [executor.name, executor])),
         checkers: await createCheckers(config, { isolation, consul }),
         processes: localProcesses(),
-        lender: lenderOf(config, { vault, clock, log }),
+        lender: await lenderOf(config, { vault, clock, log }),
         settings: engineSettings(config, crash),
       },
       prune: () => store.prune(retentionOf(config, clock)),
@@ -165,25 +163,30 @@ export async function compose(
   }
 }
 
-/** New values go to Vault where there is one; those that are in the store stay there until they are rotated. */
-function keepersOf(
+/**
+ * New values go to Vault where there is one; those that are in the store stay there until they are rotated. As with all that
+ * is said to Vault, it is loaded only then.
+ */
+async function keepersOf(
   { vault: { kv, shared } }: Pick<Config, "vault">,
   { vault, sealer }: { readonly vault: VaultParts | null; readonly sealer: SecretSealer },
-): EngineDeps["keepers"] {
+): Promise<EngineDeps["keepers"]> {
   const embedded = embeddedKeeper(sealer);
   if (vault === null) return [embedded];
+  const { vaultKeeper } = await import("../adapters/secrets/vault/index.ts");
   return [vaultKeeper({ session: vault.session, sealer, shared, ...kv }), embedded];
 }
 
 /** New certificates come from Vault where there is one; the embedded authority revokes those that it has issued. */
-function authoritiesOf(
+async function authoritiesOf(
   { vault: { kv, pki } }: Pick<Config, "vault">,
   of: Pick<EngineDeps, "store" | "sealer" | "clock" | "log"> & {
     readonly vault: VaultParts | null;
   },
-): EngineDeps["authorities"] {
+): Promise<EngineDeps["authorities"]> {
   const { vault, sealer, log } = of;
   if (vault === null) return [embeddedAuthority(of)];
+  const { vaultAuthority } = await import("../adapters/secrets/vault/index.ts");
   const { session } = vault;
   return [
     vaultAuthority({ session, sealer, log, ...kv, pki: pki.mount }),
@@ -192,14 +195,14 @@ function authoritiesOf(
 }
 
 /** Null when no credentials are granted that are made for each attempt. Errors: `invalid-configuration`. */
-function lenderOf(
+async function lenderOf(
   { executors }: Pick<Config, "executors">,
   {
     vault,
     clock,
     log,
   }: { readonly vault: VaultParts | null; readonly clock: Clock; readonly log: Log },
-): EngineDeps["lender"] {
+): Promise<EngineDeps["lender"]> {
   const has = { hasVault: vault !== null };
   const granted = new Map(
     Object.entries(executors).map(([name, grants]) => [
@@ -208,6 +211,7 @@ function lenderOf(
     ]),
   );
   if (vault === null) return null;
+  const { vaultLender } = await import("../adapters/credentials/vault/index.ts");
   const { session } = vault;
   const of = ({ executor, template }: Borrower) => granted.get(executor)?.(template) ?? [];
   return vaultLender({ session, clock, log, granted: of });

@@ -1,5 +1,4 @@
 import { statfs } from "node:fs/promises";
-import { lookAtVault } from "../clients/vault/status.ts";
 import type { RemoteStatus } from "../clients/resilience/remote.ts";
 import type { Config } from "../contract/config.ts";
 import type { HealthView } from "../contract/rest.ts";
@@ -7,7 +6,6 @@ import { failureOf } from "../domain/errors.ts";
 import { offersText } from "../domain/label.ts";
 import { livingOffers } from "../services/worker.ts";
 import type { Composition } from "./compose.ts";
-import { vaultAdvice } from "./vault.ts";
 
 type Dependency = HealthView["dependencies"][number];
 type Parts = Pick<
@@ -105,6 +103,10 @@ async function secretsHealth({ vault, remotes }: Parts): Promise<Dependency> {
     const detail = "kept in the embedded sealed store; certificates by the embedded authority";
     return { name, status: "up", detail, latencyMs: null, advice: null, breaker: null };
   }
+  const [{ lookAtVault }, { vaultAdvice }] = await Promise.all([
+    import("../clients/vault/status.ts"),
+    import("./vault.ts"),
+  ]);
   const startedAtMs = performance.now();
   const seen = await lookAtVault(vault, AbortSignal.timeout(lookMs)).then(
     ({ version }) => ({

@@ -6,8 +6,7 @@ import type { Clock } from "../ports/clock.ts";
 import type { Log } from "../ports/telemetry.ts";
 import { consulVariables } from "./consul-references.ts";
 import { NamedServices, serviceUrl } from "./service-address.ts";
-import { vaultParts, type VaultParts } from "./vault.ts";
-import { vaultVariables } from "./vault-references.ts";
+import type { VaultParts } from "./vault.ts";
 
 /** The process's own, and what the configuration refers to elsewhere. */
 export type Variables = Readonly<Record<string, string | undefined>>;
@@ -47,8 +46,8 @@ export async function openOutside(config: Config, of: OutsideDeps): Promise<Outs
   try {
     const later = isTokenInVault(config);
     if (!later) Object.assign(variables, await consulVariables(config, consul));
-    vault = await vaultParts(config, { ...of, env: variables, services: named });
-    Object.assign(variables, await vaultVariables(config, vault?.session ?? null));
+    vault = await createVault(config, { ...of, env: variables, services: named });
+    if (vault !== null) Object.assign(variables, await valuesIn(vault, config));
     if (later) Object.assign(variables, await consulVariables(config, consul));
     return { consul, named, vault, variables, close };
   } catch (error) {
@@ -78,4 +77,19 @@ async function createConsul(
   if (config.consul.address === undefined) return null;
   const { consulClient } = await import("./consul.ts");
   return consulClient(config, of);
+}
+
+/** Null without an address. Likewise. */
+async function createVault(
+  config: Config,
+  of: OutsideDeps & { readonly services: NamedServices },
+): Promise<VaultParts | null> {
+  if (config.vault.address === undefined) return null;
+  const { vaultParts } = await import("./vault.ts");
+  return vaultParts(config, of);
+}
+
+async function valuesIn({ session }: VaultParts, config: Config): Promise<Variables> {
+  const { vaultVariables } = await import("./vault-references.ts");
+  return vaultVariables(config, session);
 }
