@@ -3,7 +3,7 @@ import type { Config } from "../contract/config.ts";
 import type { Log } from "../ports/telemetry.ts";
 import type { RunningServer } from "./server.ts";
 
-/** So long after the start what the first command needs is loaded, before it comes. */
+/** So long after the start what the first request needs is loaded, before it comes. */
 const loadRestAfterMs = 1_000;
 
 /**
@@ -12,11 +12,14 @@ const loadRestAfterMs = 1_000;
  */
 export async function loadAndStart(config: Config, log: Log): Promise<RunningServer> {
   const isolating = detectIsolation();
-  const { startServer } = await import("./server.ts");
+  const [{ startServer }, { loadServices }] = await Promise.all([
+    import("./server.ts"),
+    import("./api-services.ts"),
+  ]);
   const server = await startServer(config, log, isolating);
   setTimeout(() => {
-    import("../services/prepare.ts").catch((error: unknown) =>
-      log.error("A part of the program cannot be loaded: commands will fail", { error }),
+    Promise.all([import("../services/prepare.ts"), loadServices()]).catch((error: unknown) =>
+      log.error("A part of the program cannot be loaded: requests will fail", { error }),
     );
   }, loadRestAfterMs).unref();
   return server;
