@@ -122,20 +122,26 @@ async function openClient(
   return { agent: new http.Agent(kept), open: http.request };
 }
 
+/** By events: a loop over the stream costs as much again as what it reads. */
 async function read(answer: IncomingMessage, mostBytes: number): Promise<HttpAnswer> {
+  const { promise, resolve, reject } = Promise.withResolvers<HttpAnswer>();
   const chunks: Buffer[] = [];
   let bytes = 0;
-  for await (const chunk of answer) {
-    const piece = Buffer.from(chunk);
-    bytes += piece.length;
-    if (bytes > mostBytes) {
-      answer.destroy();
-      throw new GlasshouseError("too-large", `An answer is larger than ${mostBytes} bytes.`);
-    }
-    chunks.push(piece);
-  }
-  const { statusCode = 0, headers } = answer;
-  return { status: statusCode, headers, body: Buffer.concat(chunks) };
+  answer.on("data", (chunk: Buffer) => {
+    bytes += chunk.length;
+    if (bytes > mostBytes)
+      answer.destroy(
+        new GlasshouseError("too-large", `An answer is larger than ${mostBytes} bytes.`),
+      );
+    else chunks.push(chunk);
+  });
+  // One that was cut off ends with an error.
+  answer.once("error", reject);
+  answer.once("end", () => {
+    const { statusCode = 0, headers } = answer;
+    resolve({ status: statusCode, headers, body: Buffer.concat(chunks) });
+  });
+  return promise;
 }
 
 function reasonOf(error: Error): string {

@@ -1,4 +1,3 @@
-import { hash } from "node:crypto";
 import type { PrefixLook } from "../../../clients/consul/kv.ts";
 import type { ExecutorContext, Observation } from "../../../ports/executor.ts";
 import type { Place } from "./settings.ts";
@@ -13,8 +12,8 @@ interface RecentLook {
   readonly index: number;
   /** All keys below the prefix, in Consul's order. */
   readonly names: readonly string[];
-  /** Of the names as Consul writes them, once they were seen. */
-  digest: string | null;
+  /** The names as Consul writes them, once they were seen: to compare them so costs next to nothing. */
+  written: Buffer | null;
   readonly observation: Observation;
   readonly atMs: number;
 }
@@ -45,9 +44,8 @@ export class RecentLooks {
   same(ctx: Looking, seen: PrefixLook): Observation | null {
     const known = this.#looks.get(ctx.owner);
     if (known === undefined || known.index !== seen.index) return null;
-    const digest = hash("sha256", seen.names, "base64url");
-    if (known.digest === null && isSame(known.names, seen.names)) known.digest = digest;
-    if (known.digest !== digest) return null;
+    if (known.written === null && isSame(known.names, seen.names)) known.written = seen.names;
+    if (known.written?.equals(seen.names) !== true) return null;
     this.#looks.delete(ctx.owner);
     this.#looks.set(ctx.owner, known);
     return known.observation;
@@ -58,7 +56,7 @@ export class RecentLooks {
     const { previous, owner } = ctx;
     if (previous === null || of.index === 0 || of.names.length > mostNames) return;
     const { appliedAt } = previous;
-    this.#looks.set(owner, { ...of, appliedAt, digest: null, atMs: performance.now() });
+    this.#looks.set(owner, { ...of, appliedAt, written: null, atMs: performance.now() });
     this.#names += of.names.length;
     for (const oldest of this.#looks.keys()) {
       if (this.#names <= mostNames) return;
