@@ -351,6 +351,30 @@ describe("certificates of groups, in a real Vault", { skip: vaultSkip }, () => {
     }
   });
 
+  test("are revoked with their group also when somebody has taken the key away", async () => {
+    assert.equal((await site.create("keyless", "served@1.0.0")).status, "succeeded");
+    await vault.request("DELETE", "secret/metadata/shop/keyless/tls");
+    assert.equal((await goodOnes(vault, "keyless")).length, 1);
+    assert.equal((await site.destroy("keyless")).status, "succeeded");
+    assert.deepEqual(await goodOnes(vault, "keyless"), []);
+  });
+
+  test("stay good after a renewal while another environment may use them, and go with their own", async () => {
+    await site.register({
+      name: "user",
+      more: { requires: { it: { environment: "shared", outputs: ["expires"] } } },
+      groups: { web: "${{ requires.it.outputs.expires }}" },
+    });
+    assert.equal((await site.create("shared", "served@1.0.0")).status, "succeeded");
+    assert.equal((await site.create("user", "user")).status, "succeeded");
+    const rotated = await site.settled(await site.ask("POST", "/environments/shared/rotate"));
+    assert.equal(rotated.status, "succeeded", rotated.reason ?? "");
+    assert.equal((await goodOnes(vault, "shared")).length, 2);
+    assert.equal((await site.destroy("user")).status, "succeeded");
+    assert.equal((await site.destroy("shared")).status, "succeeded");
+    assert.deepEqual(await goodOnes(vault, "shared"), []);
+  });
+
   test("go with their environment: all revoked, the key with its versions and metadata gone", async () => {
     await kept("own");
     assert.equal((await site.destroy("own")).status, "succeeded");
