@@ -3,6 +3,7 @@ import { writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { describe, test } from "node:test";
+import { z } from "zod";
 import {
   assertAnswersClean,
   assertFilesClean,
@@ -56,7 +57,7 @@ describe(`planted secrets (CRASH_SEED=${seed})`, { skip: vaultSkip || terraformS
     let runs = 0;
     let answers = 0;
     for (let n = 0; n < environments; n += 1) {
-      await live(site, { name: `e${n}`, planted, random });
+      await live(site, { name: `e${n}`, planted, random, vault });
       for (const value of await toldOf(site)) planted.all.add(value);
       const secrets = [...planted.all];
       runs += (await runsOf(site, `e${n}`)).length;
@@ -113,10 +114,11 @@ interface Life {
   readonly name: string;
   readonly planted: Planted;
   readonly random: () => number;
+  readonly vault: Vault;
 }
 
 /** One environment from its birth, which fails, to its end: ten runs, during one of which the server is killed. */
-async function live(site: Site, { name, planted, random }: Life): Promise<void> {
+async function live(site: Site, { name, planted, random, vault }: Life): Promise<void> {
   const { parameters } = planted;
   await site.outside.write(`${name}.fail`);
   const failed = await site.create(name, "canary", { parameters });
@@ -124,7 +126,9 @@ async function live(site: Site, { name, planted, random }: Life): Promise<void> 
   await site.outside.remove(`${name}.fail`);
   await well(site.update(name, {}));
   await well(site.update(name, { parameters: { plain: "b" } }));
-  await well(asked(site, "environment.rotate", name, { secrets: ["g0", "c0"] }));
+  for (const line of await keyOf(vault, name)) planted.all.add(line);
+  await well(asked(site, "environment.rotate", name, { secrets: ["g0", "c0", "certified"] }));
+  for (const line of await keyOf(vault, name)) planted.all.add(line);
   for (const key of ["p1", "p3", "p8"]) parameters[key] = newCanary(key);
   for (const secret of [...Object.values(parameters), ...derivedOf(parameters)])
     planted.all.add(secret);
@@ -137,6 +141,16 @@ async function live(site: Site, { name, planted, random }: Life): Promise<void> 
   planted.all.add(thought);
   await site.plan(name, { parameters: { p9: thought } });
   await well(site.destroy(name));
+}
+
+const keySchema = z.object({ data: z.object({ data: z.object({ key: z.string() }) }) });
+
+/** The lines of the key that the group `certified` keeps in Vault. */
+async function keyOf(vault: Vault, name: string): Promise<readonly string[]> {
+  const { data } = keySchema.parse(await vault.request("GET", `secret/data/shop/${name}-tls`));
+  const lines = data.data.key.split("\n").filter(({ length }) => length === 64);
+  assert.ok(lines.length > 0);
+  return lines;
 }
 
 async function well(running: Promise<RunView>): Promise<void> {

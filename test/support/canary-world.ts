@@ -81,6 +81,17 @@ export function canaryTemplate(outside: string): TemplateFacts {
           outputs: ["path"],
         },
       },
+      certified: {
+        more: {
+          executor: "vault-certificates",
+          with: {
+            path: "shop/${{ environment.name }}-tls",
+            role: "web",
+            commonName: "${{ environment.name }}.example.com",
+          },
+          outputs: ["serial"],
+        },
+      },
     },
     files: { say, "maker/main.tf": maker },
   };
