@@ -2,12 +2,12 @@ import { X509Certificate } from "node:crypto";
 import { z } from "zod";
 import type { TemplateFacts } from "./outside.ts";
 import { documentedPolicy } from "./rotation.ts";
-import type { Site } from "./site.ts";
+import type { EnvironmentView, Site } from "./site.ts";
 import type { Vault } from "./vault.ts";
 import { issuedBy } from "./vault-pki.ts";
 
 /** Says under which name the world knows it: the file `<environment>.name` outside, or else a name of its own. */
-const name = `#!/bin/sh
+const sayName = `#!/bin/sh
 set -eu
 name="$GLASSHOUSE_ENVIRONMENT_NAME.example.com"
 [ ! -e "$1/$GLASSHOUSE_ENVIRONMENT_NAME.name" ] || name=$(cat "$1/$GLASSHOUSE_ENVIRONMENT_NAME.name")
@@ -61,7 +61,7 @@ export function groupCertificateTemplate(
         },
       },
     },
-    files: { name: `${name}# ${note}\n`, use },
+    files: { name: `${sayName}# ${note}\n`, use },
   };
 }
 
@@ -106,3 +106,24 @@ export async function goodOnes(vault: Vault, environment: string): Promise<reado
 
 /** The documented policy for groups of this executor: the tests run with no more. */
 export const groupPolicy = documentedPolicy("keys");
+
+/** What a server needs to work with this Vault under the documented policy. */
+export async function groupVariables(vault: Vault): Promise<Readonly<Record<string, string>>> {
+  return {
+    GLASSHOUSE_VAULT_ADDRESS: vault.url,
+    GLASSHOUSE_VAULT_TOKEN: "env:THE_TOKEN",
+    GLASSHOUSE_TELEMETRY_LEVEL: "debug",
+    THE_TOKEN: await vault.token(["glasshouse"], { no_default_policy: true }),
+  };
+}
+
+/** The one certificate that the environment has, as it is shown. */
+export async function certificateOf(
+  site: Site,
+  name: string,
+): Promise<EnvironmentView["certificates"][number]> {
+  const [one, ...others] = (await site.environment(name)).certificates;
+  if (one === undefined || others.length > 0)
+    throw new Error(`${name} has ${others.length + (one === undefined ? 0 : 1)} certificates`);
+  return one;
+}

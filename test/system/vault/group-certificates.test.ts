@@ -7,17 +7,18 @@ import { observedView, resourceView } from "../../../src/contract/rest-resource.
 import { assertClean, filesBelow } from "../../support/canary.ts";
 import { acted, complaintsAboutKept } from "../../support/certificate-site.ts";
 import {
+  certificateOf,
   goodOnes,
   groupCertificateTemplate,
   groupPolicy,
+  groupVariables,
   inVault,
   told,
 } from "../../support/group-certificate-site.ts";
 import { Site } from "../../support/site.ts";
 import { Vault } from "../../support/vault.ts";
-import { issuedBy, makePki, makeRole } from "../../support/vault-pki.ts";
+import { makePki, makeRole } from "../../support/vault-pki.ts";
 import { vaultSkip } from "../../support/vault-program.ts";
-import { stepWaits } from "../../support/waits.ts";
 
 const observedSchema = z.object({ observed: z.array(observedView), items: z.array(resourceView) });
 
@@ -25,12 +26,7 @@ describe("certificates of groups, in a real Vault", { skip: vaultSkip }, () => {
   let vault: Vault;
   let site: Site;
   const keys: string[] = [];
-  const variables = async (): Promise<Readonly<Record<string, string>>> => ({
-    GLASSHOUSE_VAULT_ADDRESS: vault.url,
-    GLASSHOUSE_VAULT_TOKEN: "env:THE_TOKEN",
-    GLASSHOUSE_TELEMETRY_LEVEL: "debug",
-    THE_TOKEN: await vault.token(["glasshouse"], { no_default_policy: true }),
-  });
+  const variables = () => groupVariables(vault);
   atBegin(async () => {
     vault = await Vault.start();
     await makePki(vault);
@@ -49,14 +45,6 @@ describe("certificates of groups, in a real Vault", { skip: vaultSkip }, () => {
     keys.push(...found.data.key.split("\n").filter((line) => line.length === 64));
     return found;
   }
-  async function certificateOf(
-    name: string,
-  ): Promise<Awaited<ReturnType<Site["environment"]>>["certificates"][number]> {
-    const [one, ...others] = (await site.environment(name)).certificates;
-    assert.ok(one !== undefined);
-    assert.deepEqual(others, []);
-    return one;
-  }
   const seen = async (name: string): Promise<z.output<typeof observedSchema>> =>
     observedSchema.parse(await site.get(`/environments/${name}/resources`));
   const ofWeb = async (name: string) =>
@@ -68,7 +56,7 @@ describe("certificates of groups, in a real Vault", { skip: vaultSkip }, () => {
     const { data, metadata } = await kept("own");
     assert.deepEqual(complaintsAboutKept(data), []);
     assert.equal(metadata.version, 2);
-    const one = await certificateOf("own");
+    const one = await certificateOf(site, "own");
     assert.deepEqual(await goodOnes(vault, "own"), [one.serial]);
     assert.deepEqual(await told(site, "own"), { serial: one.serial, where: "shop/own/tls" });
     assert.deepEqual(
@@ -86,7 +74,7 @@ describe("certificates of groups, in a real Vault", { skip: vaultSkip }, () => {
 
   test("are shown among what was seen, and their end in the metrics", async () => {
     const [one] = await ofWeb("own");
-    const { serial, notAfter } = await certificateOf("own");
+    const { serial, notAfter } = await certificateOf(site, "own");
     assert.deepEqual(
       [one?.type, one?.address, one?.externalId, one?.attributes["notAfter"]],
       ["vault_pki_certificate", "secret/shop/own/tls", serial, notAfter],
@@ -117,13 +105,13 @@ describe("certificates of groups, in a real Vault", { skip: vaultSkip }, () => {
   });
 
   test("are replaced when names change, what uses them runs again, and then the one before is revoked", async () => {
-    const earlier = await certificateOf("own");
+    const earlier = await certificateOf(site, "own");
     await acted(site, "own");
     await site.outside.write("own.name", "own.example.org");
     await site.register(groupCertificateTemplate(site, { version: "1.2.0", note: "moved" }));
     const run = await site.update("own", { template: "served@1.2.0" });
     assert.equal(run.status, "succeeded", run.reason ?? "");
-    const later = await certificateOf("own");
+    const later = await certificateOf(site, "own");
     assert.deepEqual([later.commonName, later.version], ["own.example.org", 2]);
     assert.notEqual(later.serial, earlier.serial);
     assert.deepEqual(await acted(site, "own"), ["server"]);
@@ -133,11 +121,11 @@ describe("certificates of groups, in a real Vault", { skip: vaultSkip }, () => {
   });
 
   test("are issued anew by rotate, by their group's name too", async () => {
-    const earlier = await certificateOf("own");
+    const earlier = await certificateOf(site, "own");
     const body = { secrets: ["web"] };
     const run = await site.settled(await site.ask("POST", "/environments/own/rotate", { body }));
     assert.equal(run.status, "succeeded", run.reason ?? "");
-    const later = await certificateOf("own");
+    const later = await certificateOf(site, "own");
     assert.equal(later.version, earlier.version + 1);
     assert.deepEqual(await goodOnes(vault, "own"), [later.serial]);
     assert.deepEqual(await acted(site, "own"), ["server"]);
@@ -160,7 +148,7 @@ describe("certificates of groups, in a real Vault", { skip: vaultSkip }, () => {
     );
     const mended = await site.update("own", {});
     assert.equal(mended.status, "succeeded", mended.reason ?? "");
-    const one = await certificateOf("own");
+    const one = await certificateOf(site, "own");
     assert.deepEqual(complaintsAboutKept((await kept("own")).data), []);
     assert.deepEqual(await goodOnes(vault, "own"), [one.serial]);
   });
@@ -170,7 +158,7 @@ describe("certificates of groups, in a real Vault", { skip: vaultSkip }, () => {
     assert.equal((await site.drift("own")).drifted, true);
     assert.deepEqual(await ofWeb("own"), []);
     assert.equal((await site.update("own", {})).status, "succeeded");
-    const { serial } = await certificateOf("own");
+    const { serial } = await certificateOf(site, "own");
     assert.deepEqual(await goodOnes(vault, "own"), [serial]);
     assert.equal((await site.drift("own")).drifted, false);
     const colons = serial.match(/../gu)?.join(":");
@@ -178,7 +166,7 @@ describe("certificates of groups, in a real Vault", { skip: vaultSkip }, () => {
     assert.equal((await site.drift("own")).drifted, true);
     assert.equal((await ofWeb("own")).length, 1);
     assert.equal((await site.update("own", {})).status, "succeeded");
-    const later = await certificateOf("own");
+    const later = await certificateOf(site, "own");
     assert.notEqual(later.serial, serial);
     assert.deepEqual(await goodOnes(vault, "own"), [later.serial]);
   });
@@ -188,7 +176,7 @@ describe("certificates of groups, in a real Vault", { skip: vaultSkip }, () => {
       groupCertificateTemplate(site, { version: "2.0.0", settings: { role: "brief" } }),
     );
     assert.equal((await site.create("brief", "served@2.0.0")).status, "succeeded");
-    const first = await certificateOf("brief");
+    const first = await certificateOf(site, "brief");
     await acted(site, "brief");
     assert.equal((await site.drift("brief")).drifted, false);
     const dueMs = Date.parse(first.renewAt ?? "") - Date.now();
@@ -213,45 +201,6 @@ describe("certificates of groups, in a real Vault", { skip: vaultSkip }, () => {
     assert.equal((await site.destroy("brief")).status, "succeeded");
   });
 
-  test("wait with a reason while Vault is sealed, and go on by themselves", async () => {
-    await vault.seal();
-    const command = await site.ask("POST", "/environments", {
-      body: { name: "sealed", template: "served@1.0.0" },
-    });
-    await stepWaits(site, command, /Vault is sealed/u);
-    await vault.unseal();
-    assert.equal((await site.settled(command)).status, "succeeded");
-    assert.equal((await goodOnes(vault, "sealed")).length, 1);
-  });
-
-  test("are not taken for gone while the policy is taken away, and go when it is back", async () => {
-    const { serial } = await certificateOf("sealed");
-    for (const rule of [/path "pki\/revoke"[^}]*\}/u, /path "secret\/metadata\/shop[^}]*\}/u]) {
-      await vault.policy("glasshouse", groupPolicy.replace(rule, ""));
-      const command = await site.ask("DELETE", "/environments/sealed");
-      const run = await stepWaits(site, command, /denies this.*policy/su);
-      assert.equal((await vault.send("GET", "secret/data/shop/sealed/tls")).status, 200);
-      await site.ask("POST", `/runs/${run.id}/cancel`);
-      await site.settled(command);
-    }
-    await vault.policy("glasshouse", groupPolicy);
-    assert.equal((await site.destroy("sealed")).status, "succeeded");
-    assert.equal((await vault.send("GET", "secret/metadata/shop/sealed/tls")).status, 404);
-    assert.deepEqual(await goodOnes(vault, "sealed"), []);
-    const all = await issuedBy(vault);
-    assert.equal(all.find((one) => one.serial === serial)?.revoked, true);
-  });
-
-  test("an engine that is not there is no proof that a key is gone", async () => {
-    assert.equal((await site.create("unmounted", "served@1.0.0")).status, "succeeded");
-    await vault.request("POST", "sys/remount", { from: "secret", to: "aside" });
-    const command = await site.ask("DELETE", "/environments/unmounted");
-    await stepWaits(site, command, /waits until there is a KV engine, version 2, at secret/u);
-    await vault.request("POST", "sys/remount", { from: "aside", to: "secret" });
-    assert.equal((await site.settled(command)).status, "succeeded");
-    assert.equal((await vault.send("GET", "secret/metadata/shop/unmounted/tls")).status, 404);
-  });
-
   test("a key of somebody else is never taken over, nor taken away", async () => {
     await vault.request("POST", "secret/data/shop/taken/tls", { data: { key: "theirs" } });
     const run = await site.create("taken", "served@1.0.0");
@@ -273,58 +222,12 @@ describe("certificates of groups, in a real Vault", { skip: vaultSkip }, () => {
     const run = await site.update("moving", { template: "served@3.0.0" });
     assert.equal(run.status, "succeeded", run.reason ?? "");
     assert.equal((await vault.send("GET", "secret/metadata/shop/moving/tls")).status, 404);
-    const { serial } = await certificateOf("moving");
+    const { serial } = await certificateOf(site, "moving");
     assert.deepEqual(await goodOnes(vault, "moving"), [serial]);
     assert.equal((await site.destroy("moving")).status, "succeeded");
     assert.equal((await vault.send("GET", "secret/metadata/shop/moving/elsewhere")).status, 404);
     assert.deepEqual(await goodOnes(vault, "moving"), []);
   });
-
-  for (const [at, name] of [
-    ["step.claimed", "g-claimed"],
-    ["step.prepared", "g-prepared"],
-    ["step.acted", "g-acted"],
-    ["step.recording", "g-recording"],
-    ["step.recorded", "g-recorded"],
-  ] as const) {
-    test(`killed at ${at}, one is recorded and no other is good`, async () => {
-      const env = { ...(await variables()), GLASSHOUSE_CRASH_AT: `${at}:kill:2` };
-      const crashing = await Site.open({ env });
-      try {
-        await crashing.register(groupCertificateTemplate(crashing));
-        const command = await crashing.ask("POST", "/environments", {
-          body: { name, template: "served" },
-        });
-        await crashing.server.ended;
-        await crashing.start({ env: await variables() });
-        const run = await crashing.settled(command);
-        assert.equal(run.status, "succeeded", run.reason ?? "");
-        const [one] = (await crashing.environment(name)).certificates;
-        assert.deepEqual(await goodOnes(vault, name), [one?.serial]);
-        assert.equal((await told(crashing, name)).serial, one?.serial);
-      } finally {
-        await crashing.close();
-      }
-    });
-  }
-
-  for (const at of ["step.acted", "step.recording"] as const) {
-    test(`killed at ${at} of a renewal, one is recorded and no other is good`, async () => {
-      const name = `r-${at.slice("step.".length)}`;
-      assert.equal((await site.create(name, "served@1.0.0")).status, "succeeded");
-      const earlier = await certificateOf(name);
-      await site.server.stop();
-      await site.start({ env: { ...(await variables()), GLASSHOUSE_CRASH_AT: `${at}:kill:1` } });
-      const command = await site.ask("POST", `/environments/${name}/rotate`);
-      await site.server.ended;
-      await site.start({ env: await variables() });
-      assert.equal((await site.settled(command)).status, "succeeded");
-      const later = await certificateOf(name);
-      assert.equal(later.version, earlier.version + 1);
-      assert.deepEqual(await goodOnes(vault, name), [later.serial]);
-      assert.equal((await told(site, name)).serial, later.serial);
-    });
-  }
 
   test("are only those that the operator grants to the template, where that is said", async () => {
     const file = join(vault.directory, "glasshouse.yaml");
