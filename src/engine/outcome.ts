@@ -202,9 +202,7 @@ async function recordApplied(
   const known =
     Object.keys(group.resources).length === 0 && before === null
       ? []
-      : (await tx.resources.ofEnvironment(at.environmentId)).filter(
-          (old) => old.group === at.group && old.template === at.template,
-        );
+      : await tx.resources.ofGroup(at);
   if (resources.length > 0 || known.length > 0) await tx.resources.replaceGroup(at, resources);
   return done(tx, of, {
     now,

@@ -129,6 +129,8 @@ export interface ResourceRepository {
   setGroupStatus(at: GroupPlace, status: Resource["status"], now: string): Promise<void>;
   get(id: string): Promise<Resource | null>;
   ofEnvironment(environmentId: string): Promise<readonly Resource[]>;
+  /** Those of one group, by key; the environment's others cost nothing. */
+  ofGroup(at: GroupPlace): Promise<readonly Resource[]>;
   /** Across environments, by id. */
   list(page: PageRequest): Promise<Page<Resource>>;
   /** Makes these the observed resources of the group. */

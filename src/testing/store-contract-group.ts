@@ -46,6 +46,9 @@ export const groupCases: readonly ContractCase[] = [
       const now = await store.read((tx) => tx.resources.ofEnvironment("env_1"));
       const kept = { ...next[0], id: first[1]?.id, createdAt: first[1]?.createdAt };
       assert.deepEqual(now, [other, kept, next[1]]);
+      assert.deepEqual(await store.read((tx) => tx.resources.ofGroup(at)), [kept, next[1]]);
+      const none = { ...at, group: "none" };
+      assert.deepEqual(await store.read((tx) => tx.resources.ofGroup(none)), []);
       await store.transact((tx) => tx.resources.setGroupStatus(at, "failed", timestamp(clock)));
       const statuses = (await store.read((tx) => tx.resources.ofEnvironment("env_1"))).map(
         ({ status }) => status,

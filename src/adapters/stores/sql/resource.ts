@@ -7,6 +7,11 @@ import { statement } from "./session.ts";
 import type { Session } from "./session.ts";
 import type { Tables } from "./tables.ts";
 
+type ResourceRow = Selectable<Tables["resource"]>;
+
+const ofGroup = statement<ResourceRow>(
+  `select * from "resource" where "environmentId" = ? and "template" = ? and "group" = ? order by "key"`,
+);
 const forgetObserved = statement(
   `delete from "observed" where "environmentId" = ? and "template" = ? and "group" = ?`,
 );
@@ -40,6 +45,11 @@ export function resources(session: Session): ResourceRepository {
         .orderBy("group")
         .orderBy("key")
         .execute();
+      return rows.map((row) => resourceOf(row));
+    },
+    async ofGroup({ environmentId, template, group }) {
+      await session.locks.hold(environmentId);
+      const rows = await session.all(ofGroup, environmentId, template, group);
       return rows.map((row) => resourceOf(row));
     },
     async list(page) {
@@ -150,7 +160,7 @@ function rowOf(resource: Resource): Insertable<Tables["resource"]> {
   };
 }
 
-function resourceOf(row: Selectable<Tables["resource"]>): Resource {
+function resourceOf(row: ResourceRow): Resource {
   const { number: _number, ...plain } = row;
   return {
     ...plain,
