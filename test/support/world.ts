@@ -19,7 +19,7 @@ import type { Values } from "../../src/domain/value.ts";
 import { engineDefaults, type EngineDeps, type EngineSettings } from "../../src/engine/deps.ts";
 import { Engine } from "../../src/engine/engine.ts";
 import type { Executor } from "../../src/ports/executor.ts";
-import type { Store } from "../../src/ports/store.ts";
+import type { Store, Topic } from "../../src/ports/store.ts";
 import { timestamp, type Clock } from "../../src/ports/clock.ts";
 import { noMetrics } from "../../src/ports/telemetry.ts";
 import { openTestStore } from "./which-store.ts";
@@ -153,7 +153,7 @@ function actions({
   "template" | "create" | "queue" | "ended" | "until" | "steps" | "environment"
 > {
   const until = (runId: string, condition: (run: Run) => boolean): Promise<Run> =>
-    waitFor(store, runId, condition);
+    waitFor(store, runId, { condition, topics: ["queue", "journal"] });
   return {
     template: async (body, files = []) => {
       const template = { ...templateOf(body), files };
@@ -180,7 +180,7 @@ function actions({
     },
     queue: (environmentId, kind, more = {}) => queue(store, environmentId, { kind, ...more }),
     until,
-    ended: (runId) => until(runId, isEnded),
+    ended: (runId) => waitFor(store, runId, { condition: isEnded, topics: ["queue"] }),
     steps: async (runId) =>
       (await store.read((tx) => tx.steps.list(runId, { limit: 20_000, cursor: null }))).items,
     environment: async (id) => {
@@ -214,18 +214,21 @@ async function queue(
   });
 }
 
-/** Looks now and after each commit that touched a run or told something of one, such as its progress. */
+/**
+ * Looks now and after each commit that touched one of the topics: `queue` for what a run is, `journal` also for its progress,
+ * which is a look at every step.
+ */
 async function waitFor(
   store: Store,
   runId: string,
-  condition: (run: Run) => boolean,
+  {
+    condition,
+    topics,
+  }: { readonly condition: (run: Run) => boolean; readonly topics: readonly Topic[] },
 ): Promise<Run> {
   for (;;) {
     const changed = Promise.withResolvers<void>();
-    const unwatch = [
-      store.watch("queue", changed.resolve),
-      store.watch("journal", changed.resolve),
-    ];
+    const unwatch = topics.map((topic) => store.watch(topic, changed.resolve));
     const run = await store.read((tx) => tx.runs.get(runId));
     const holds = run !== null && condition(run);
     if (!holds) await changed.promise;
