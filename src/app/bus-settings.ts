@@ -3,6 +3,7 @@ import type { KeptCertificate } from "../clients/vault/kept-certificate.ts";
 import type { Config } from "../contract/config.ts";
 import { GlasshouseError } from "../domain/errors.ts";
 import type { ServiceName } from "../clients/consul/addresses.ts";
+import { issuedCertificate } from "./certificate-source.ts";
 import { resolveReference } from "./config-grants.ts";
 import { dnsName, serviceUrl } from "./service-address.ts";
 import { leasedUsers, type LeasedUsers } from "./leased-users.ts";
@@ -50,18 +51,12 @@ export function busCertificate(
   { tls }: Pick<BusConfig, "tls">,
   vault: VaultParts | null,
 ): KeptCertificate | null {
-  const { issue, commonName, certificate, key } = tls;
-  if (issue === undefined) return null;
-  if (certificate !== undefined || key !== undefined)
-    throw new GlasshouseError(
-      "invalid-configuration",
-      "bus.tls.issue gives certificate and key: leave bus.tls.certificate and bus.tls.key out, or bus.tls.issue.",
-    );
-  if (vault !== null) return vault.keepCertificate(issue.slice("vault:".length), commonName);
-  throw new GlasshouseError(
-    "invalid-configuration",
-    "bus.tls.issue is in Vault: it needs vault.address.",
-  );
+  return issuedCertificate({
+    key: "bus.tls",
+    tls,
+    subject: { commonName: tls.commonName },
+    vault,
+  });
 }
 
 /** What changes by itself: users and the client's certificate, where Vault makes them. */

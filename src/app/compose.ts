@@ -49,6 +49,8 @@ import { isLoopback, listenAddress } from "./config-listen.ts";
 import { openOutside, type Outside, type Variables } from "./outside.ts";
 import type { NamedServices } from "./service-address.ts";
 import type { VaultParts } from "./vault.ts";
+import type { CertificateInUse } from "./certificate-in-use.ts";
+import { openServedCertificate } from "./served-tls.ts";
 import { observeBus } from "./metered-bus.ts";
 import { meterAccept, type Accept } from "./metered-accept.ts";
 import { meterStore, observeStore } from "./metered-store.ts";
@@ -74,6 +76,8 @@ export interface Composition {
   /** Null: declared secrets are kept in the store. */
   readonly vault: VaultParts | null;
   readonly outside: Pick<Outside, "close">;
+  /** The one that is served; null when it speaks HTTP in clear. */
+  readonly certificate: CertificateInUse | null;
   /** The way in for commands. */
   readonly accept: Accept;
   readonly metrics: Metrics;
@@ -109,7 +113,9 @@ export async function compose(
   const { consul, vault, variables, named } = outside;
   const around = { clock, log, crash, metrics, remotes, variables, vault, named };
   let opened: Lasting | null = null;
+  let certificate: CertificateInUse | null = null;
   try {
+    certificate = await openServedCertificate(config, around);
     opened = await openStore(config, around);
     const { store, blobs, sealer } = opened;
     const isolation = await isolating;
@@ -120,15 +126,7 @@ export async function compose(
     const shared = { store: metered, clock, sealer, blobs, log, metrics };
     const bus = await createBus(config, { ...around, sealer });
     observeBus({ bus, store }, metrics);
-    const services: Services = {
-      ...shared,
-      git: await createGit(config, { remotes, variables }),
-      archive: { unpack },
-      executors,
-      limits: limitsOf(config),
-      room: new QueueRoom(clock),
-      choices: new TemplateChoices(),
-    };
+    const services = await servicesOf(config, { ...shared, executors, remotes, variables });
     return {
       ...shared,
       store,
@@ -142,6 +140,7 @@ export async function compose(
       consul,
       vault,
       outside,
+      certificate,
       services,
       accept: meterAccept((request) => accept(services, request), shared),
       engine: {
@@ -157,10 +156,29 @@ export async function compose(
       prune: () => store.prune(retentionOf(config, clock)),
     };
   } catch (error) {
+    certificate?.close();
     await opened?.store.close();
     await outside.close();
     throw error;
   }
+}
+
+async function servicesOf(
+  config: Config,
+  of: Omit<Services, "git" | "archive" | "limits" | "room" | "choices"> & {
+    readonly remotes: Remotes;
+    readonly variables: Variables;
+  },
+): Promise<Services> {
+  const { remotes, variables, ...shared } = of;
+  return {
+    ...shared,
+    git: await createGit(config, { remotes, variables }),
+    archive: { unpack },
+    limits: limitsOf(config),
+    room: new QueueRoom(of.clock),
+    choices: new TemplateChoices(),
+  };
 }
 
 /**

@@ -32,6 +32,9 @@ export function membersOf(section: readonly string[]): readonly string[] {
 
 /** Variables that begin like keys but name something else of the program. */
 const otherVariables: ReadonlySet<string> = new Set([
+  "GLASSHOUSE_CA",
+  "GLASSHOUSE_CLIENT_CERTIFICATE",
+  "GLASSHOUSE_CLIENT_KEY",
   "GLASSHOUSE_CONFIG",
   "GLASSHOUSE_NODE",
   "GLASSHOUSE_SERVER",

@@ -6,14 +6,18 @@ import { keyFileOf } from "./sealing-key.ts";
 import { detectIsolation, type Isolation } from "../clients/process/isolation.ts";
 import { consulFindings, consulNow, silent } from "./doctor-consul.ts";
 import type { LoadedConfig } from "./config.ts";
+import { clientTrust, trustProblem } from "./client-trust.ts";
+import { certificateFindings } from "./doctor-certificate.ts";
 import { busFindings } from "./doctor-bus.ts";
 import type { Finding } from "./doctor-finding.ts";
 import { variablesOfVault, vaultFindings } from "./doctor-vault.ts";
+import { secureFetch } from "../lib/secure-fetch.ts";
 import { consulVariables } from "./consul-references.ts";
 import { NamedServices } from "./service-address.ts";
 import { isShared, storeFindings } from "./doctor-store.ts";
 
 export type { Finding } from "./doctor-finding.ts";
+export { ownAddress } from "./served-tls.ts";
 
 export interface Examined {
   readonly loaded: LoadedConfig;
@@ -59,6 +63,7 @@ async function lookAtAll(
     data(examined),
     key(examined),
     vaultFindings(config, { env, named }),
+    certificateFindings(config, { env, named }),
     storeFindings(config, { env, named }),
     busFindings(config, { env, named }),
     consulFindings(config, env),
@@ -222,16 +227,20 @@ async function key({ loaded }: Examined): Promise<readonly Finding[]> {
     : good("key", path);
 }
 
-async function server({ server: address }: Examined): Promise<readonly Finding[]> {
+async function server({ server: address, env }: Examined): Promise<readonly Finding[]> {
   try {
-    const response = await fetch(new URL("/readyz", address), {
+    const call = secureFetch(clientTrust(env));
+    const response = await call(new URL("/readyz", address), {
       signal: AbortSignal.timeout(3_000),
     });
     await response.body?.cancel();
     return response.ok
       ? good("server", `${address} is ready`)
       : warning("server", `${address} answers ${response.status}`, "Look at `glasshouse status`.");
-  } catch {
+  } catch (error) {
+    const problem = URL.canParse(address) ? trustProblem(error, new URL(address)) : null;
+    if (problem !== null)
+      return warning("server", problem, "A command fails with the same words until that is so.");
     return warning(
       "server",
       `none answers at ${address}`,

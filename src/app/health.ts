@@ -5,12 +5,21 @@ import type { HealthView } from "../contract/rest.ts";
 import { failureOf } from "../domain/errors.ts";
 import { offersText } from "../domain/label.ts";
 import { livingOffers } from "../services/worker.ts";
+import { certificateHealth } from "./certificate-health.ts";
 import type { Composition } from "./compose.ts";
 
 type Dependency = HealthView["dependencies"][number];
 type Parts = Pick<
   Composition,
-  "store" | "data" | "terraform" | "isolation" | "bus" | "remotes" | "consul" | "vault"
+  | "store"
+  | "data"
+  | "terraform"
+  | "isolation"
+  | "bus"
+  | "remotes"
+  | "consul"
+  | "vault"
+  | "certificate"
 >;
 
 /** Below this the server still works, but somebody should make room. */
@@ -42,7 +51,9 @@ export async function health(
     ...(parts.bus.kind === "embedded" ? [] : [inTime("bus", () => busHealth(parts))]),
     ...(parts.consul === null ? [] : [inTime("consul", () => consulHealth(parts))]),
   ]);
-  const dependencies = [store, ...others, ...remotesHealth(parts)];
+  const certificates =
+    parts.certificate === null ? [] : [certificateHealth("certificate", parts.certificate)];
+  const dependencies = [store, ...others, ...certificates, ...remotesHealth(parts)];
   const worse = dependencies.some((dependency) => dependency.status !== "up");
   const status = store.status === "down" ? "down" : worse ? "degraded" : "ok";
   return { status, live: true, ready, dependencies };

@@ -7,6 +7,7 @@ import type { Log } from "../ports/telemetry.ts";
 import { apiServices } from "./api-services.ts";
 import type { Composition } from "./compose.ts";
 import { health } from "./health.ts";
+import { servedTls } from "./served-tls.ts";
 import { serviceFacts } from "./service-facts.ts";
 
 /** What the probes say of the server as a whole. */
@@ -30,6 +31,7 @@ export function httpServer(
     log,
     metrics: parts.metrics,
     allowedHosts: config.security.allowedHosts,
+    ...(parts.certificate === null ? {} : { tls: servedTls(parts.certificate) }),
     service: {
       ...serviceFacts(config, parts),
       startedAt: timestamp(parts.clock),

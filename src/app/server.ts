@@ -41,7 +41,7 @@ export async function startServer(
   const roles = rolesOf(config, { parts, log });
   try {
     await roles.engine?.start();
-    const url = await http.listen({ host: address.host, port: address.port });
+    const url = urlOf(await http.listen({ host: address.host, port: address.port }), parts);
     roles.housekeeping.start();
     roles.waits?.start();
     state.phase = "ready";
@@ -61,6 +61,11 @@ export async function startServer(
     await closeParts(parts, roles);
     throw error;
   }
+}
+
+/** Fastify does not know that what it listens with speaks TLS. */
+function urlOf(listening: string, { certificate }: Pick<Composition, "certificate">): string {
+  return certificate === null ? listening : listening.replace(/^http:/u, "https:");
 }
 
 /** Null unless it is asked for. Errors: `invalid-configuration` when it is, without a Consul. */
@@ -133,7 +138,11 @@ async function stopRoles(http: FastifyInstance, roles: Roles): Promise<void> {
 }
 
 /** What steps said at their end goes out before the store closes. */
-async function closeParts({ bus, store, outside }: Composition, roles: Roles): Promise<void> {
+async function closeParts(
+  { bus, store, outside, certificate }: Composition,
+  roles: Roles,
+): Promise<void> {
+  certificate?.close();
   await (roles.bus ?? bus).close();
   await store.close();
   // Last, as users of the store and the bus end with it.

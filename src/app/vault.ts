@@ -2,6 +2,7 @@ import { readFile } from "node:fs/promises";
 import { HttpConnection } from "../clients/http/connection.ts";
 import type { Remotes } from "../clients/resilience/remotes.ts";
 import { KeptCertificate } from "../clients/vault/kept-certificate.ts";
+import type { CertificateSubject } from "../clients/vault/pki.ts";
 import { KeptLease } from "../clients/vault/kept-lease.ts";
 import { VaultClient, vaultPolicy } from "../clients/vault/client.ts";
 import type { VaultLogin } from "../clients/vault/login.ts";
@@ -22,7 +23,7 @@ export interface VaultParts {
   /** A leased secret that lives as long as the server. Nothing is asked before it is used. */
   readonly keepLease: (path: string) => KeptLease;
   /** The server's own certificate for one use, likewise. */
-  readonly keepCertificate: (path: string, commonName: string) => KeptCertificate;
+  readonly keepCertificate: (path: string, subject: CertificateSubject) => KeptCertificate;
   /** Gives back what was leased and ends the session. */
   readonly close: () => Promise<void>;
 }
@@ -78,8 +79,8 @@ function parts(
       kept.push(lease);
       return lease;
     },
-    keepCertificate(path, commonName) {
-      const certificate = new KeptCertificate({ session, path, commonName, clock, log });
+    keepCertificate(path, subject) {
+      const certificate = new KeptCertificate({ session, path, subject, clock, log });
       certificates.push(certificate);
       return certificate;
     },

@@ -3,13 +3,17 @@ import { z } from "zod";
 import { pathOf } from "../contract/rest.ts";
 import type { Route } from "../contract/rest-route.ts";
 import { problemView } from "../contract/problem.ts";
+import { trustProblem } from "../app/client-trust.ts";
 import { GlasshouseError } from "../domain/errors.ts";
+import { secureFetch, type Fetch, type FetchInit, type Trust } from "../lib/secure-fetch.ts";
 import { Patience, patienceLimits, type NotNow, type PatienceLimits } from "./patience.ts";
 import { ServerError, UnreachableError, UsageError } from "./failure.ts";
 
 export interface ApiOptions {
   readonly server: string;
   readonly token: string | undefined;
+  /** Whom to trust where the server speaks TLS; those that Node knows when left out. */
+  readonly trust?: Trust;
   /** Tells people that a request is sent again. */
   readonly say: (line: string) => void;
   readonly patience?: PatienceLimits;
@@ -42,13 +46,15 @@ export class Api {
   readonly #server: string;
   readonly #token: string | undefined;
   readonly #patience: Patience;
+  readonly #fetch: Fetch;
 
-  constructor({ server, token, say, patience }: ApiOptions) {
+  constructor({ server, token, say, patience, trust }: ApiOptions) {
     const url = URL.parse(server);
     if (url === null || !/^https?:$/u.test(url.protocol))
       throw new UsageError(`"${server}" is no address of a server, such as http://127.0.0.1:8080.`);
     this.#server = url.href.replace(/\/+$/u, "");
     this.#token = token;
+    this.#fetch = secureFetch(trust ?? {});
     this.#patience = new Patience(patience ?? patienceLimits, say);
   }
 
@@ -121,11 +127,10 @@ export class Api {
       headers: this.#headers(request),
       ...bodyOf(request),
       signal: request.signal ?? AbortSignal.timeout(timeoutMs),
-      redirect: "error",
-    } as const;
+    };
     let response: Response;
     try {
-      response = await fetch(url, init);
+      response = await this.#fetch(url, init);
       if (response.ok || Object.hasOwn(route.replies, response.status)) return await read(response);
     } catch (cause) {
       return this.#unreachable(cause, init.signal);
@@ -138,7 +143,10 @@ export class Api {
 
   #unreachable(cause: unknown, signal: AbortSignal): NotNow {
     if (signal.aborted && !isTimeout(cause)) throw cause;
-    const reason = reasonOf(cause);
+    const url = new URL(this.#server);
+    const problem = trustProblem(cause, url);
+    if (problem !== null) throw new UnreachableError(`${capital(problem)}.`, cause);
+    const reason = `${reasonOf(cause)}${isMute(cause, url) ? ": if it speaks TLS, its address begins with https://" : ""}`;
     const error = new UnreachableError(
       `No Glasshouse server answers at ${this.#server} (${reason}). Start one with \`glasshouse server\`, or name another with --server or GLASSHOUSE_SERVER.`,
       cause,
@@ -188,8 +196,8 @@ interface ListPage {
   readonly next: string | null;
 }
 
-function bodyOf({ body, archive }: ApiRequest): RequestInit {
-  if (archive !== undefined) return { body: Buffer.from(archive) };
+function bodyOf({ body, archive }: ApiRequest): Pick<FetchInit, "body"> {
+  if (archive !== undefined) return { body: archive };
   if (body !== undefined) return { body: JSON.stringify(body) };
   return {};
 }
@@ -223,9 +231,13 @@ function retryAfterMs({ headers }: Response): number | null {
 
 /** The connection was refused or broke: a server may be there in a moment. An unknown name or a foreign certificate stays so. */
 function isBroken(error: unknown): boolean {
+  return brokenCodes.includes(codeOf(error));
+}
+
+function codeOf(error: unknown): string {
   const inner = error instanceof Error && error.cause instanceof Error ? error.cause : error;
   const code: unknown = inner instanceof Error && "code" in inner ? inner.code : undefined;
-  return typeof code === "string" && brokenCodes.includes(code);
+  return typeof code === "string" ? code : "";
 }
 
 const brokenCodes: readonly string[] = [
@@ -236,6 +248,15 @@ const brokenCodes: readonly string[] = [
   "UND_ERR_SOCKET",
   "UND_ERR_CONNECT_TIMEOUT",
 ];
+
+/** It took the connection and closed it without a word, as what speaks TLS does to HTTP in clear. */
+function isMute(error: unknown, { protocol }: URL): boolean {
+  return protocol === "http:" && ["UND_ERR_SOCKET", "ECONNRESET"].includes(codeOf(error));
+}
+
+function capital(text: string): string {
+  return text.charAt(0).toUpperCase() + text.slice(1);
+}
 
 function isTimeout(error: unknown): boolean {
   return error instanceof Error && error.name === "TimeoutError";

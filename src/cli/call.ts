@@ -115,11 +115,15 @@ function newCall(of: {
     terminal: context.terminal,
     format,
     api: async () => {
-      const { Api } = await import("./api.ts");
+      const [{ Api }, { clientTrust }] = await Promise.all([
+        import("./api.ts"),
+        import("../app/client-trust.ts"),
+      ]);
       return new Api({
         server:
           options.text("server") ?? context.terminal.env["GLASSHOUSE_SERVER"] ?? defaultServer,
         token: context.terminal.env["GLASSHOUSE_TOKEN"],
+        trust: clientTrust(context.terminal.env),
         say: (line) => context.terminal.err(`${line}\n`),
       });
     },
@@ -153,6 +157,6 @@ function outputOption(): Option {
 function serverOption(): Option {
   return new Option(
     "--server <url>",
-    `the server to talk to (or GLASSHOUSE_SERVER; ${defaultServer} when neither says)`,
+    `the server to talk to (or GLASSHOUSE_SERVER; ${defaultServer} when neither says); for https, GLASSHOUSE_CA names the file of its authority`,
   );
 }

@@ -1,3 +1,5 @@
+import { clientTrust } from "../app/client-trust.ts";
+import { secureFetch } from "../lib/secure-fetch.ts";
 import { defaultServer, outputFormats } from "./call.ts";
 import type { Terminal } from "./terminal.ts";
 
@@ -75,7 +77,8 @@ async function namesAt(
 ): Promise<readonly string[]> {
   try {
     const server = terminal.env["GLASSHOUSE_SERVER"] ?? defaultServer;
-    const response = await fetch(new URL(`/api/v1/${path}`, server), {
+    const call = secureFetch(clientTrust(terminal.env));
+    const response = await call(new URL(`/api/v1/${path}`, server), {
       signal: AbortSignal.timeout(timeoutMs),
     });
     const body: unknown = await response.json();

@@ -28,10 +28,13 @@ const looks: Readonly<Record<Finding["level"], readonly [string, Style]>> = {
 };
 
 async function doctor(call: Call): Promise<number> {
-  const { examine } = await import("../app/doctor.ts");
+  const { examine, ownAddress } = await import("../app/doctor.ts");
   const loaded = await configOf(call);
   const server =
-    call.options.text("server") ?? call.terminal.env["GLASSHOUSE_SERVER"] ?? defaultServer;
+    call.options.text("server") ??
+    call.terminal.env["GLASSHOUSE_SERVER"] ??
+    ownAddress(loaded.config) ??
+    defaultServer;
   const findings = await examine({ loaded, server, env: call.terminal.env });
   const code = findings.some(({ level }) => level === "bad") ? 1 : 0;
   if (printData(call, { findings })) return code;

@@ -1,6 +1,7 @@
 import { z } from "zod";
 import { durationPattern, parseDuration } from "../lib/duration.ts";
 import { gitHostsSchema, moduleHostsSchema } from "./config-hosts.ts";
+import { issuePath, listenTlsSchema, storeTlsSchema } from "./config-tls.ts";
 import { vaultSchema } from "./config-vault.ts";
 import { workerLabels } from "./template-parts.ts";
 
@@ -116,6 +117,7 @@ export const configSchema = z.strictObject({
     })
     .default(["api", "worker"]),
   listen: listen.default("127.0.0.1:8080"),
+  tls: listenTlsSchema.prefault({}),
   data: text("Directory of the service's data", { path: true }).default(".glasshouse"),
   store: z
     .strictObject({
@@ -131,14 +133,7 @@ export const configSchema = z.strictObject({
         "Connections to PostgreSQL for transactions; each server uses up to 8 more",
         [2, 500],
       ).default(16),
-      tls: z
-        .strictObject({
-          ca: text(
-            "File with the certificates of the authorities that PostgreSQL's certificate may be from",
-            { path: true },
-          ).optional(),
-        })
-        .prefault({}),
+      tls: storeTlsSchema.prefault({}),
     })
     .prefault({}),
   bus: z
@@ -164,16 +159,9 @@ export const configSchema = z.strictObject({
           }).optional(),
           certificate: text("File of the client's certificate", { path: true }).optional(),
           key: text("File of the client's key", { path: true }).optional(),
-          issue: z
-            .string({ error: "must be text" })
-            .regex(/^vault:[^/#\s]+(?:\/[^/#\s]+)*\/issue\/[^/#\s]+$/u, {
-              error: "must be vault:<mount>/issue/<role>, such as vault:pki/issue/glasshouse",
-            })
-            .meta({
-              description:
-                "Where Vault issues the client's certificate, `vault:pki/issue/…`, in place of its files; replaced at two thirds of its time without a restart",
-            })
-            .optional(),
+          issue: issuePath(
+            "Where Vault issues the client's certificate, `vault:pki/issue/…`, in place of its files; replaced at two thirds of its time without a restart",
+          ),
           commonName: text("Name in the certificate that Vault issues").default("glasshouse"),
         })
         .prefault({}),

@@ -72,6 +72,17 @@ export const metricTable = {
     "How long the certificate that expires next is still good, negative once it is over; none when there are no certificates",
     "Below what `renewBefore` leaves: its renewal fails; `env show` says which, `run list` why",
   ),
+  glasshouse_tls_certificate_expiry_seconds: gauge(
+    ["use"],
+    "seconds",
+    "How long the server's own certificate is still good, negative once it is over: `listen` (the one that is served), `store` (the one for PostgreSQL)",
+    "Below a quarter of its time: it is not renewed; `/health` and `doctor` say why",
+  ),
+  glasshouse_tls_certificates_total: counter(
+    ["use", "outcome"],
+    "New certificates of the server's own: `taken`, or `refused` because they will not do, and then the one before goes on",
+    "Any `refused`: `/health` and `doctor` say why",
+  ),
   glasshouse_bus_received_total: counter(
     ["outcome"],
     "Messages of the command queue that this process decided on: `taken` (into the inbox, or refused with an answer), `parked` (laid with the dead letters), `returned` (back to the queue, to come again)",

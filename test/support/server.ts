@@ -3,16 +3,19 @@ import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { z } from "zod";
+import { secureFetch, type Fetch, type Trust } from "../../src/lib/secure-fetch.ts";
 import { storeVariables } from "./which-store.ts";
 
 const ownProgram = join(import.meta.dirname, "..", "..", "bin", "glasshouse");
-const readyPattern = /ready at (http:\/\/\S+)/u;
+const readyPattern = /ready at (https?:\/\/\S+)/u;
 
 export interface ServerOptions {
   readonly data: string;
   /** More environment variables, for example `GLASSHOUSE_CRASH_AT`. */
   readonly env?: Readonly<Record<string, string>>;
   readonly args?: readonly string[];
+  /** Whom its requests trust, where it speaks TLS. */
+  readonly trust?: Trust;
   /** Path of another `bin/glasshouse` than this one's own. */
   readonly program?: string;
 }
@@ -37,11 +40,18 @@ export class TestServer {
   readonly ended: Promise<{ readonly code: number | null; readonly signal: NodeJS.Signals | null }>;
   readonly #child: ChildProcess;
   readonly #output: string[];
+  readonly #fetch: Fetch;
 
   private constructor(
     child: ChildProcess,
-    at: { readonly url: string; readonly output: string[]; readonly ended: TestServer["ended"] },
+    at: {
+      readonly url: string;
+      readonly output: string[];
+      readonly ended: TestServer["ended"];
+      readonly trust: Trust;
+    },
   ) {
+    this.#fetch = secureFetch(at.trust);
     this.#child = child;
     this.#output = at.output;
     this.url = at.url;
@@ -79,7 +89,7 @@ export class TestServer {
     ]);
     if (url.startsWith("ended:"))
       throw new Error(`the server ended before it was ready (${url}):\n${output.join("")}`);
-    return new TestServer(child, { url, output, ended });
+    return new TestServer(child, { url, output, ended, trust: options.trust ?? {} });
   }
 
   /** What it has written so far. */
@@ -103,7 +113,7 @@ export class TestServer {
     { body, headers, limitMs = 60_000 }: Sending = {},
   ): Promise<Answer> {
     const raw = body instanceof Uint8Array;
-    const response = await fetch(`${this.url}${path}`, {
+    const response = await this.#fetch(new URL(`${this.url}${path}`), {
       method,
       signal: AbortSignal.timeout(limitMs),
       headers: {
@@ -112,7 +122,7 @@ export class TestServer {
           : { "content-type": raw ? "application/gzip" : "application/json" }),
         ...headers,
       },
-      ...(body === undefined ? {} : { body: raw ? new Uint8Array(body) : JSON.stringify(body) }),
+      ...(body === undefined ? {} : { body: raw ? body : JSON.stringify(body) }),
     });
     const text = await response.text();
     const type = response.headers.get("content-type") ?? "";

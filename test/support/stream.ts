@@ -1,3 +1,5 @@
+import { secureFetch, type Fetch, type Trust } from "../../src/lib/secure-fetch.ts";
+
 /** What a client of the live events has seen, over all its connections. */
 export interface Streamed {
   /** Positions in the order in which they came. */
@@ -16,7 +18,10 @@ export class EventStream {
   readonly #stop = new AbortController();
   readonly #done: Promise<void>;
 
-  constructor(addresses: readonly string[], after: number) {
+  readonly #fetch: Fetch;
+
+  constructor(addresses: readonly string[], after: number, trust: Trust = {}) {
+    this.#fetch = secureFetch(trust);
     this.#done = this.#follow(addresses, after);
   }
 
@@ -40,7 +45,7 @@ export class EventStream {
   }
 
   async #connect(address: string, last: number): Promise<boolean> {
-    const response = await fetch(`${address}/api/v1/events`, {
+    const response = await this.#fetch(new URL(`${address}/api/v1/events`), {
       headers: { accept: "text/event-stream", "last-event-id": String(last) },
       signal: this.#stop.signal,
     });

@@ -1,3 +1,4 @@
+import type { SecureContextOptions } from "node:tls";
 import type { FastifyReply, FastifyRequest } from "fastify";
 import type { JsonObject } from "../../lib/json.ts";
 import type {
@@ -25,6 +26,18 @@ export interface HttpOptions {
   /** Names beside loopback that `Host` may have, without port: `glasshouse.example.com`. */
   readonly allowedHosts: readonly string[];
   readonly service: ServiceFacts;
+  /** Absent: it speaks HTTP in clear. */
+  readonly tls?: ServedTls;
+}
+
+/** The TLS that is spoken; what it is made of changes while the server runs. */
+export interface ServedTls {
+  /** Whether whoever asks for more than a probe must show a certificate of the authorities in the context. */
+  readonly demandsClients: boolean;
+  /** As it is now. */
+  context(): SecureContextOptions;
+  /** Calls `fn` when it is another one. The returned function ends it. */
+  watch(fn: () => void): () => void;
 }
 
 /** What the server says of itself. */

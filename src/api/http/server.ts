@@ -21,6 +21,7 @@ import { planHandlers } from "./plan.ts";
 import { sendProblem } from "./problem.ts";
 import { resourceHandlers } from "./resource.ts";
 import { runHandlers } from "./run.ts";
+import { clientOf, refuseUnknownClient, secureServer } from "./secure-server.ts";
 import { schemaHandlers } from "./schema.ts";
 import { templateHandlers } from "./template.ts";
 import { workerHandlers } from "./worker.ts";
@@ -31,6 +32,7 @@ import { traceOf } from "./trace.ts";
  * finish, then closes.
  */
 export function createHttpServer(options: HttpOptions): FastifyInstance {
+  const { tls } = options;
   const stopping = new AbortController();
   const api: Api = { ...options, live: new LiveEvents(options), stopping: stopping.signal };
   const app = fastify({
@@ -49,12 +51,14 @@ export function createHttpServer(options: HttpOptions): FastifyInstance {
       void sendProblem(options.log, error, { request, reply });
     },
     clientErrorHandler: answerUnreadable,
+    ...(tls === undefined ? {} : { serverFactory: secureServer(tls) }),
   });
   app.server.maxConnections = mostConnections;
   parseBodies(app);
   app.addHook("onRequest", async (request, reply) => {
     setSecurityHeaders(request, reply);
     refuseForeign(request, options.allowedHosts);
+    if (tls?.demandsClients === true) refuseUnknownClient(request);
   });
   app.addHook("onResponse", async (request, reply) => {
     logChange(options, request, reply);
@@ -122,6 +126,7 @@ function logChange({ log }: HttpOptions, request: FastifyRequest, reply: Fastify
     status: reply.statusCode,
     durationMs: Math.round(reply.elapsedTime),
     traceId: traceOf(request).id,
+    ...clientOf(request),
     ...(command === undefined ? {} : { command: command.id, type: command.type }),
   });
 }

@@ -12,6 +12,8 @@ export interface Registration {
     readonly name: string;
     /** The agent asks this URL; 2xx is passing, 429 a warning, all else critical. */
     readonly http: string;
+    /** Whether a certificate that the agent does not trust will do, too. */
+    readonly trustsAny: boolean;
     readonly intervalMs: number;
     readonly timeoutMs: number;
     /** The agent forgets the service when the check fails for so long. */
@@ -50,6 +52,7 @@ export async function registerService(
         CheckID: `${id}:http`,
         Name: check.name,
         HTTP: check.http,
+        TLSSkipVerify: check.trustsAny,
         Interval: `${check.intervalMs}ms`,
         Timeout: `${check.timeoutMs}ms`,
         DeregisterCriticalServiceAfter: `${check.forgetAfterMs}ms`,

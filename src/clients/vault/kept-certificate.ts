@@ -1,13 +1,14 @@
+import { failureOf } from "../../domain/errors.ts";
 import type { Clock } from "../../ports/clock.ts";
 import type { Log } from "../../ports/telemetry.ts";
-import { issueAt } from "./pki.ts";
+import { issueAt, type CertificateSubject } from "./pki.ts";
 import type { VaultSession } from "./session.ts";
 
 export interface KeptCertificateOptions {
   readonly session: VaultSession;
   /** Where a PKI engine issues, such as `pki/issue/glasshouse`. */
   readonly path: string;
-  readonly commonName: string;
+  readonly subject: CertificateSubject;
   readonly clock: Pick<Clock, "now" | "after">;
   readonly log: Log;
 }
@@ -33,6 +34,7 @@ export class KeptCertificate {
   #issuing: Promise<OwnCertificate> | null = null;
   #forget: (() => void) | null = null;
   #closed = false;
+  #problem: string | null = null;
 
   constructor(options: KeptCertificateOptions) {
     this.#options = options;
@@ -55,6 +57,11 @@ export class KeptCertificate {
     return () => void this.#watchers.delete(own);
   }
 
+  /** Why there is no other one yet although it is time; null when all is well. */
+  get problem(): string | null {
+    return this.#problem;
+  }
+
   close(): void {
     this.#closed = true;
     this.#forget?.();
@@ -62,8 +69,8 @@ export class KeptCertificate {
   }
 
   async #issue(): Promise<OwnCertificate> {
-    const { session, path, commonName, clock } = this.#options;
-    const issued = await issueAt(session, path, { commonName });
+    const { session, path, subject, clock } = this.#options;
+    const issued = await issueAt(session, path, subject);
     const between = issued.chain.filter((one) => one !== issued.issuer);
     this.#wake((issued.endsAtMs - clock.now()) * (1 - restPart));
     const certificate = [issued.certificate, ...between].join("\n");
@@ -82,8 +89,10 @@ export class KeptCertificate {
     try {
       const next = await this.#issue();
       this.#issuing = Promise.resolve(next);
+      this.#problem = null;
       for (const fn of this.#watchers) fn();
     } catch (error) {
+      this.#problem = failureOf(error).message;
       log.warn("Another certificate could not be had from Vault; it is tried again", {
         path,
         error,

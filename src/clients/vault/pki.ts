@@ -1,3 +1,4 @@
+import { isIP } from "node:net";
 import { z } from "zod";
 import { GlasshouseError } from "../../domain/errors.ts";
 import type { VaultSession } from "./session.ts";
@@ -104,6 +105,12 @@ const issuedSchema = signedSchema.extend({
   }),
 });
 
+/** Whom one of the server's own is for: by a name, by names and addresses that it is called by, or both. */
+export interface CertificateSubject {
+  readonly commonName?: string;
+  readonly names?: readonly string[];
+}
+
 /**
  * Has the engine make a key and issue for it, at a path such as `pki/issue/glasshouse`: for what is kept in memory alone, as one
  * whose answer is lost cannot be found again. Errors: those of `signRequest`.
@@ -111,9 +118,15 @@ const issuedSchema = signedSchema.extend({
 export async function issueAt(
   session: VaultSession,
   path: string,
-  { commonName }: Pick<RequestedNames, "commonName">,
+  { commonName, names = [] }: CertificateSubject,
 ): Promise<SignedCertificate & { readonly key: string; readonly endsAtMs: number }> {
-  const body = { common_name: commonName };
+  const addresses = names.filter((name) => isIP(name) !== 0);
+  const called = names.filter((name) => isIP(name) === 0);
+  const body = {
+    ...(commonName === undefined ? {} : { common_name: commonName }),
+    ...(called.length === 0 ? {} : { alt_names: called.join(",") }),
+    ...(addresses.length === 0 ? {} : { ip_sans: addresses.join(",") }),
+  };
   const answer = await session.call({ method: "POST", path, body, repeatable: true });
   const issued = issuedSchema.parse(JSON.parse(answer.body.toString("utf8")));
   const { private_key: key, expiration } = issued.data;
