@@ -39,21 +39,21 @@ export function trustProblem(error: unknown, url: URL): string | null {
   const code = "code" in inner && typeof inner.code === "string" ? inner.code : "";
   const own = problems[code];
   // What OpenSSL says; Node adds what it would do.
-  if (own !== undefined) return own(url, inner.message.split(";")[0] ?? "");
+  if (own !== undefined) return own(url, { message: inner.message.split(";")[0] ?? "", inner });
   if (/^(?:ERR_SSL_|ERR_TLS_|ERR_OSSL_|EPROTO$)/u.test(code))
     return `${url.origin} could not be spoken to in TLS (${code}: ${inner.message.trim()})`;
   return null;
 }
 
-type Explain = (url: URL, message: string) => string;
+type Explain = (url: URL, said: { readonly message: string; readonly inner: Error }) => string;
 
-const untrusted: Explain = (url, message) =>
+const untrusted: Explain = (url, { message }) =>
   `the certificate of ${url.origin} is of an authority that is not trusted here (${message}). Name the file of that authority with GLASSHOUSE_CA`;
 
 const inClear: Explain = (url) =>
   `what listens at ${url.host} does not speak TLS. Its address begins with http://`;
 
-const wantsOurs: Explain = (url, message) =>
+const wantsOurs: Explain = (url, { message }) =>
   `${url.origin} does not take the client's certificate, or wants one (${message.trim()}). Name yours with GLASSHOUSE_CLIENT_CERTIFICATE and GLASSHOUSE_CLIENT_KEY`;
 
 const problems: Readonly<Record<string, Explain>> = {
@@ -67,8 +67,8 @@ const problems: Readonly<Record<string, Explain>> = {
     `the certificate of ${url.origin} has ended. The server takes a new one without a restart: \`glasshouse doctor\` on its machine says why it has none`,
   CERT_NOT_YET_VALID: (url) =>
     `the certificate of ${url.origin} is not good yet. Compare the clocks of both machines`,
-  ERR_TLS_CERT_ALTNAME_INVALID: (url, message) =>
-    `the certificate of ${url.origin} is for other names (${message}). Call the server by one of them with --server, or have ${url.hostname} put into its certificate (tls.names)`,
+  ERR_TLS_CERT_ALTNAME_INVALID: (url, { inner }) =>
+    `the certificate of ${url.origin} is for ${namesIn(inner)}, not for ${url.hostname}. Call the server by a name of its certificate with --server, or have ${url.hostname} put into it (tls.names)`,
   ERR_SSL_WRONG_VERSION_NUMBER: inClear,
   ERR_SSL_PACKET_LENGTH_TOO_LONG: inClear,
   ERR_SSL_TLSV13_ALERT_CERTIFICATE_REQUIRED: wantsOurs,
@@ -76,3 +76,11 @@ const problems: Readonly<Record<string, Explain>> = {
   ERR_OSSL_X509_KEY_VALUES_MISMATCH: () =>
     "the key that GLASSHOUSE_CLIENT_KEY names does not belong to the certificate of GLASSHOUSE_CLIENT_CERTIFICATE",
 };
+
+/** Node puts the certificate that it refused beside the error. */
+function namesIn(error: Error): string {
+  const certificate: unknown = "cert" in error ? error.cert : null;
+  if (typeof certificate !== "object" || certificate === null) return "other names";
+  const names: unknown = "subjectaltname" in certificate ? certificate.subjectaltname : null;
+  return typeof names === "string" ? names.replaceAll(/(?:DNS|IP Address):/gu, "") : "no name";
+}

@@ -236,7 +236,7 @@ async function lenderOf(
 }
 
 function limitsOf(config: Config): Services["limits"] {
-  const allowFileRepositories = isLoopback(listenAddress(config.listen).host);
+  const allowFileRepositories = isLoopback(listenAddress(config).host);
   return { ...serviceLimits, allowFileRepositories, parallelism: config.engine.parallelism };
 }
 

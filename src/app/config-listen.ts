@@ -1,27 +1,51 @@
+import type { Config } from "../contract/config.ts";
 import { GlasshouseError } from "../domain/errors.ts";
+import { servesTls } from "./served-tls.ts";
 
 export interface ListenAddress {
   readonly host: string;
   readonly port: number;
 }
 
+type Listening = Pick<Config, "listen" | "tls">;
+
 /**
- * Host and port of `listen`. Errors: `invalid-configuration` for everything but loopback: there is no authentication yet,
- * so whoever reaches the port may give commands.
+ * Host and port of `listen`. Errors: `invalid-configuration` for everything but loopback unless clients show who they are: whoever
+ * reaches the port may give commands.
  */
-export function listenAddress(listen: string): ListenAddress {
+export function listenAddress(config: Listening): ListenAddress {
+  const { listen } = config;
   const colon = listen.lastIndexOf(":");
   const host = listen.slice(0, colon).replace(/^\[(.*)\]$/u, "$1");
-  if (!isLoopback(host))
+  if (!isLoopback(host) && !demandsClients(config))
     throw new GlasshouseError(
       "invalid-configuration",
-      `Listening on ${listen} is refused: whoever reaches it could give commands, because this version has no authentication. Use 127.0.0.1, and a tunnel (ssh -L) from elsewhere.`,
-      { details: [{ message: "listen must be a loopback address" }] },
+      `Listening on ${listen} is refused: whoever reaches it could give commands. Have clients show certificates (tls.certificate and tls.key or tls.issue, and tls.clientCa), or use 127.0.0.1, and a tunnel (ssh -L) from elsewhere.`,
+      { details: [{ message: "listen must be a loopback address without tls.clientCa" }] },
     );
   return { host, port: Number(listen.slice(colon + 1)) };
+}
+
+/** Names and addresses that requests may give as the server's, beside those of loopback. */
+export function ownNames(config: Listening & Pick<Config, "security">): readonly string[] {
+  const { host } = listenAddress(config);
+  // A page cannot make a name resolve to an address that it does not call: what is called by the address is meant.
+  const address = isWildcard(host) ? [] : [host.includes(":") ? `[${host}]` : host];
+  const names = config.tls.names.map((name) => (name.includes(":") ? `[${name}]` : name));
+  return [...config.security.allowedHosts, ...names, ...address];
 }
 
 /** True for addresses and the name that never leave the machine. */
 export function isLoopback(host: string): boolean {
   return host === "localhost" || host === "::1" || /^127(?:\.\d{1,3}){3}$/u.test(host);
+}
+
+/** True for all addresses of the machine at once. */
+export function isWildcard(host: string): boolean {
+  return /^(?:0\.0\.0\.0|[0:]+)$/u.test(host);
+}
+
+/** Whether whoever gives commands must show a certificate. */
+export function demandsClients(config: Pick<Config, "tls">): boolean {
+  return servesTls(config) && config.tls.clientCa !== undefined;
 }

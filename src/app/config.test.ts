@@ -7,7 +7,7 @@ import { GlasshouseError, type ErrorCode } from "../domain/errors.ts";
 import { resolveGrants } from "./config-grants.ts";
 import { configKeys } from "./config-keys.ts";
 import { refuseIdleRoles } from "./config-roles.ts";
-import { listenAddress } from "./config-listen.ts";
+import { listenAddress, ownNames } from "./config-listen.ts";
 import { configRows } from "./config-show.ts";
 import { loadConfig, type ConfigInput, type LoadedConfig } from "./config.ts";
 
@@ -271,19 +271,29 @@ describe("granted variables", () => {
 
 describe("the listen address", () => {
   test("may be any loopback address", () => {
-    assert.deepEqual(listenAddress("127.0.0.1:0"), { host: "127.0.0.1", port: 0 });
-    assert.deepEqual(listenAddress("[::1]:8080"), { host: "::1", port: 8080 });
-    assert.deepEqual(listenAddress("localhost:80"), { host: "localhost", port: 80 });
+    const address = (listen: string) => listenAddress({ listen, tls: clear });
+    assert.deepEqual(address("127.0.0.1:0"), { host: "127.0.0.1", port: 0 });
+    assert.deepEqual(address("[::1]:8080"), { host: "::1", port: 8080 });
+    assert.deepEqual(address("localhost:80"), { host: "localhost", port: 80 });
   });
 
-  test("may be nothing else", () => {
-    for (const listen of [
-      "0.0.0.0:1",
-      "[::]:1",
-      "10.0.0.1:1",
-      "127.example.com:1",
-      "127.0.0.1.x:1",
-    ])
-      assert.throws(() => listenAddress(listen), /Listening on .* is refused/u, listen);
+  const clear = { names: [] };
+  const encrypted = { ...clear, certificate: "/c.pem", key: "/k.pem" };
+  const others = ["0.0.0.0:1", "[::]:1", "10.0.0.1:1", "127.example.com:1", "127.0.0.1.x:1"];
+
+  test("may be nothing else, with TLS or without, as long as anybody may give commands", () => {
+    for (const listen of others)
+      for (const tls of [clear, encrypted, { ...clear, clientCa: "/ca.pem" }])
+        assert.throws(() => listenAddress({ listen, tls }), /Listening on .* is refused/u, listen);
+  });
+
+  test("may be any where clients show certificates, and is then a name of the server", () => {
+    const tls = { ...encrypted, names: ["lab.example.com", "fd00::1"], clientCa: "/ca.pem" };
+    const names = (listen: string) =>
+      ownNames({ listen, tls, security: { allowedHosts: ["a.example"] } });
+    const own = ["a.example", "lab.example.com", "[fd00::1]"];
+    assert.deepEqual(names("10.0.0.1:1"), [...own, "10.0.0.1"]);
+    assert.deepEqual(names("[fd00::2]:1"), [...own, "[fd00::2]"]);
+    for (const listen of ["0.0.0.0:1", "[::]:1"]) assert.deepEqual(names(listen), own);
   });
 });

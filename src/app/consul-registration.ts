@@ -9,6 +9,7 @@ import { serviceHealth, type ServiceInstance } from "../clients/consul/health.ts
 import { watch, type Indexed, type WaitFor } from "../clients/consul/watch.ts";
 import type { Config } from "../contract/config.ts";
 import type { Log } from "../ports/telemetry.ts";
+import { isWildcard, listenAddress } from "./config-listen.ts";
 import { programVersion } from "./program-version.ts";
 
 /** A token that may not read what it registers never sees it: then it is told anew no more often than this. */
@@ -104,11 +105,14 @@ function adviceOf({ sidecar }: Registration): string {
 
 /** What a server that listens there says of itself. The same address gives the same id, so a restart takes its place again. */
 export function registrationOf(
-  { roles, consul }: Pick<Config, "roles" | "consul">,
+  config: Pick<Config, "roles" | "consul" | "listen" | "tls">,
   url: string,
 ): Registration {
+  const { roles, consul } = config;
   const { hostname, port, host } = new URL(url);
-  const address = hostname.replace(/^\[|\]$/gu, "");
+  // On all addresses of the machine it is found at the one that the agent knows of it.
+  const everywhere = isWildcard(listenAddress(config).host);
+  const address = everywhere ? "" : hostname.replace(/^\[|\]$/gu, "");
   const version = programVersion();
   return {
     id: `glasshouse-${host.replaceAll(/[^a-z0-9.]/giu, "-")}`,

@@ -14,6 +14,7 @@ import { variablesOfVault, vaultFindings } from "./doctor-vault.ts";
 import { secureFetch } from "../lib/secure-fetch.ts";
 import { consulVariables } from "./consul-references.ts";
 import { NamedServices } from "./service-address.ts";
+import { demandsClients } from "./config-listen.ts";
 import { isShared, storeFindings } from "./doctor-store.ts";
 
 export type { Finding } from "./doctor-finding.ts";
@@ -69,7 +70,7 @@ async function lookAtAll(
     consulFindings(config, env),
     server(examined),
     variables(examined),
-    users(),
+    users(examined),
   ];
   return (await Promise.all(looks)).flat();
 }
@@ -260,7 +261,9 @@ async function variables({ loaded }: Examined): Promise<readonly Finding[]> {
 }
 
 /** People of this machine: accounts that may log in. */
-async function users(): Promise<readonly Finding[]> {
+async function users({ loaded }: Examined): Promise<readonly Finding[]> {
+  if (demandsClients(loaded.config))
+    return good("users", "whoever gives commands must show a certificate");
   const accounts = await readFile("/etc/passwd", "utf8").catch(() => "");
   const people = accounts
     .split("\n")
@@ -274,6 +277,6 @@ async function users(): Promise<readonly Finding[]> {
   return warning(
     "users",
     `${people.length} people have an account here`,
-    "Each of them can reach the server on loopback and give it commands: there is no authentication in this version.",
+    "Each of them can reach the server on loopback and give it commands: have them show certificates (tls.clientCa).",
   );
 }

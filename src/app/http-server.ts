@@ -7,6 +7,7 @@ import type { Log } from "../ports/telemetry.ts";
 import { apiServices } from "./api-services.ts";
 import type { Composition } from "./compose.ts";
 import { health } from "./health.ts";
+import { ownNames } from "./config-listen.ts";
 import { servedTls } from "./served-tls.ts";
 import { serviceFacts } from "./service-facts.ts";
 
@@ -30,7 +31,7 @@ export function httpServer(
     clock: parts.clock,
     log,
     metrics: parts.metrics,
-    allowedHosts: config.security.allowedHosts,
+    allowedHosts: ownNames(config),
     ...(parts.certificate === null ? {} : { tls: servedTls(parts.certificate) }),
     service: {
       ...serviceFacts(config, parts),

@@ -33,7 +33,7 @@ export async function startServer(
   log: Log,
   isolating?: Promise<Isolation>,
 ): Promise<RunningServer> {
-  const address = listenAddress(config.listen);
+  const address = listenAddress(config);
   refuseIdleRoles(config);
   const parts = await compose(config, log, isolating);
   const state: ServerState = { phase: "starting" };
@@ -70,7 +70,7 @@ function urlOf(listening: string, { certificate }: Pick<Composition, "certificat
 
 /** Null unless it is asked for. Errors: `invalid-configuration` when it is, without a Consul. */
 async function registrationIn(
-  { consul, roles }: Pick<Config, "consul" | "roles">,
+  { consul, roles, listen, tls }: Pick<Config, "consul" | "roles" | "listen" | "tls">,
   of: { readonly parts: Composition; readonly log: Log; readonly url: string },
 ): Promise<ConsulRegistration | null> {
   if (consul.sidecar.register && !consul.register)
@@ -85,7 +85,7 @@ async function registrationIn(
       "consul.register is set and consul.address is not: there is no Consul to register in.",
     );
   const { ConsulRegistration: Kept, registrationOf } = await import("./consul-registration.ts");
-  const registration = registrationOf({ roles, consul }, of.url);
+  const registration = registrationOf({ roles, consul, listen, tls }, of.url);
   return new Kept({ client: of.parts.consul, registration, log: of.log });
 }
 

@@ -38,7 +38,7 @@ async function serve(call: Call): Promise<number> {
     import("../app/config-roles.ts"),
   ]);
   // Refused before anything is opened.
-  listenAddress(config.listen);
+  listenAddress(config);
   refuseIdleRoles(config);
   const [{ loadAndStart }, { serverLog }] = await Promise.all([
     import("../app/start.ts"),

@@ -47,7 +47,6 @@ export function refuseUnknownClient(request: FastifyRequest): void {
   if (probes.includes(request.url)) return;
   const { socket } = request.raw;
   if (!(socket instanceof TLSSocket)) throw unknown("the connection is not TLS");
-  // Node takes a session that is resumed in TLS 1.3 for authorized even when no certificate was ever shown in it.
   if (socket.getPeerX509Certificate() === undefined) throw unknown("none was shown");
   if (!socket.authorized) throw unknown(String(socket.authorizationError));
 }
