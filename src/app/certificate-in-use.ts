@@ -1,3 +1,4 @@
+import { setTimeout as sleep } from "node:timers/promises";
 import { failureOf, GlasshouseError } from "../domain/errors.ts";
 import type { Clock } from "../ports/clock.ts";
 import type { Log, Metrics } from "../ports/telemetry.ts";
@@ -15,7 +16,7 @@ export interface CertificateInUseOptions {
   /** The section of the configuration, for messages. */
   readonly key: string;
   readonly source: CertificateSource;
-  readonly clock: Pick<Clock, "now" | "after">;
+  readonly clock: Pick<Clock, "now">;
   readonly log: Log;
   readonly metrics: Metrics;
 }
@@ -151,7 +152,8 @@ export class CertificateInUse {
   }
 
   #refuse(why: string): void {
-    const { use, key, log, metrics } = this.#options;
+    const { use, key, log, metrics, source, clock } = this.#options;
+    source.refused(this.#held.facts.endsAtMs - clock.now());
     if (why === this.#problem) return;
     this.#problem = why;
     metrics.count("glasshouse_tls_certificates_total", { use, outcome: "refused" });
@@ -161,12 +163,10 @@ export class CertificateInUse {
 }
 
 /** What the source has now, or why that will not do: then it is looked at twice, as it may be about to be replaced. */
-async function settled({ source, use, clock }: CertificateInUseOptions): Promise<Held | string> {
+async function settled({ source, use }: CertificateInUseOptions): Promise<Held | string> {
   const first = await source.current().then((shown) => held(shown, use), refusal);
   if (typeof first !== "string") return first;
-  await new Promise<void>((resolve) => {
-    clock.after(settleMs, resolve);
-  });
+  await sleep(settleMs);
   return held(await source.current(), use);
 }
 

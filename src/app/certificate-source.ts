@@ -26,6 +26,8 @@ export interface CertificateSource {
   current(): Promise<ShownCertificate>;
   /** Calls `fn` when there may be another one. The returned function ends it. */
   watch(fn: () => void): () => void;
+  /** What `current` gives will not do, and that of before is good for so long. */
+  refused(leftMs: number): void;
   /** Why another one cannot be had although it is time; null when all is well. */
   problem(): string | null;
 }
@@ -70,6 +72,7 @@ export function certificateSource(
         for (const end of ends) end?.();
       };
     },
+    refused: (leftMs) => issued?.refused(leftMs),
     problem: () => issued?.problem ?? null,
   };
 }

@@ -7,6 +7,7 @@ import {
   openSharedSecrets,
 } from "../adapters/secrets/embedded/index.ts";
 import { createSqliteStore, lockDirectory } from "../adapters/stores/sqlite/index.ts";
+import type { ClientCertificates } from "../clients/postgres/logins.ts";
 import type { Remotes } from "../clients/resilience/remotes.ts";
 import type { Config } from "../contract/config.ts";
 import { GlasshouseError } from "../domain/errors.ts";
@@ -16,6 +17,8 @@ import type { ByteSealer, SecretSealer } from "../ports/secrets.ts";
 import type { LastingStore } from "../ports/store.ts";
 import type { Log, Metrics } from "../ports/telemetry.ts";
 import { resolveReference } from "./config-grants.ts";
+import { CertificateInUse } from "./certificate-in-use.ts";
+import { certificateSource, type CertificateSource } from "./certificate-source.ts";
 import type { CrashHooks } from "./crash-hooks.ts";
 import { leasedUsers, type LeasedUsers } from "./leased-users.ts";
 import type { NamedServices } from "./service-address.ts";
@@ -28,6 +31,8 @@ export interface Lasting {
   readonly store: LastingStore;
   readonly blobs: BlobStore;
   readonly sealer: SecretSealer & ByteSealer;
+  /** The one that PostgreSQL is shown. Closing the store closes it too. */
+  readonly certificate: CertificateInUse | null;
 }
 
 interface Around {
@@ -45,13 +50,25 @@ type Variables = Readonly<Record<string, string | undefined>>;
 
 /** Opens what `store.url` names. Errors: those of the store (in use, newer, damaged, not there), of the keys, and `invalid-configuration`. */
 export async function openStore(config: Config, around: Around): Promise<Lasting> {
-  if (config.store.url === "sqlite" && config.store.credentials !== undefined)
-    throw new GlasshouseError(
-      "invalid-configuration",
-      "store.credentials is for users of PostgreSQL, and state is kept in a file: set store.url, or leave it out.",
-    );
+  refuseForFiles(config);
   await mkdir(config.data, { recursive: true, mode: 0o700 });
   return config.store.url === "sqlite" ? openFiles(config, around) : openDatabase(config, around);
+}
+
+function refuseForFiles({ store }: Pick<Config, "store">): void {
+  if (store.url !== "sqlite") return;
+  const { certificate, key, issue } = store.tls;
+  const given = Object.entries({
+    "store.credentials": store.credentials,
+    "store.tls.certificate": certificate,
+    "store.tls.key": key,
+    "store.tls.issue": issue,
+  }).find(([, value]) => value !== undefined);
+  if (given === undefined) return;
+  throw new GlasshouseError(
+    "invalid-configuration",
+    `${given[0]} is for PostgreSQL, and state is kept in a file: set store.url, or leave it out.`,
+  );
 }
 
 /**
@@ -71,7 +88,8 @@ async function openFiles(config: Config, around: Around): Promise<Lasting> {
     ...(crash.onCommit === null ? {} : { onCommit: crash.onCommit }),
   });
   try {
-    return { store, sealer, blobs: await FileBlobs.open(join(config.data, "blobs"), sealer) };
+    const blobs = await FileBlobs.open(join(config.data, "blobs"), sealer);
+    return { store, sealer, blobs, certificate: null };
   } catch (error) {
     await store.close();
     throw error;
@@ -85,8 +103,18 @@ async function openFiles(config: Config, around: Around): Promise<Lasting> {
 async function openDatabase(config: Config, around: Around): Promise<Lasting> {
   const lock = await lockDirectory(config.data);
   try {
-    const lasting = await openShared(config, around);
-    return { ...lasting, store: closingWith(lasting.store, () => lock.release()) };
+    const certificate = await openStoreCertificate(config, around);
+    const closed = (): void => {
+      certificate?.close();
+      lock.release();
+    };
+    try {
+      const lasting = await openShared(config, { ...around, certificate });
+      return { ...lasting, certificate, store: closingWith(lasting.store, closed) };
+    } catch (error) {
+      certificate?.close();
+      throw error;
+    }
   } catch (error) {
     lock.release();
     throw error;
@@ -108,8 +136,11 @@ function closingWith(store: LastingStore, closed: () => void): LastingStore {
   };
 }
 
-async function openShared(config: Config, around: Around): Promise<Lasting> {
-  const { crash, variables, vault, named, ...shared } = around;
+async function openShared(
+  config: Config,
+  around: Around & Pick<Lasting, "certificate">,
+): Promise<Omit<Lasting, "certificate">> {
+  const { crash, variables, vault, named, certificate, ...shared } = around;
   const users = databaseUsers(config, vault);
   const database = await databaseOf(config, variables);
   const changing = await named.changingUrl("store.url", database.url);
@@ -123,6 +154,7 @@ async function openShared(config: Config, around: Around): Promise<Lasting> {
     ...(changing === null ? {} : { url: changing }),
     ...shared,
     ...(users === null ? {} : { logins: users }),
+    ...(certificate === null ? {} : { certificates: clientCertificates(certificate) }),
     limits: { pool: config.store.pool, leaseMs: config.engine.leaseMs },
     ...(crash.onCommit === null ? {} : { onCommit: crash.onCommit }),
   });
@@ -134,6 +166,33 @@ async function openShared(config: Config, around: Around): Promise<Lasting> {
     await store.close();
     throw error;
   }
+}
+
+function clientCertificates(certificate: CertificateInUse): ClientCertificates {
+  return { current: () => certificate.shown, watch: (fn) => certificate.watch(fn) };
+}
+
+/** The certificate that PostgreSQL is shown, kept up to date; null without one. */
+async function openStoreCertificate(
+  config: Config,
+  around: Around,
+): Promise<CertificateInUse | null> {
+  const source = storeSource(config, around);
+  if (source === null) return null;
+  return CertificateInUse.open({ use: "store", key: "store.tls", source, ...around });
+}
+
+/** Where the certificate that PostgreSQL is shown comes from, or null. Errors: `invalid-configuration`. */
+export function storeSource(
+  { store }: Pick<Config, "store">,
+  around: Pick<Around, "vault" | "clock" | "log">,
+): CertificateSource | null {
+  const { tls, url } = store;
+  const user = /^[a-z]+:\/\/([^:@/]+)[:@]/u.exec(url)?.[1];
+  // PostgreSQL takes it for the user that it names, unless a map of its own says otherwise.
+  const commonName =
+    tls.commonName ?? (user === undefined ? "glasshouse" : decodeURIComponent(user));
+  return certificateSource({ key: "store.tls", tls, subject: { commonName }, ...around });
 }
 
 /** The users that `store.credentials` stands for, or null. Errors: `invalid-configuration`. */

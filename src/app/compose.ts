@@ -78,6 +78,8 @@ export interface Composition {
   readonly outside: Pick<Outside, "close">;
   /** The one that is served; null when it speaks HTTP in clear. */
   readonly certificate: CertificateInUse | null;
+  /** The one that PostgreSQL is shown; null without one. */
+  readonly storeCertificate: CertificateInUse | null;
   /** The way in for commands. */
   readonly accept: Accept;
   readonly metrics: Metrics;
@@ -141,6 +143,7 @@ export async function compose(
       vault,
       outside,
       certificate,
+      storeCertificate: opened.certificate,
       services,
       accept: meterAccept((request) => accept(services, request), shared),
       engine: {

@@ -2,7 +2,7 @@ import type { Config } from "../contract/config.ts";
 import { failureOf } from "../domain/errors.ts";
 import { certificateFacts, timeOf, unusable } from "./certificate-facts.ts";
 import { certificateText } from "./certificate-health.ts";
-import { silent } from "./doctor-consul.ts";
+import { silent, stoppedClock } from "./doctor-deps.ts";
 import type { Finding, LookDeps } from "./doctor-finding.ts";
 import { withVault } from "./doctor-vault.ts";
 import { servedSource } from "./served-tls.ts";
@@ -16,7 +16,7 @@ export async function certificateFindings(
 ): Promise<readonly Finding[]> {
   try {
     const shown = await withVault({ config, ...deps }, async (vault) => {
-      const source = servedSource(config, { vault, clock: stopped, log: silent });
+      const source = servedSource(config, { vault, clock: stoppedClock, log: silent });
       return source === null ? null : source.current();
     });
     if (shown === null) return [];
@@ -40,11 +40,3 @@ function bad(found: string): Finding {
     "A start fails with it or nobody trusts it, and a server that runs goes on with the one before. Look at the section tls of the configuration, and at what writes its files.";
   return { about, level: "bad", found, advice };
 }
-
-/** One look waits for nothing. */
-const stopped = {
-  now: () => Date.now(),
-  monotonic: () => performance.now(),
-  id: () => "",
-  after: () => () => {},
-};

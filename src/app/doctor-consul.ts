@@ -5,6 +5,7 @@ import type { Config } from "../contract/config.ts";
 import { failureOf } from "../domain/errors.ts";
 import { noMetrics } from "../ports/telemetry.ts";
 import { consulClient } from "./consul.ts";
+import { silent } from "./doctor-deps.ts";
 import type { Finding } from "./doctor-finding.ts";
 
 const limitMs = 5_000;
@@ -49,10 +50,4 @@ function isInClear(address: string): boolean {
   const url = URL.parse(address);
   const near = ["localhost", "127.0.0.1", "[::1]"];
   return url !== null && url.protocol === "http:" && !near.includes(url.hostname);
-}
-
-export const silent = { debug: nothing, info: nothing, warn: nothing, error: nothing };
-
-function nothing(): void {
-  // What it has to say is in the finding.
 }

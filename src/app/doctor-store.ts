@@ -1,6 +1,8 @@
 import type { Config } from "../contract/config.ts";
-import { failureOf } from "../domain/errors.ts";
-import { databaseOf, databaseUsers } from "./compose-store.ts";
+import { failureOf, GlasshouseError } from "../domain/errors.ts";
+import { unusable } from "./certificate-facts.ts";
+import { databaseOf, databaseUsers, storeSource } from "./compose-store.ts";
+import { silent, stoppedClock } from "./doctor-deps.ts";
 import type { Finding, LookDeps } from "./doctor-finding.ts";
 import { addressNow } from "./service-address.ts";
 import { withVault } from "./doctor-vault.ts";
@@ -26,7 +28,11 @@ export async function storeFindings(config: Config, deps: LookDeps): Promise<rea
     const target = { ...database, url };
     const looked = await withVault({ config, ...deps }, async (vault) => {
       const login = await databaseUsers(config, vault)?.current();
-      return lookAtServer({ ...target, login, connectMs });
+      const source = storeSource(config, { vault, clock: stoppedClock, log: silent });
+      const certificate = await source?.current();
+      const why = certificate === undefined ? null : unusable(certificate, "store");
+      if (why !== null) throw new GlasshouseError("invalid-configuration", `store.tls: ${why}.`);
+      return lookAtServer({ ...target, login, certificate, connectMs });
     });
     const { version, name, isEncrypted, connectionsFree } = looked;
     const found = `PostgreSQL ${version} at ${name}, ${isEncrypted ? "with TLS" : "without TLS"}, room for ${connectionsFree} more connections`;
@@ -57,7 +63,7 @@ export async function storeFindings(config: Config, deps: LookDeps): Promise<rea
         level: "bad",
         found: failureOf(error).message,
         advice:
-          "The server cannot start without it: look at store.url, store.password or store.credentials, store.tls.ca and PostgreSQL's log.",
+          "The server cannot start without it: look at store.url, store.password or store.credentials, store.tls and PostgreSQL's log.",
       },
     ];
   }

@@ -3,6 +3,7 @@ import { lookAtVault } from "../clients/vault/status.ts";
 import type { Config } from "../contract/config.ts";
 import { failureOf } from "../domain/errors.ts";
 import { noMetrics } from "../ports/telemetry.ts";
+import { silent, stoppedClock } from "./doctor-deps.ts";
 import type { Finding, LookDeps } from "./doctor-finding.ts";
 import { vaultParts, type VaultParts } from "./vault.ts";
 import { vaultVariables } from "./vault-references.ts";
@@ -49,13 +50,13 @@ export async function withVault<T>(
   of: LookDeps & { readonly config: Pick<Config, "vault"> },
   look: (parts: VaultParts | null) => Promise<T>,
 ): Promise<T> {
-  const clock = { now: () => Date.now(), monotonic: () => performance.now(), after: never };
-  const remotes = new Remotes({ metrics: noMetrics, log: quiet, clock });
+  const clock = stoppedClock;
+  const remotes = new Remotes({ metrics: noMetrics, log: silent, clock });
   const parts = await vaultParts(of.config, {
     env: of.env,
     remotes,
     clock,
-    log: quiet,
+    log: silent,
     services: of.named,
   });
   try {
@@ -65,19 +66,8 @@ export async function withVault<T>(
   }
 }
 
-/** One look needs no renewal. */
-function never(): () => void {
-  return nothing;
-}
-
 function isInClear(address: string): boolean {
   const url = URL.parse(address);
   const near = ["localhost", "127.0.0.1", "[::1]"];
   return url !== null && url.protocol === "http:" && !near.includes(url.hostname);
-}
-
-const quiet = { debug: nothing, info: nothing, warn: nothing, error: nothing };
-
-function nothing(): void {
-  // What it has to say is in the finding.
 }

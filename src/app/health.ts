@@ -20,6 +20,7 @@ type Parts = Pick<
   | "consul"
   | "vault"
   | "certificate"
+  | "storeCertificate"
 >;
 
 /** Below this the server still works, but somebody should make room. */
@@ -51,8 +52,12 @@ export async function health(
     ...(parts.bus.kind === "embedded" ? [] : [inTime("bus", () => busHealth(parts))]),
     ...(parts.consul === null ? [] : [inTime("consul", () => consulHealth(parts))]),
   ]);
-  const certificates =
-    parts.certificate === null ? [] : [certificateHealth("certificate", parts.certificate)];
+  const certificates = [
+    ...(parts.certificate === null ? [] : [certificateHealth("certificate", parts.certificate)]),
+    ...(parts.storeCertificate === null
+      ? []
+      : [certificateHealth("store certificate", parts.storeCertificate)]),
+  ];
   const dependencies = [store, ...others, ...certificates, ...remotesHealth(parts)];
   const worse = dependencies.some((dependency) => dependency.status !== "up");
   const status = store.status === "down" ? "down" : worse ? "degraded" : "ok";

@@ -17,9 +17,9 @@ export async function vaultVariables(
   config: Config,
   session: VaultSession | null,
 ): Promise<Readonly<Record<string, string>>> {
-  const { vault: _itself, security: _keys, store, bus, ...others } = config;
-  // Those of users and keys are no values: they are leased, or never leave Vault.
-  const { credentials: _user, ...stored } = store;
+  const { vault: _itself, security: _keys, tls: _served, store, bus, ...others } = config;
+  // Those of users, certificates and keys are no values: they are leased, issued, or never leave Vault.
+  const { credentials: _user, tls: _shown, ...stored } = store;
   const { credentials: _other, tls: _issued, ...sent } = bus;
   const looked = toJson({ ...others, store: stored, bus: sent });
   const references = referencesIn(looked, "vault:");

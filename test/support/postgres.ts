@@ -20,8 +20,11 @@ export interface PostgresOptions {
   readonly fsync?: boolean;
   /** Lines of postgresql.conf beside the test's own, for example `{ deadlock_timeout: "100ms" }`. */
   readonly settings?: Readonly<Record<string, string>>;
-  /** Paths of a PEM certificate and its key: connections from other programs must use TLS then. */
-  readonly tls?: { readonly certificate: string; readonly key: string };
+  /**
+   * Paths of a PEM certificate and its key: connections from other programs must use TLS then; with a file of authorities they must
+   * show a certificate of those too, whose name is that of their user, in place of a password.
+   */
+  readonly tls?: { readonly certificate: string; readonly key: string; readonly clients?: string };
   /** Asks every connection for this password (scram-sha-256); without it connections from loopback are trusted. */
   readonly password?: string;
 }
@@ -266,6 +269,7 @@ async function initialise(place: Place, options: PostgresOptions): Promise<void>
   if (options.tls !== undefined) await wantTls(data, options.tls);
   const settings = {
     ...(options.tls === undefined ? {} : { ssl: "on" }),
+    ...(options.tls?.clients === undefined ? {} : { ssl_ca_file: "clients.crt" }),
     listen_addresses: options.tls === undefined ? "127.0.0.1" : "127.0.0.1,127.0.0.2",
     max_connections: "200",
     shared_buffers: "128MB",
@@ -278,16 +282,19 @@ async function initialise(place: Place, options: PostgresOptions): Promise<void>
 
 /** The server takes a key only from its own user, and connections without TLS only from the test itself. */
 async function wantTls(data: string, tls: NonNullable<PostgresOptions["tls"]>): Promise<void> {
-  for (const [name, path] of [
+  const files = [
     ["server.crt", tls.certificate],
     ["server.key", tls.key],
-  ] as const) {
+    ...(tls.clients === undefined ? [] : [["clients.crt", tls.clients] as const]),
+  ] as const;
+  for (const [name, path] of files) {
     await copyFile(path, join(data, name));
     await chmod(join(data, name), 0o600);
     const { uid, gid } = await stat(data);
     await chown(join(data, name), uid, gid);
   }
-  const rules = "hostssl all all all scram-sha-256\nlocal all all trust\n";
+  const method = tls.clients === undefined ? "scram-sha-256" : "cert";
+  const rules = `hostssl all all all ${method}\nlocal all all trust\n`;
   await writeFile(join(data, "pg_hba.conf"), rules);
 }
 

@@ -62,7 +62,7 @@ export function translate(error: unknown): unknown {
   if (code !== null && refusalCodes.includes(code)) {
     return new GlasshouseError(
       "invalid-configuration",
-      `PostgreSQL refuses: ${wordsOf(error)}. Look at store.url and store.password (or store.credentials), and at what the database has of user, password, database and pg_hba.conf.`,
+      `PostgreSQL refuses: ${wordsOf(error)}. Look at store.url, store.password (or store.credentials) and store.tls, and at what the database has of user, password, database and pg_hba.conf.`,
       { cause: error },
     );
   }

@@ -2,7 +2,7 @@ import { readFileSync } from "node:fs";
 import type { ConnectionOptions } from "node:tls";
 import type pg from "pg";
 import { GlasshouseError } from "../../domain/errors.ts";
-import type { DatabaseLogin } from "./logins.ts";
+import type { ClientCertificate, DatabaseLogin } from "./logins.ts";
 
 export interface TargetOptions {
   /** `postgres://user@host:5432,other:5432/database?sslmode=verify-full&sslrootcert=/path`. */
@@ -14,6 +14,8 @@ export interface TargetOptions {
    * whoever connects.
    */
   readonly login?: DatabaseLogin | undefined;
+  /** Shown where the server asks for one. */
+  readonly certificate?: ClientCertificate | undefined;
   /** Path of a file with the certificates of the authorities that are trusted, in place of those of Node. */
   readonly caFile?: string | undefined;
   readonly limits: TargetLimits;
@@ -71,7 +73,7 @@ export function targetsOf(options: TargetOptions): readonly Target[] {
   const { limits } = options;
   return (parts["hosts"] ?? "").split(",").map((text) => {
     const { host, port } = addressOf(text);
-    const ssl = tlsOf(host, query, options.caFile);
+    const ssl = tlsOf(host, query, options);
     return {
       name: `${host}:${port}/${database}`,
       client: {
@@ -112,20 +114,29 @@ function addressOf(text: string): { readonly host: string; readonly port: number
 
 /**
  * As libpq reads it, but that `allow` and `prefer`, which fall back to plain text unseen, are refused, and that nothing said
- * means `verify-full` unless the server is on this machine.
+ * means `verify-full` unless the server is on this machine and no certificate is to be shown.
  */
 function tlsOf(
   host: string,
   query: URLSearchParams,
-  caFile: string | undefined,
+  { caFile, certificate }: Pick<TargetOptions, "caFile" | "certificate">,
 ): false | ConnectionOptions {
   const local = ["127.0.0.1", "::1", "localhost"].includes(host) || host.startsWith("/");
   const said = query.get("sslmode");
-  const mode = said === null ? (local ? "disable" : "verify-full") : modes.find(is(said));
+  const mode =
+    said === null
+      ? local && certificate === undefined
+        ? "disable"
+        : "verify-full"
+      : modes.find(is(said));
   if (mode === undefined) throw refused(`has sslmode=${said ?? ""}; it may be ${modes.join(", ")}`);
+  if (mode === "disable" && certificate !== undefined)
+    throw refused("has sslmode=disable: a certificate (store.tls) is shown only with TLS");
   if (mode === "disable") return false;
   const file = caFile ?? query.get("sslrootcert") ?? undefined;
-  return { ...checks(mode, file), ...(file === undefined ? {} : { ca: read(file) }) };
+  const own =
+    certificate === undefined ? {} : { cert: certificate.certificate, key: certificate.key };
+  return { ...checks(mode, file), ...own, ...(file === undefined ? {} : { ca: read(file) }) };
 }
 
 function checks(mode: Exclude<Mode, "disable">, file: string | undefined): ConnectionOptions {

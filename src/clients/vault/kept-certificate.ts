@@ -22,6 +22,8 @@ export interface OwnCertificate {
 /** It is replaced when this part of its time is left. */
 const restPart = 1 / 3;
 const againMs = 5_000;
+/** One that will not do is followed by another one after so long at most: somebody has to mend the role first. */
+const afterRefusalMs = 300_000;
 const soonestMs = 500;
 
 /**
@@ -60,6 +62,11 @@ export class KeptCertificate {
   /** Why there is no other one yet although it is time; null when all is well. */
   get problem(): string | null {
     return this.#problem;
+  }
+
+  /** What it gave will not do, and that of before is good for so long: another one is asked for in time. */
+  refused(leftMs: number): void {
+    this.#wake(Math.max(againMs, Math.min(afterRefusalMs, leftMs * restPart)));
   }
 
   close(): void {

@@ -1,4 +1,4 @@
-import type { DatabaseLogin } from "../../../clients/postgres/logins.ts";
+import type { Identity } from "../../../clients/postgres/logins.ts";
 import type { LeaseTimes } from "../../../domain/lease.ts";
 
 /** What the thread that renews a lease is given. */
@@ -6,7 +6,7 @@ export interface LeaseTask {
   readonly url: string;
   readonly password?: string | undefined;
   readonly caFile?: string | undefined;
-  readonly login?: DatabaseLogin | undefined;
+  readonly identity: Identity;
   readonly worker: string;
   readonly times: LeaseTimes;
   /** Of a `LeaseCell`. */
@@ -19,9 +19,9 @@ export type LeaseWord = "renewed" | "lost" | { readonly failed: string };
 /** What it is told: renew no more, and end. */
 export const stopWord = "stop";
 
-/** What else it is told: from now on connect as this user. */
-export interface LoginWord {
-  readonly login: DatabaseLogin;
+/** What else it is told: from now on connect like this. */
+export interface IdentityWord {
+  readonly identity: Identity;
 }
 
 /** And: from now on connect here. */

@@ -10,7 +10,7 @@ import {
   stopWord,
   type LeaseTask,
   type LeaseWord,
-  type LoginWord,
+  type IdentityWord,
   type UrlWord,
 } from "./lease-task.ts";
 import { Pool } from "../../../clients/postgres/pool.ts";
@@ -33,8 +33,8 @@ function main(task: LeaseTask): void {
     idleInTransactionMs: limitMs,
   };
   const silent = { debug() {}, info() {}, warn() {}, error() {} };
-  let { url, login } = task;
-  const hosts = new Hosts(() => targetsOf({ ...task, url, login, limits }), silent);
+  let { url, identity } = task;
+  const hosts = new Hosts(() => targetsOf({ ...task, url, ...identity, limits }), silent);
   const pool = new Pool({ size: 1, waitMs: limitMs, silentMs: limitMs, open: () => hosts.open() });
   let timer: NodeJS.Timeout | null = null;
   let renewing: Promise<void> | null = null;
@@ -66,11 +66,11 @@ function main(task: LeaseTask): void {
     }
   };
   after(cell.read().sentAtMs + renewEveryMs - monotonicMs());
-  parentPort?.on("message", (word: typeof stopWord | LoginWord | UrlWord) => {
+  parentPort?.on("message", (word: typeof stopWord | IdentityWord | UrlWord) => {
     if (word === stopWord) return void stop();
     // A connection that works is kept, wherever it goes.
     if ("url" in word) return void (url = word.url);
-    login = word.login;
+    identity = word.identity;
     void pool.renew();
   });
   const stop = async (): Promise<void> => {

@@ -5,11 +5,11 @@ import { isTrusted, leaseTimes, remainingMs, type LeaseCount } from "../../../do
 import type { Log } from "../../../ports/telemetry.ts";
 import type { WorkerLease } from "../../../ports/worker.ts";
 import { LeaseCell, monotonicMs } from "./lease-cell.ts";
-import type { DatabaseLogin } from "../../../clients/postgres/logins.ts";
+import type { Identity } from "../../../clients/postgres/logins.ts";
 import type { ChangingUrl } from "../../../clients/postgres/target.ts";
-import { stopWord, type LeaseTask, type LoginWord, type UrlWord } from "./lease-task.ts";
+import { stopWord, type LeaseTask, type IdentityWord, type UrlWord } from "./lease-task.ts";
 
-export interface LeaseDeps extends Pick<LeaseTask, "password" | "caFile" | "login" | "worker"> {
+export interface LeaseDeps extends Pick<LeaseTask, "password" | "caFile" | "identity" | "worker"> {
   readonly url: string | ChangingUrl;
   readonly durationMs: number;
   /** When the first lease, which the store has granted, was asked for; by `monotonicMs`. */
@@ -32,7 +32,7 @@ export class PostgresLease implements WorkerLease {
   readonly #deps: LeaseDeps;
   readonly #cell = new LeaseCell();
   readonly #watchers = new Set<() => void>();
-  #login: DatabaseLogin | undefined;
+  #identity: Identity;
   #thread: Worker | null = null;
   #seen: LeaseCount | null = null;
   #lapse: NodeJS.Timeout | null = null;
@@ -42,7 +42,7 @@ export class PostgresLease implements WorkerLease {
 
   constructor(deps: LeaseDeps) {
     this.#deps = deps;
-    this.#login = deps.login;
+    this.#identity = deps.identity;
     this.#cell.write({ sentAtMs: deps.sentAtMs, lapses: 0 });
     const { url } = deps;
     this.#unwatch = typeof url === "string" ? () => undefined : url.watch(() => this.#tellUrl());
@@ -76,10 +76,10 @@ export class PostgresLease implements WorkerLease {
     };
   }
 
-  /** From now on it is renewed as this user. */
-  use(login: DatabaseLogin): void {
-    this.#login = login;
-    const word: LoginWord = { login };
+  /** From now on it is renewed as this user, with this certificate. */
+  use(identity: Identity): void {
+    this.#identity = identity;
+    const word: IdentityWord = { identity };
     this.#thread?.postMessage(word, []);
   }
 
@@ -107,7 +107,8 @@ export class PostgresLease implements WorkerLease {
     const url = this.#url();
     const times = leaseTimes(durationMs);
     const buffer = this.#cell.buffer;
-    const task: LeaseTask = { url, password, caFile, login: this.#login, worker, times, buffer };
+    const identity = this.#identity;
+    const task: LeaseTask = { url, password, caFile, identity, worker, times, buffer };
     const thread = new Worker(new URL("./lease-thread.ts", import.meta.url), { workerData: task });
     thread.unref();
     thread.on("message", (word: unknown) => this.#heard(word));

@@ -24,7 +24,11 @@ import { SqlTx } from "../sql/tx.ts";
 import type { Connection } from "../../../clients/postgres/connection.ts";
 import { translate } from "../../../clients/postgres/errors.ts";
 import type { Remotes } from "../../../clients/resilience/remotes.ts";
-import type { DatabaseLogin, DatabaseLogins } from "../../../clients/postgres/logins.ts";
+import type {
+  ClientCertificates,
+  DatabaseLogins,
+  Identity,
+} from "../../../clients/postgres/logins.ts";
 import { endAtOnce } from "./end-step.ts";
 import { QueryBuilders } from "./kysely-dialect.ts";
 import { monotonicMs } from "./lease-cell.ts";
@@ -47,6 +51,8 @@ export interface PostgresStoreOptions {
   readonly password?: string | undefined;
   /** Who connects, and then acts as the user of the URL. */
   readonly logins?: DatabaseLogins | undefined;
+  /** What is shown to a server that asks for a certificate. */
+  readonly certificates?: ClientCertificates | undefined;
   /** File with the certificates of the authorities that are trusted. */
   readonly caFile?: string | undefined;
   readonly clock: Clock;
@@ -107,9 +113,10 @@ const lookAgainMs = 10;
  */
 export async function createPostgresStore(options: PostgresStoreOptions): Promise<PostgresStore> {
   const limits = { ...postgresDefaults, ...options.limits };
-  const { url, password, caFile, logins, log } = options;
+  const { url, password, caFile, logins, certificates, log } = options;
   try {
-    const wayIn = await WayIn.open({ target: { url, password, caFile, limits }, logins, log });
+    const target = { url, password, caFile, limits };
+    const wayIn = await WayIn.open({ target, logins, certificates, log });
     const first = await wayIn.openWithin(limits.startMs);
     try {
       const now = timestamp(options.clock);
@@ -203,7 +210,7 @@ export class PostgresStore implements LastingStore {
   /** Begins to listen to other processes. */
   async start(): Promise<void> {
     await this.#listener.start();
-    const leases = { renew: async (login: DatabaseLogin) => this.#useInLeases(login) };
+    const leases = { renew: async (identity: Identity) => this.#useInLeases(identity) };
     const parts = [this.#pool, this.#files, this.#listener, this.#numberer, leases];
     this.#parts.wayIn.follow(parts);
   }
@@ -237,7 +244,7 @@ export class PostgresStore implements LastingStore {
       url: options.url,
       password: options.password,
       caFile: options.caFile,
-      login: wayIn.login,
+      identity: wayIn.identity,
       worker: worker.id,
       durationMs: limits.leaseMs,
       sentAtMs,
@@ -296,8 +303,8 @@ export class PostgresStore implements LastingStore {
     await this.#files.close();
   }
 
-  #useInLeases(login: DatabaseLogin): void {
-    for (const lease of this.#leases) lease.use(login);
+  #useInLeases(identity: Identity): void {
+    for (const lease of this.#leases) lease.use(identity);
   }
 
   #committed(topics: ReadonlySet<Topic>): void {
