@@ -43,7 +43,7 @@ export class CertificateInUse {
   #held: Held;
   #problem: string | null = null;
   #unwatch: () => void = () => {};
-  #looking: Promise<void> | null = null;
+  #isLooking = false;
   #again = false;
   #closed = false;
 
@@ -109,10 +109,11 @@ export class CertificateInUse {
 
   #look(): void {
     this.#again = true;
-    this.#looking ??= this.#lookAll().finally(() => (this.#looking = null));
+    if (!this.#isLooking) void this.#lookAll();
   }
 
   async #lookAll(): Promise<void> {
+    this.#isLooking = true;
     while (this.#again) {
       this.#again = false;
       const found = await settled(this.#options).catch(
@@ -122,6 +123,7 @@ export class CertificateInUse {
       if (typeof found === "string") this.#refuse(found);
       else this.#take(found);
     }
+    this.#isLooking = false;
   }
 
   #take(next: Held): void {
@@ -164,17 +166,17 @@ export class CertificateInUse {
 
 /** What the source has now, or why that will not do: then it is looked at twice, as it may be about to be replaced. */
 async function settled({ source, use }: CertificateInUseOptions): Promise<Held | string> {
-  const first = await source.current().then((shown) => held(shown, use), refusal);
+  const first = await source.current().then((shown) => heldOf(shown, use), refusal);
   if (typeof first !== "string") return first;
   await sleep(settleMs);
-  return held(await source.current(), use);
+  return heldOf(await source.current(), use);
 }
 
 function refusal(error: unknown): string {
   return failureOf(error).message;
 }
 
-function held(shown: ShownCertificate, use: CertificateUse): Held | string {
+function heldOf(shown: ShownCertificate, use: CertificateUse): Held | string {
   const facts = certificateFacts(shown.certificate);
   const why = unusable(shown, use);
   if (why !== null) return why;

@@ -269,15 +269,16 @@ describe("granted variables", () => {
   });
 });
 
+const clear = { names: [] };
+const address = (listen: string) => listenAddress({ listen, tls: clear });
+
 describe("the listen address", () => {
   test("may be any loopback address", () => {
-    const address = (listen: string) => listenAddress({ listen, tls: clear });
     assert.deepEqual(address("127.0.0.1:0"), { host: "127.0.0.1", port: 0 });
     assert.deepEqual(address("[::1]:8080"), { host: "::1", port: 8080 });
     assert.deepEqual(address("localhost:80"), { host: "localhost", port: 80 });
   });
 
-  const clear = { names: [] };
   const encrypted = { ...clear, certificate: "/c.pem", key: "/k.pem" };
   const others = ["0.0.0.0:1", "[::]:1", "10.0.0.1:1", "127.example.com:1", "127.0.0.1.x:1"];
 

@@ -34,7 +34,11 @@ export const errorTable = {
     "The template's source is not allowed",
     "Use an https repository, or a file repository while the server listens on loopback.",
   ),
-  unauthenticated: row([401, 4, "terminal"], "Who is asking is not known", "Send a token."),
+  unauthenticated: row(
+    [401, 4, "terminal"],
+    "Who is asking is not known",
+    "Show a certificate that the server trusts (`tls.clientCa`).",
+  ),
   forbidden: row(
     [403, 4, "terminal"],
     "This is not allowed",

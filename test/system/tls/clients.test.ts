@@ -32,6 +32,18 @@ function glasshouse(
   });
 }
 
+const status = (server: string, env: Readonly<Record<string, string>> = {}): Promise<Said> =>
+  glasshouse(["status", "--server", server], env);
+
+/** The status line of an answer. */
+async function asked(socket: TLSSocket, path: string): Promise<string> {
+  socket.write(`GET ${path} HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n`);
+  const [chunk] = await new Promise<Buffer[]>((resolve) => {
+    socket.once("data", (data: Buffer) => resolve([data]));
+  });
+  return chunk?.toString("utf8").split("\r\n")[0] ?? "";
+}
+
 describe("clients of a server that speaks TLS", () => {
   let at: TlsSite;
   before(async () => {
@@ -39,8 +51,6 @@ describe("clients of a server that speaks TLS", () => {
   });
   after(() => at.close());
 
-  const status = (server: string, env: Readonly<Record<string, string>> = {}): Promise<Said> =>
-    glasshouse(["status", "--server", server], env);
   const trusting = (): Readonly<Record<string, string>> => ({
     GLASSHOUSE_CA: at.certificates.authority,
   });
@@ -133,15 +143,6 @@ describe("a server that asks its clients for certificates", () => {
     at = await TlsSite.open(({ authority }) => ({ env: { GLASSHOUSE_TLS_CLIENT_CA: authority } }));
   });
   after(() => at.close());
-
-  /** The status line of an answer. */
-  async function asked(socket: TLSSocket, path: string): Promise<string> {
-    socket.write(`GET ${path} HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n`);
-    const [chunk] = await new Promise<Buffer[]>((resolve) => {
-      socket.once("data", (data: Buffer) => resolve([data]));
-    });
-    return chunk?.toString("utf8").split("\r\n")[0] ?? "";
-  }
 
   test("answers probes to anybody, and all else only to those who show one that it trusts", async () => {
     const none = await handshake(at.port);

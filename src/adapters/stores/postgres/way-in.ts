@@ -141,9 +141,8 @@ export class WayIn {
         this.#use(identity);
         await Promise.all(all.map((one) => one.renew(identity)));
         const { login } = identity;
-        log.info("The store goes on with new credentials", {
-          ...(login === undefined ? {} : { user: login.username }),
-        });
+        const fields = login === undefined ? {} : { user: login.username };
+        log.info("The store goes on with new credentials", fields);
         await logins?.settled();
         done = identity;
       } catch (error) {
