@@ -1,6 +1,6 @@
 import { readFileSync } from "node:fs";
 import { GlasshouseError } from "../domain/errors.ts";
-import type { Trust } from "../lib/secure-fetch.ts";
+import type { Trust } from "./secure-fetch.ts";
 
 /** Variables that name files in PEM: whom to trust when a server is called, and what to show it. */
 const variables = {

@@ -12,7 +12,7 @@ import { certificateFindings } from "./doctor-certificate.ts";
 import { busFindings } from "./doctor-bus.ts";
 import type { Finding } from "./doctor-finding.ts";
 import { variablesOfVault, vaultFindings } from "./doctor-vault.ts";
-import { secureFetch } from "../lib/secure-fetch.ts";
+import { secureFetch } from "./secure-fetch.ts";
 import { consulVariables } from "./consul-references.ts";
 import { NamedServices } from "./service-address.ts";
 import { demandsClients } from "./config-listen.ts";

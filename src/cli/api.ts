@@ -5,7 +5,7 @@ import type { Route } from "../contract/rest-route.ts";
 import { problemView } from "../contract/problem.ts";
 import { trustProblem } from "../app/client-trust.ts";
 import { GlasshouseError } from "../domain/errors.ts";
-import { secureFetch, type Fetch, type FetchInit, type Trust } from "../lib/secure-fetch.ts";
+import { secureFetch, type Fetch, type FetchInit, type Trust } from "../app/secure-fetch.ts";
 import { Patience, patienceLimits, type NotNow, type PatienceLimits } from "./patience.ts";
 import { ServerError, UnreachableError, UsageError } from "./failure.ts";
 

@@ -1,5 +1,5 @@
 import { clientTrust } from "../app/client-trust.ts";
-import { secureFetch } from "../lib/secure-fetch.ts";
+import { secureFetch } from "../app/secure-fetch.ts";
 import { defaultServer, outputFormats } from "./call.ts";
 import type { Terminal } from "./terminal.ts";
 

@@ -172,6 +172,7 @@ export const metricTable = {
 
 /** What the labels mean, by name: one meaning everywhere. */
 export const metricLabels: Readonly<Record<string, string>> = {
+  use: "Whom a certificate of the server's own is shown to: `listen` (its clients), `store` (PostgreSQL)",
   executor: "who does the work: an executor's name, `check`, or `engine` for what needs none",
   kind: "kind of the run, of the transaction, or of the check",
   message: "what is sent: `event`, `reply`, `dead-letter`",

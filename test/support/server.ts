@@ -3,7 +3,7 @@ import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { z } from "zod";
-import { secureFetch, type Fetch, type Trust } from "../../src/lib/secure-fetch.ts";
+import { secureFetch, type Fetch, type Trust } from "../../src/app/secure-fetch.ts";
 import { storeVariables } from "./which-store.ts";
 
 const ownProgram = join(import.meta.dirname, "..", "..", "bin", "glasshouse");

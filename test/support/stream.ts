@@ -1,4 +1,4 @@
-import { secureFetch, type Fetch, type Trust } from "../../src/lib/secure-fetch.ts";
+import { secureFetch, type Fetch, type Trust } from "../../src/app/secure-fetch.ts";
 
 /** What a client of the live events has seen, over all its connections. */
 export interface Streamed {

@@ -5,6 +5,7 @@ import { consulSkip } from "../../support/consul-program.ts";
 import { consulVariables } from "../../support/consul-site.ts";
 import { Consul } from "../../support/consul.ts";
 import { Site, until } from "../../support/site.ts";
+import { TlsSite } from "../../support/tls-site.ts";
 
 const policy = 'service "glasshouse" { policy = "write" }\nnode_prefix "" { policy = "read" }';
 const known = z.array(
@@ -62,6 +63,31 @@ describe("a server in Consul", { skip: consulSkip }, () => {
     await site.server.stop();
     assert.deepEqual(await instances(), []);
   });
+});
+
+test("a server that speaks TLS is asked by HTTPS", { skip: consulSkip }, async () => {
+  const consul = await Consul.start();
+  const env = consulVariables(consul, await consul.newToken(policy), {
+    env: { GLASSHOUSE_CONSUL_REGISTER: "true" },
+  });
+  const at = await TlsSite.open(({ authority }) => ({
+    // Consul shows none, and needs none for the probe.
+    env: { ...env, GLASSHOUSE_TLS_CLIENT_CA: authority },
+  }));
+  try {
+    const checks = z.array(z.object({ Checks: z.array(z.object({ Output: z.string() })) }));
+    const path = "/v1/health/service/glasshouse";
+    const seen = await until(
+      async () => await consul.request("GET", path),
+      (text) => passing(known.parse(JSON.parse(text))),
+      20_000,
+    );
+    const outputs = checks.parse(JSON.parse(seen)).flatMap(({ Checks }) => Checks);
+    assert.ok(outputs.some(({ Output }) => /HTTP GET https:\S+\/readyz: 200/u.test(Output)));
+  } finally {
+    await at.close();
+    await consul.close();
+  }
 });
 
 function passing(seen: z.output<typeof known>): boolean {
