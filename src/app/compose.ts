@@ -51,7 +51,7 @@ import type { NamedServices } from "./service-address.ts";
 import type { VaultParts } from "./vault.ts";
 import type { CertificateInUse } from "./certificate-in-use.ts";
 import { openServedCertificate } from "./served-tls.ts";
-import { observeBus } from "./metered-bus.ts";
+import { observeBus, observeIssued } from "./metered-bus.ts";
 import { meterAccept, type Accept } from "./metered-accept.ts";
 import { meterStore, observeStore } from "./metered-store.ts";
 import { programVersion } from "./program-version.ts";
@@ -327,6 +327,7 @@ async function createBus(
   const { AmqpBus } = await import("../adapters/buses/amqp/index.ts");
   const users = busUsers(config.bus, vault);
   const certificate = busCertificate(config.bus, vault);
+  if (certificate !== null) observeIssued(certificate, of);
   const read = () => busCredentials(config.bus, variables, { users, certificate });
   const { service } = settings;
   const found = service === null ? null : await named.follow("bus.url", service, firstAnswerMs);

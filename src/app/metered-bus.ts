@@ -1,3 +1,5 @@
+import type { KeptCertificate } from "../clients/vault/kept-certificate.ts";
+import type { Clock } from "../ports/clock.ts";
 import type { Metrics } from "../ports/telemetry.ts";
 import { eventsBehind, type BusDeps } from "../services/bus.ts";
 
@@ -17,5 +19,17 @@ export function observeBus(
       ...(commands === null ? [] : [{ value: commands, labels: { queue: "commands" } }]),
       ...(dead === null ? [] : [{ value: dead, labels: { queue: "dead" } }]),
     ];
+  });
+}
+
+/** How long the certificate is good that Vault has issued for the broker. */
+export function observeIssued(
+  certificate: Pick<KeptCertificate, "endsAtMs">,
+  { metrics, clock }: { readonly metrics: Metrics; readonly clock: Pick<Clock, "now"> },
+): void {
+  metrics.observe("glasshouse_tls_certificate_expiry_seconds", () => {
+    const { endsAtMs } = certificate;
+    if (endsAtMs === null) return [];
+    return [{ value: (endsAtMs - clock.now()) / 1_000, labels: { use: "bus" } }];
   });
 }

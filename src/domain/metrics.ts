@@ -75,7 +75,7 @@ export const metricTable = {
   glasshouse_tls_certificate_expiry_seconds: gauge(
     ["use"],
     "seconds",
-    "How long the server's own certificate is still good, negative once it is over: `listen` (the one that is served), `store` (the one for PostgreSQL)",
+    "How long the server's own certificate is still good, negative once it is over: `listen` (the one that is served), `store` (the one for PostgreSQL), `bus` (the one for the broker, where Vault issues it)",
     "Below a quarter of its time: it is not renewed; `/health` and `doctor` say why",
   ),
   glasshouse_tls_certificates_total: counter(
@@ -172,7 +172,7 @@ export const metricTable = {
 
 /** What the labels mean, by name: one meaning everywhere. */
 export const metricLabels: Readonly<Record<string, string>> = {
-  use: "Whom a certificate of the server's own is shown to: `listen` (its clients), `store` (PostgreSQL)",
+  use: "Whom a certificate of the server's own is shown to: `listen` (its clients), `store` (PostgreSQL), `bus` (the broker)",
   executor: "who does the work: an executor's name, `check`, or `engine` for what needs none",
   kind: "kind of the run, of the transaction, or of the check",
   message: "what is sent: `event`, `reply`, `dead-letter`",

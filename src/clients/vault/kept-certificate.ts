@@ -37,6 +37,7 @@ export class KeptCertificate {
   #forget: (() => void) | null = null;
   #closed = false;
   #problem: string | null = null;
+  #endsAtMs: number | null = null;
 
   constructor(options: KeptCertificateOptions) {
     this.#options = options;
@@ -64,6 +65,11 @@ export class KeptCertificate {
     return this.#problem;
   }
 
+  /** When the last one that was issued ends; null before the first. */
+  get endsAtMs(): number | null {
+    return this.#endsAtMs;
+  }
+
   /** What it gave will not do, and that of before is good for so long: another one is asked for in time. */
   refused(leftMs: number): void {
     this.#wake(Math.max(againMs, Math.min(afterRefusalMs, leftMs * restPart)));
@@ -78,6 +84,7 @@ export class KeptCertificate {
   async #issue(): Promise<OwnCertificate> {
     const { session, path, subject, clock } = this.#options;
     const issued = await issueAt(session, path, subject);
+    this.#endsAtMs = issued.endsAtMs;
     const between = issued.chain.filter((one) => one !== issued.issuer);
     this.#wake((issued.endsAtMs - clock.now()) * (1 - restPart));
     const certificate = [issued.certificate, ...between].join("\n");

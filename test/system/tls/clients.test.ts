@@ -1,12 +1,12 @@
 import assert from "node:assert/strict";
 import { execFile } from "node:child_process";
-import { readFile } from "node:fs/promises";
+import { copyFile, readFile } from "node:fs/promises";
 import { connect } from "node:net";
 import { join } from "node:path";
 import { after, before, describe, test } from "node:test";
 import type { TLSSocket } from "node:tls";
 import { setTimeout as sleep } from "node:timers/promises";
-import { signCertificate } from "../../support/certificates.ts";
+import { makeCertificates, signCertificate } from "../../support/certificates.ts";
 import { TestServer } from "../../support/server.ts";
 import { handshake, put, shownSerial, TlsSite } from "../../support/tls-site.ts";
 import { until } from "../../support/site.ts";
@@ -142,6 +142,12 @@ describe("a server that asks its clients for certificates", () => {
   before(async () => {
     at = await TlsSite.open(({ authority }) => ({ env: { GLASSHOUSE_TLS_CLIENT_CA: authority } }));
   });
+
+  /** What the client shows. */
+  async function own(): Promise<{ readonly cert: Buffer; readonly key: Buffer }> {
+    const { certificate, key } = at.certificates.client;
+    return { cert: await readFile(certificate), key: await readFile(key) };
+  }
   after(() => at.close());
 
   test("answers probes to anybody, and all else only to those who show one that it trusts", async () => {
@@ -149,9 +155,7 @@ describe("a server that asks its clients for certificates", () => {
     assert.match(await asked(none, "/readyz"), / 200 /u);
     for (const path of ["/api/v1/environments", "/metrics", "/readyz?x=/livez", "/%2e/livez"])
       assert.match(await asked(await handshake(at.port), path), / 401 /u);
-    const { client } = at.certificates;
-    const own = { cert: await readFile(client.certificate), key: await readFile(client.key) };
-    assert.match(await asked(await handshake(at.port, own), "/api/v1/environments"), / 200 /u);
+    assert.match(await asked(await handshake(at.port, await own()), "/api/v1/info"), / 200 /u);
     const old = await signCertificate(join(at.directory, "tls"), "client-old", { days: -1 });
     const ended = { cert: await readFile(old.certificate), key: await readFile(old.key) };
     assert.match(await asked(await handshake(at.port, ended), "/api/v1/environments"), / 401 /u);
@@ -192,5 +196,24 @@ describe("a server that asks its clients for certificates", () => {
       GLASSHOUSE_CLIENT_KEY: at.certificates.server.key,
     });
     assert.match(other.err, /does not belong to the certificate/u);
+  });
+
+  test("trusts those of another authority when its file is another one, and no session of before", async () => {
+    const first = await handshake(at.port, await own());
+    const sessions: Buffer[] = [];
+    first.on("session", (session: Buffer) => sessions.push(session));
+    assert.match(await asked(first, "/api/v1/info"), / 200 /u);
+    const { authority } = await makeCertificates(join(at.directory, "other"));
+    await copyFile(authority, at.certificates.authority);
+    process.kill(at.server.pid, "SIGHUP");
+    await until(
+      async () => asked(await handshake(at.port, await own()), "/api/v1/info"),
+      (line) => / 401 /u.test(line),
+      10_000,
+    );
+    const session = sessions.at(-1);
+    const again = await handshake(at.port, { ...(await own()), session });
+    assert.match(await asked(again, "/api/v1/info"), / 401 /u);
+    first.destroy();
   });
 });

@@ -78,6 +78,8 @@ describe("the client's certificate that Vault issues", { skip: vaultSkip || rabb
     assert.deepEqual(await loadComplaints(at, await ordering), []);
     const subjects = await at.broker.control(["list_connections", "peer_cert_subject", "ssl"]);
     assert.match(subjects, /CN=glasshouse/u);
+    const metrics = String((await at.site.server.send("GET", "/metrics")).body);
+    assert.match(metrics, /tls_certificate_expiry_seconds\{use="bus"\} \d/u);
     assert.doesNotMatch(at.site.server.output, /"level":"error"/u);
   });
 
