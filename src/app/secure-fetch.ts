@@ -1,5 +1,5 @@
 import type { IncomingMessage } from "node:http";
-import { Agent, request } from "node:https";
+import type { Agent } from "node:https";
 
 /** In PEM: whom a client trusts, in place of the authorities that Node knows, and what it shows of itself. */
 export interface Trust {
@@ -22,12 +22,23 @@ export type Fetch = (url: URL, init: FetchInit) => Promise<Response>;
  * is an error. Errors: those of the connection as they are, with their code; the signal's reason when that came first.
  */
 export function secureFetch(trust: Trust): Fetch {
-  let agent: Agent | null = null;
-  return (url, init) => {
+  let secure: Promise<Secure> | null = null;
+  return async (url, init) => {
     if (url.protocol !== "https:") return fetch(url, { ...plain(init), redirect: "error" });
-    agent ??= new Agent({ ...trust, keepAlive: true, minVersion: "TLSv1.2" });
-    return send(agent, url, init);
+    secure ??= loaded(trust);
+    return send(await secure, url, init);
   };
+}
+
+interface Secure {
+  readonly agent: Agent;
+  readonly request: (typeof import("node:https"))["request"];
+}
+
+/** Whoever speaks in clear need not load it: that takes as long as a small request. */
+async function loaded(trust: Trust): Promise<Secure> {
+  const { Agent: Kept, request } = await import("node:https");
+  return { agent: new Kept({ ...trust, keepAlive: true, minVersion: "TLSv1.2" }), request };
 }
 
 function plain({ body, ...init }: FetchInit): RequestInit {
@@ -35,7 +46,7 @@ function plain({ body, ...init }: FetchInit): RequestInit {
   return { ...init, body: typeof body === "string" ? body : Buffer.from(body) };
 }
 
-function send(agent: Agent, url: URL, { method, headers, body, signal }: FetchInit) {
+function send({ agent, request }: Secure, url: URL, { method, headers, body, signal }: FetchInit) {
   return new Promise<Response>((resolve, reject) => {
     const failed = (error: Error): void => reject(signal?.aborted === true ? signal.reason : error);
     if (signal?.aborted === true) return failed(new Error("aborted"));
