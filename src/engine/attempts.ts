@@ -32,8 +32,8 @@ export class Attempts {
   readonly #open = new Set<ActiveAttempt>();
   /** Ends the waits of those. */
   readonly #held = new Set<() => void>();
-  /** Transactions that have begun and have not come to claiming. */
-  #before = 0;
+  /** How many of those who share a transaction have begun and have not come to claiming. */
+  readonly #before = new Map<object, number>();
   /** Runs that are being started: their facts are known to the claim before they are committed. */
   readonly #started = new Map<string, RunFacts>();
   /** Places promised to claims whose transactions have not resolved yet. */
@@ -79,15 +79,18 @@ export class Attempts {
       const { started, claimed, isAll } = await this.#deps.store.transact(async (tx) => {
         this.#reserved -= reserved;
         reserved = 0;
-        const { facts, events, isLast } = await this.#beforeClaim(() => fn(tx));
+        const { facts, events, isLast } = await this.#beforeClaim(tx, fn);
         if (facts !== null) begun.add(facts.run.id);
         const inPlace = tx.steps.inPlace();
         if (ending !== undefined && inPlace.length === 0) this.#active.delete(ending);
         const isOthers = how.brief === true && !isLast;
         const limit = isOthers ? 0 : this.#free();
+        // Kept while it is asked: others that claim meanwhile must not count on the same places.
+        reserved = limit;
+        this.#reserved += limit;
         const claims = await this.#claimIn(tx, limit);
+        this.#reserved -= limit - claims.length;
         reserved = claims.length;
-        this.#reserved += reserved;
         const all = await this.#tell(tx, { claims: [...inPlace, ...claims], events });
         return { started: facts, claimed: all, isAll: claims.length < limit };
       }, options);
@@ -110,17 +113,23 @@ export class Attempts {
   }
 
   /**
-   * What comes before the claim. Where the store runs several of these side by side the last one claims for all: it sees
-   * what they all have released.
+   * What comes before the claim. Where the store runs several of these side by side in one transaction the last one claims
+   * for all: it sees what they all have released, and another transaction would pass over what this one holds.
    */
-  async #beforeClaim(fn: () => Promise<Before>): Promise<Before & { readonly isLast: boolean }> {
-    this.#before += 1;
+  async #beforeClaim(
+    tx: Tx,
+    fn: (tx: Tx) => Promise<Before>,
+  ): Promise<Before & { readonly isLast: boolean }> {
+    const { shared } = tx;
+    this.#before.set(shared, (this.#before.get(shared) ?? 0) + 1);
     try {
-      const before = await fn();
+      const before = await fn(tx);
       if (before.facts !== null) this.#started.set(before.facts.run.id, before.facts);
-      return { ...before, isLast: this.#before === 1 };
+      return { ...before, isLast: this.#before.get(shared) === 1 };
     } finally {
-      this.#before -= 1;
+      const left = (this.#before.get(shared) ?? 0) - 1;
+      if (left > 0) this.#before.set(shared, left);
+      else this.#before.delete(shared);
     }
   }
 
@@ -178,7 +187,8 @@ export class Attempts {
 
   /** Places that nothing takes. */
   #free(): number {
-    return this.#stopping ? 0 : this.#deps.settings.places - this.#active.size - this.#reserved;
+    const { places } = this.#deps.settings;
+    return this.#stopping ? 0 : Math.max(0, places - this.#active.size - this.#reserved);
   }
 
   #claimIn(tx: Tx, limit: number): Promise<readonly Claim[]> {

@@ -32,7 +32,7 @@ const passEveryMs = 10;
  * Steps that became ready were mostly claimed by the transaction that released them. Passes for what is left take no more
  * than a tenth of the time, and are no rarer than this.
  */
-const leastOftenMs = 100;
+const leastOftenMs = 50;
 
 /** A run that may start, with what it is planned from; null: it may not after all. Or what went wrong with it alone. */
 interface Start {

@@ -90,6 +90,8 @@ export interface StoreHealth {
 }
 
 export interface Tx {
+  /** Stands for the transaction in the store: the same for all who share one because they are brief. */
+  readonly shared: object;
   /** The clock that all who share the store go by, as RFC 3339: the database's own where there is one. */
   time(): Promise<string>;
   readonly templates: TemplateRepository;

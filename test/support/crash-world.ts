@@ -25,6 +25,7 @@ export function bent(store: Store, bend: Bend): Store {
 
 function repositoriesOf(tx: Tx): Tx {
   return {
+    shared: tx.shared,
     time: () => tx.time(),
     templates: tx.templates,
     environments: tx.environments,

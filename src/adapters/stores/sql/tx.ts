@@ -66,6 +66,10 @@ export class SqlTx implements Tx {
     this.#session = session;
   }
 
+  get shared(): object {
+    return this.#session.transaction;
+  }
+
   time(): Promise<string> {
     return this.#session.time();
   }
