@@ -184,17 +184,18 @@ export class Rabbitmq {
     await this.#meet(at, () => cookie);
   }
 
-  /** Each side takes for the other this cookie: nodes with different ones refuse each other. */
+  /**
+   * Each side takes for the other this cookie, which counts from the next connection on; then the node alone ends those that
+   * stand, all at once: to be cut from some of the others first would be another fault.
+   */
   async #meet(at: number, cookieOf: (own: number) => string): Promise<void> {
     const others = [...this.#nodes.keys()].filter((other) => other !== at);
-    const meet = async (own: number, peers: readonly number[]): Promise<void> => {
-      const lines = peers.map((peer) => {
-        const name = `'${this.#node(peer).name}'`;
-        return `erlang:set_cookie(${name}, '${cookieOf(own)}'), erlang:disconnect_node(${name})`;
-      });
-      await this.control(["eval", `${lines.join(", ")}.`], own);
-    };
-    await Promise.all([meet(at, others), ...others.map(async (other) => meet(other, [at]))]);
+    const take = (own: number, peer: number): string =>
+      `erlang:set_cookie('${this.#node(peer).name}', '${cookieOf(own)}')`;
+    const leave = (peer: number): string => `erlang:disconnect_node('${this.#node(peer).name}')`;
+    await Promise.all(others.map((own) => this.control(["eval", `${take(own, at)}.`], own)));
+    const last = [...others.map((peer) => take(at, peer)), ...others.map(leave)];
+    await this.control(["eval", `${last.join(", ")}.`], at);
   }
 
   /** Runs `rabbitmqctl` on a node and gives its output. About a second. */

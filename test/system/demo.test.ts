@@ -2,10 +2,10 @@ import assert from "node:assert/strict";
 import { spawn, spawnSync, type ChildProcess } from "node:child_process";
 import { once } from "node:events";
 import { readFileSync } from "node:fs";
+import { createServer } from "node:net";
 import { delimiter, dirname, join } from "node:path";
 import { describe, test } from "node:test";
 import { consulProgram, consulSkip } from "../support/consul-program.ts";
-import { freePorts } from "../support/rabbitmq.ts";
 import { testDirectory } from "../support/server.ts";
 import { vaultProgram, vaultSkip } from "../support/vault-program.ts";
 
@@ -106,10 +106,27 @@ describe("the demo", () => {
   );
 });
 
-/** The programs of both, and ports in a row that are free. */
+/** Ports in a row that are free, below those that the system gives to others. */
 async function placesOfTrial(): Promise<NodeJS.ProcessEnv> {
-  const [port = 0] = await freePorts(1);
-  return { PORTS_FROM: String(port - (port % 16)) };
+  for (let tries = 0; tries < 100; tries += 1) {
+    const from = 20_000 + 16 * Math.floor(Math.random() * 700);
+    const row = Array.from({ length: 16 }, (_, at) => from + at);
+    if ((await Promise.all(row.map(isFree))).every(Boolean)) return { PORTS_FROM: String(from) };
+  }
+  throw new Error("there are no 16 free ports in a row");
+}
+
+async function isFree(port: number): Promise<boolean> {
+  const server = createServer();
+  const free = new Promise<boolean>((resolve) => {
+    server.once("error", () => resolve(false));
+    server.listen(port, "127.0.0.1", () => resolve(true));
+  });
+  if (!(await free)) return false;
+  await new Promise((resolve) => {
+    server.close(resolve);
+  });
+  return true;
 }
 
 /** Runs a script of the project to its end, with the programs of Consul and Vault on PATH. */

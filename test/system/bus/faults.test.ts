@@ -156,6 +156,8 @@ for (const handling of ["pause_minority", "ignore"])
           const ordering = orderMany(at.client, { prefix: "m", count: 30, everyMs: 200 });
           await sleep(1_000);
           await at.broker.part(node);
+          // With `ignore` nothing tells of it until there is something to tell: no confirmation comes then.
+          assert.equal((await at.site.create("by-rest", "load")).status, "succeeded");
           assert.deepEqual(await loadComplaints(at, await ordering), [], "while it is parted");
           assert.notEqual(await at.broker.nodeOf("glasshouse", (node + 1) % 3), node);
           await at.broker.join(node);
