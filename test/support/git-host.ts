@@ -2,6 +2,7 @@ import { execFileSync, spawn } from "node:child_process";
 import { once } from "node:events";
 import type { IncomingMessage, ServerResponse } from "node:http";
 import { createServer, type Server } from "node:https";
+import { listenOnLoopback } from "./loopback.ts";
 
 /** A host as people have them: git's own server program behind TLS, for whoever knows the token. */
 export class GitHost {
@@ -26,10 +27,7 @@ export class GitHost {
   }
 
   async listen(): Promise<string> {
-    this.#server.listen(0, "127.0.0.1");
-    await once(this.#server, "listening");
-    const address = this.#server.address();
-    return `127.0.0.1:${typeof address === "object" && address !== null ? address.port : 0}`;
+    return `127.0.0.1:${await listenOnLoopback(this.#server)}`;
   }
 
   close(): void {

@@ -9,6 +9,7 @@ import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { promisify } from "node:util";
 import pg from "pg";
+import { listenOnLoopback } from "./loopback.ts";
 import { postgresPrograms } from "./postgres-programs.ts";
 
 export { postgresSkip } from "./postgres-programs.ts";
@@ -316,11 +317,8 @@ function asUser(...options: readonly string[]): readonly [string, ...string[]] {
 
 async function freePort(): Promise<number> {
   const server = createServer();
-  server.listen(0, "127.0.0.1");
-  await once(server, "listening");
-  const address = server.address();
+  const port = await listenOnLoopback(server);
   server.close();
   await once(server, "close");
-  if (address === null || typeof address === "string") throw new Error("There is no free port");
-  return address.port;
+  return port;
 }

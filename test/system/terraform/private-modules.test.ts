@@ -1,5 +1,4 @@
 import assert from "node:assert/strict";
-import { once } from "node:events";
 import { mkdir, readFile, writeFile } from "node:fs/promises";
 import { createServer, type Server } from "node:https";
 import { join } from "node:path";
@@ -7,6 +6,7 @@ import { after, before, describe, test } from "node:test";
 import { assertClean, filesBelow, processTexts } from "../../support/canary.ts";
 import { makeCertificates } from "../../support/certificates.ts";
 import { GitHost, makeRepository } from "../../support/git-host.ts";
+import { listenOnLoopback } from "../../support/loopback.ts";
 import { Site } from "../../support/site.ts";
 import { testDirectory } from "../../support/server.ts";
 import { terraformSkip } from "../../support/crash-terraform.ts";
@@ -48,10 +48,7 @@ class Registry {
   }
 
   async listen(): Promise<string> {
-    this.#server.listen(0, "127.0.0.1");
-    await once(this.#server, "listening");
-    const address = this.#server.address();
-    return `127.0.0.1:${typeof address === "object" && address !== null ? address.port : 0}`;
+    return `127.0.0.1:${await listenOnLoopback(this.#server)}`;
   }
 
   close(): void {

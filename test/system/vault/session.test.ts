@@ -8,6 +8,7 @@ import { z } from "zod";
 import type { VaultLogin } from "../../../src/clients/vault/login.ts";
 import { lookAtVault } from "../../../src/clients/vault/status.ts";
 import type { VaultSession } from "../../../src/clients/vault/session.ts";
+import { listenOnLoopback } from "../../support/loopback.ts";
 import { Vault } from "../../support/vault.ts";
 import { vaultSkip } from "../../support/vault-program.ts";
 import { byToken, openSession } from "../../support/vault-session.ts";
@@ -130,12 +131,8 @@ describe("a session with Vault", { skip: vaultSkip }, () => {
         JSON.stringify({ apiVersion: "authentication.k8s.io/v1", kind: "TokenReview", status }),
       );
     });
-    await new Promise<void>((resolve) => {
-      kubernetes.listen(0, "127.0.0.1", resolve);
-    });
+    const port = await listenOnLoopback(kubernetes);
     try {
-      const address = kubernetes.address();
-      const port = typeof address === "object" && address !== null ? address.port : 0;
       await vault.request("POST", "sys/auth/kubernetes", { type: "kubernetes" });
       await vault.request("POST", "auth/kubernetes/config", {
         kubernetes_host: `http://127.0.0.1:${port}`,
