@@ -152,14 +152,7 @@ export class AmqpBus implements Bus {
     const credentials = await this.#options.credentials();
     const previous = this.#link;
     if (previous === null || same(credentials, this.#credentials)) return;
-    const next = this.#linkAs(credentials);
-    try {
-      if (this.#take !== null) next.consume(this.#take);
-      await next.ready();
-    } catch (error) {
-      await next.close();
-      throw error;
-    }
+    const next = await this.#begin(credentials);
     const handed = within(this.#times.drainMs, () => previous.events.idle()).catch(() => undefined);
     this.#handingOver = handed;
     await handed;
@@ -169,6 +162,19 @@ export class AmqpBus implements Bus {
     this.#options.log.info("The bus goes on with new credentials", { user: credentials.username });
     await previous.close();
     await this.#options.users?.settled();
+  }
+
+  /** A connection that the broker has taken, over which messages come if they are wanted. */
+  async #begin(credentials: AmqpCredentials): Promise<Link> {
+    const link = this.#linkAs(credentials);
+    try {
+      if (this.#take !== null) link.consume(this.#take);
+      await link.ready();
+      return link;
+    } catch (error) {
+      await link.close();
+      throw error;
+    }
   }
 
   #linkAs(credentials: AmqpCredentials): Link {
@@ -189,13 +195,9 @@ export class AmqpBus implements Bus {
     const isWanted = (): boolean =>
       this.#link === silent && silent.connection.ready && !this.#closing.signal.aborted;
     if (!isWanted()) return;
-    const next = this.#linkAs(credentials);
-    if (this.#take !== null) next.consume(this.#take);
-    const isReady = await next.ready().then(
-      () => true,
-      () => false,
-    );
-    if (!isReady || !isWanted()) return next.close();
+    const next = await this.#begin(credentials).catch(() => null);
+    if (next === null) return;
+    if (!isWanted()) return next.close();
     this.#link = next;
     this.#options.log.warn(
       "The broker has not answered in time: it goes on over another connection",
