@@ -41,7 +41,8 @@ async function makeSecret(deps: EngineDeps, of: SecretStep & Known): Promise<Per
   const previous = versions.findLast((one) => one.keeper === keeper.name) ?? null;
   const made = await keeper.make({ ...place, declaration, version, previous, signal: of.signal });
   const { rotateMs } = declaration;
-  const rotateAt = rotateMs === undefined ? null : timestamp(deps.clock, rotateMs);
+  const rotateAt =
+    rotateMs === undefined ? null : new Date(Date.parse(now) + rotateMs).toISOString();
   const id = deps.clock.id("secret");
   return madeVersion(of, {
     id,

@@ -6,7 +6,7 @@ import { describe, test } from "node:test";
 import { z } from "zod";
 import {
   assertAnswersClean,
-  assertFilesClean,
+  assertServerClean,
   canaryTemplate,
   derived,
   newCanary,
@@ -62,11 +62,11 @@ describe(`planted secrets (CRASH_SEED=${seed})`, { skip: vaultSkip || terraformS
       const secrets = [...planted.all];
       runs += (await runsOf(site, `e${n}`)).length;
       answers += await assertAnswersClean(site, `e${n}`, secrets);
-      await assertFilesClean(site, secrets);
+      await assertServerClean(site, secrets);
     }
     const looks = await watched();
     await site.server.stop();
-    await assertFilesClean(site, [...planted.all]);
+    await assertServerClean(site, [...planted.all]);
     t.diagnostic(
       `${planted.all.size} secrets, ${runs} runs, ${answers} answers, ${looks} looks at processes`,
     );

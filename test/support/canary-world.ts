@@ -1,8 +1,6 @@
 import { createHash, randomBytes } from "node:crypto";
-import { readFile } from "node:fs/promises";
 import { setTimeout as sleep } from "node:timers/promises";
-import { gunzipSync } from "node:zlib";
-import { assertClean, filesBelow, processTexts } from "./canary.ts";
+import { assertClean, assertFilesClean, processTexts } from "./canary.ts";
 import type { TemplateFacts } from "./outside.ts";
 import type { Site } from "./site.ts";
 
@@ -187,13 +185,9 @@ export async function runsOf(
   return [...new Set(ids)].map((id) => ({ id }));
 }
 
-/** Every file below the server's directory, unpacked where it is packed, and what the server has printed. */
-export async function assertFilesClean(site: Site, secrets: readonly string[]): Promise<void> {
-  for (const file of await filesBelow(site.data)) {
-    const bytes = await readFile(file).catch(() => Buffer.alloc(0));
-    assertClean(file, bytes, secrets);
-    if (bytes[0] === 0x1f && bytes[1] === 0x8b) assertClean(file, gunzipSync(bytes), secrets);
-  }
+/** Every file below the server's directory, and what the server has printed. */
+export async function assertServerClean(site: Site, secrets: readonly string[]): Promise<void> {
+  await assertFilesClean(site.data, secrets);
   assertClean("the server's output", Buffer.from(site.server.output), secrets);
 }
 

@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { readdir, readFile } from "node:fs/promises";
 import { join } from "node:path";
+import { gunzipSync } from "node:zlib";
 
 /** Fails when one of the secrets stands in the bytes, plain or encoded. */
 export function assertClean(what: string, bytes: Buffer, secrets: readonly string[]): void {
@@ -12,11 +13,37 @@ export function assertClean(what: string, bytes: Buffer, secrets: readonly strin
       );
 }
 
-export async function filesBelow(directory: string): Promise<readonly string[]> {
+/** Every file below a directory, as it is and unpacked where it is packed; without those that go while it looks. */
+export async function* filesBelow(
+  directory: string,
+): AsyncGenerator<{ readonly path: string; readonly bytes: Buffer }> {
   const entries = await readdir(directory, { recursive: true, withFileTypes: true });
-  return entries
-    .filter((entry) => entry.isFile())
-    .map((entry) => join(entry.parentPath, entry.name));
+  for (const entry of entries.filter((one) => one.isFile())) {
+    const path = join(entry.parentPath, entry.name);
+    const bytes = await readFile(path).catch(ifGone);
+    if (bytes === null) continue;
+    yield { path, bytes };
+    if (bytes[0] === 0x1f && bytes[1] === 0x8b) yield { path, bytes: gunzipSync(bytes) };
+  }
+}
+
+/** Fails when one of the secrets stands in a file below the directory, or when there is none to look at. */
+export async function assertFilesClean(
+  directory: string,
+  secrets: readonly string[],
+): Promise<void> {
+  let looked = 0;
+  for await (const { path, bytes } of filesBelow(directory)) {
+    assertClean(path, bytes, secrets);
+    looked += 1;
+  }
+  assert.ok(looked > 0, `${directory} has no files`);
+}
+
+/** A server that runs on takes away what it is done with, its work directories above all. */
+function ifGone(error: unknown): null {
+  if (error instanceof Error && "code" in error && error.code === "ENOENT") return null;
+  throw error;
 }
 
 /** Arguments and environments of all processes that this user can see, without the test's own. */

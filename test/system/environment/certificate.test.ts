@@ -1,13 +1,13 @@
 import assert from "node:assert/strict";
 import { execFile } from "node:child_process";
 import { X509Certificate } from "node:crypto";
-import { readFile, writeFile } from "node:fs/promises";
+import { writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { after as atEnd, before as atBegin, describe, test } from "node:test";
 import { promisify } from "node:util";
 import { z } from "zod";
-import { assertClean, filesBelow, processTexts } from "../../support/canary.ts";
+import { assertClean, assertFilesClean, processTexts } from "../../support/canary.ts";
 import {
   acted,
   certificateFiles,
@@ -237,7 +237,7 @@ describe("certificates that a template declares, of the embedded authority", () 
     assert.match(await site.log(await site.step(run, "apply:tls/server")), /\(secret\)/u);
     for (const [at, text] of texts.entries())
       assertClean(`answer ${at}`, Buffer.from(JSON.stringify(text)), keys);
-    for (const file of await filesBelow(site.data)) assertClean(file, await readFile(file), keys);
+    await assertFilesClean(site.data, keys);
     assertClean("the server's output", Buffer.from(site.server.output), keys);
     assert.ok(keys.length >= 10);
   });

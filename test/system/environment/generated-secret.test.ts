@@ -1,7 +1,6 @@
 import assert from "node:assert/strict";
-import { readFile } from "node:fs/promises";
 import { after, before, describe, test } from "node:test";
-import { assertClean, filesBelow, processTexts } from "../../support/canary.ts";
+import { assertClean, assertFilesClean, processTexts } from "../../support/canary.ts";
 import { Site } from "../../support/site.ts";
 
 /** Reads the secret from its standard input, writes it where the test alone looks, and prints it. */
@@ -147,7 +146,7 @@ describe("secrets that a template declares", () => {
     assert.match(log, /it is \(secret\)/u);
     for (const [at, text] of texts.entries())
       assertClean(`answer ${at}`, Buffer.from(JSON.stringify(text)), seen);
-    for (const file of await filesBelow(site.data)) assertClean(file, await readFile(file), seen);
+    await assertFilesClean(site.data, seen);
     assertClean("the server's output", Buffer.from(site.server.output), seen);
   });
 

@@ -3,7 +3,7 @@ import { cp, readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { after, before, describe, test } from "node:test";
 import { makeCertificates } from "../../support/certificates.ts";
-import { assertClean, filesBelow, processTexts } from "../../support/canary.ts";
+import { assertClean, assertFilesClean, processTexts } from "../../support/canary.ts";
 import { GitHost, makeRepository } from "../../support/git-host.ts";
 import { testDirectory, TestServer } from "../../support/server.ts";
 import { Vault } from "../../support/vault.ts";
@@ -76,8 +76,7 @@ describe("a git host that wants a login", { skip: vaultSkip }, () => {
     assert.ok(looked > 1);
     assertClean("the server's log", Buffer.from(server.output), [token]);
     await server.stop();
-    for (const path of await filesBelow(join(directory.path, "data")))
-      assertClean(path, await readFile(path), [token]);
+    await assertFilesClean(join(directory.path, "data"), [token]);
   });
 
   test("is given none that is for another host, and says what to do", async () => {

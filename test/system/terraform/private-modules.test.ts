@@ -3,7 +3,7 @@ import { mkdir, readFile, writeFile } from "node:fs/promises";
 import { createServer, type Server } from "node:https";
 import { join } from "node:path";
 import { after, before, describe, test } from "node:test";
-import { assertClean, filesBelow, processTexts } from "../../support/canary.ts";
+import { assertClean, assertFilesClean, processTexts } from "../../support/canary.ts";
 import { makeCertificates } from "../../support/certificates.ts";
 import { GitHost, makeRepository } from "../../support/git-host.ts";
 import { listenOnLoopback } from "../../support/loopback.ts";
@@ -157,9 +157,8 @@ output "words" { value = "\${module.git.word} \${module.registry.word}" }
       for (const step of await site.steps(run)) texts.push(step, await site.log(step));
       assertClean("answers", Buffer.from(JSON.stringify(texts)), secrets);
       assertClean("the server's output", Buffer.from(site.server.output), secrets);
-      const files = await filesBelow(site.directory);
-      for (const path of [...files, ...(await filesBelow(env["HOME"] ?? ""))])
-        assertClean(path, await readFile(path), secrets);
+      for (const place of [site.directory, env["HOME"] ?? ""])
+        await assertFilesClean(place, secrets);
     });
 
     test(`${engine.name} gets none for a template that is not granted them`, async () => {

@@ -1,12 +1,11 @@
 import assert from "node:assert/strict";
 import { X509Certificate } from "node:crypto";
 import { readFileSync } from "node:fs";
-import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { after as atEnd, before as atBegin, describe, test } from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
 import { z } from "zod";
-import { assertClean, filesBelow, processTexts } from "../../support/canary.ts";
+import { assertClean, assertFilesClean, processTexts } from "../../support/canary.ts";
 import {
   acted,
   certificate,
@@ -219,7 +218,7 @@ describe("an environment whose certificates are of Vault", { skip: vaultSkip }, 
     assert.match(await site.log(await site.step(run, "apply:tls/server")), /\(secret\)/u);
     for (const [at, text] of texts.entries())
       assertClean(`answer ${at}`, Buffer.from(JSON.stringify(text)), keys);
-    for (const file of await filesBelow(site.data)) assertClean(file, await readFile(file), keys);
+    await assertFilesClean(site.data, keys);
     assertClean("the server's output", Buffer.from(site.server.output), keys);
     assert.ok(keys.length >= 10);
   });

@@ -1,12 +1,12 @@
 import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
-import { readFile, writeFile } from "node:fs/promises";
+import { writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { after, before, describe, test } from "node:test";
 import { z } from "zod";
 import { healthView } from "../../../src/contract/rest-service.ts";
-import { assertClean, filesBelow, processTexts } from "../../support/canary.ts";
+import { assertClean, assertFilesClean, processTexts } from "../../support/canary.ts";
 import { Site, type CommandView, type RunView } from "../../support/site.ts";
 import { Vault } from "../../support/vault.ts";
 import { vaultSkip } from "../../support/vault-program.ts";
@@ -214,7 +214,7 @@ describe("an environment whose secrets are in Vault", { skip: vaultSkip }, () =>
     assert.match(await site.log(await site.step(run, "apply:vaulted/user")), /it is \(secret\)/u);
     for (const [at, text] of texts.entries())
       assertClean(`answer ${at}`, Buffer.from(JSON.stringify(text)), seen);
-    for (const file of await filesBelow(site.data)) assertClean(file, await readFile(file), seen);
+    await assertFilesClean(site.data, seen);
     assertClean("the server's output", Buffer.from(site.server.output), seen);
     assert.ok(seen.length > 4);
   });

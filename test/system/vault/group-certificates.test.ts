@@ -1,10 +1,10 @@
 import assert from "node:assert/strict";
-import { readFile, writeFile } from "node:fs/promises";
+import { writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { after as atEnd, before as atBegin, describe, test } from "node:test";
 import { z } from "zod";
 import { observedView, resourceView } from "../../../src/contract/rest-resource.ts";
-import { assertClean, filesBelow } from "../../support/canary.ts";
+import { assertClean, assertFilesClean } from "../../support/canary.ts";
 import { acted, complaintsAboutKept } from "../../support/certificate-site.ts";
 import {
   certificateOf,
@@ -297,7 +297,7 @@ describe("certificates of groups, in a real Vault", { skip: vaultSkip }, () => {
     texts.push(await seen("logged"));
     for (const [at, text] of texts.entries())
       assertClean(`answer ${at}`, Buffer.from(JSON.stringify(text)), keys);
-    for (const file of await filesBelow(site.data)) assertClean(file, await readFile(file), keys);
+    await assertFilesClean(site.data, keys);
     assertClean("the server's output", Buffer.from(site.server.output), keys);
     assert.ok(keys.length >= 6);
   });

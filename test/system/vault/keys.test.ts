@@ -1,9 +1,9 @@
 import assert from "node:assert/strict";
-import { readFile, writeFile } from "node:fs/promises";
+import { writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { after, before, describe, test } from "node:test";
 import { z } from "zod";
-import { assertClean, filesBelow } from "../../support/canary.ts";
+import { assertClean, assertFilesClean } from "../../support/canary.ts";
 import { documentedPolicy } from "../../support/rotation.ts";
 import { Site } from "../../support/site.ts";
 import { Vault } from "../../support/vault.ts";
@@ -134,6 +134,6 @@ describe("keys in Vault as a part of an environment", { skip: vaultSkip }, () =>
     assert.ok(values.length >= 3);
     for (const [at, text] of texts.entries())
       assertClean(`answer ${at}`, Buffer.from(JSON.stringify(text)), values);
-    for (const file of await filesBelow(site.data)) assertClean(file, await readFile(file), values);
+    await assertFilesClean(site.data, values);
   });
 });

@@ -1,9 +1,9 @@
 import assert from "node:assert/strict";
-import { readFile, writeFile } from "node:fs/promises";
+import { writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { after, before, describe, test } from "node:test";
 import { z } from "zod";
-import { assertClean, filesBelow } from "../../support/canary.ts";
+import { assertClean, assertFilesClean } from "../../support/canary.ts";
 import { consulSkip } from "../../support/consul-program.ts";
 import { Consul } from "../../support/consul.ts";
 import { Rabbitmq, rabbitmqSkip } from "../../support/rabbitmq.ts";
@@ -160,8 +160,7 @@ describe(
         assert.equal(run.status, "succeeded", run.reason ?? "");
         await allEnded(engine);
         const secrets = await linesOf(environment, "secrets");
-        for (const path of await filesBelow(site.data))
-          assertClean(path, await readFile(path), secrets);
+        await assertFilesClean(site.data, secrets);
         assertClean("the server's output", Buffer.from(site.server.output), secrets);
         const [step] = await site.steps(run);
         assert.ok(step !== undefined);

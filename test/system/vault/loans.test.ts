@@ -3,7 +3,7 @@ import { readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { after, before, describe, test } from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
-import { assertClean, filesBelow, processTexts } from "../../support/canary.ts";
+import { assertClean, assertFilesClean, processTexts } from "../../support/canary.ts";
 import { postgresPrograms } from "../../support/postgres-programs.ts";
 import { postgresSkip, TestPostgres } from "../../support/postgres.ts";
 import { documentedPolicy } from "../../support/rotation.ts";
@@ -122,9 +122,7 @@ describe("credentials that Vault makes for steps", { skip: vaultSkip || postgres
     const [first, second] = await usersOf("own");
     assert.ok(second !== undefined && first !== second);
     await allEnded();
-    for (const secret of (await readFile(seen, "utf8")).trim().split("\n"))
-      for (const path of await filesBelow(site.data))
-        assertClean(path, await readFile(path), [secret]);
+    await assertFilesClean(site.data, (await readFile(seen, "utf8")).trim().split("\n"));
     const [step] = await site.steps(run);
     assert.ok(step !== undefined);
     assert.match(await site.log(step), /the password is \(secret\)/u);
