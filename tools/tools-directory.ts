@@ -26,3 +26,8 @@ export function builtConsul(): string {
 export function builtVault(): string {
   return join(toolsDirectory(), "bin", "vault");
 }
+
+/** The OpenBao that `npm run tools -- openbao` fetches, for tests only. */
+export function fetchedOpenBao(): string {
+  return join(toolsDirectory(), "bin", "bao");
+}

@@ -1,5 +1,5 @@
 import type { ChildProcess } from "node:child_process";
-import { writeFile } from "node:fs/promises";
+import { mkdir, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { z } from "zod";
@@ -7,7 +7,7 @@ import { makeCertificates, type Certificates } from "./certificates.ts";
 import { Guard } from "./guard.ts";
 import { freePorts } from "./rabbitmq.ts";
 import { testDirectory } from "./server.ts";
-import { vaultProgram } from "./vault-program.ts";
+import { vaultKind, vaultProgram } from "./vault-program.ts";
 
 const readyLimitMs = 60_000;
 const initialised = z.object({ root_token: z.string(), keys_base64: z.array(z.string()) });
@@ -19,14 +19,16 @@ export interface VaultAnswer {
 }
 
 /**
- * A private Vault on a random port of loopback that keeps its data in files, so it can be sealed, killed and started again. It has a
- * KV engine, version 2, at `secret`. `close` ends and removes it; so does the end of the test's process.
+ * A private Vault, or OpenBao when the tests are to run against that, on a random port of loopback. It keeps its data in files, so it can be
+ * sealed, killed and started again. It has a KV engine, version 2, at `secret`. `close` ends and removes it; so does the end of the test's process.
  */
 export class Vault {
   readonly directory: string;
   readonly certificates: Certificates | null;
   readonly #port: number;
   readonly #plainPort: number;
+  readonly #clusterPort: number;
+  readonly #secureClusterPort: number;
   readonly #remove: () => Promise<void>;
   readonly #guard: Guard;
   #child: ChildProcess | null = null;
@@ -36,22 +38,24 @@ export class Vault {
   private constructor(of: {
     readonly directory: Awaited<ReturnType<typeof testDirectory>>;
     readonly certificates: Certificates | null;
-    readonly ports: readonly [number, number];
+    readonly ports: readonly number[];
   }) {
     this.directory = of.directory.path;
     this.certificates = of.certificates;
     this.#remove = of.directory.remove;
     this.#guard = new Guard(of.directory.path);
-    [this.#plainPort, this.#port] = of.ports;
+    const [plain = 0, cluster = 0, secure = 0, secureCluster = 0] = of.ports;
+    [this.#plainPort, this.#clusterPort] = [plain, cluster];
+    [this.#port, this.#secureClusterPort] = [secure, secureCluster];
   }
 
   /** Resolves when it is unsealed and its KV engine takes writes. */
   static async start(options: { readonly tls?: boolean } = {}): Promise<Vault> {
     const directory = await testDirectory();
-    const [plain = 0, secure = 0] = await freePorts(4);
+    const ports = await freePorts(4);
     const certificates =
       options.tls === true ? await makeCertificates(join(directory.path, "tls")) : null;
-    const vault = new Vault({ directory, certificates, ports: [plain, secure] });
+    const vault = new Vault({ directory, certificates, ports });
     try {
       await vault.#prepare();
       return vault;
@@ -82,7 +86,8 @@ export class Vault {
   /** Starts it again after a kill; it is sealed then. */
   async run(): Promise<void> {
     const program = vaultProgram();
-    if (program === null) throw new Error("vault is missing: run npm run tools -- vault");
+    if (program === null)
+      throw new Error(`${vaultKind} is missing: run npm run tools -- ${vaultKind}`);
     const args = ["server", "-config", join(this.directory, "vault.json")];
     const env = { PATH: process.env["PATH"], HOME: this.directory, VAULT_DISABLE_MLOCK: "true" };
     const child = this.#guard.spawn(program, args, env);
@@ -173,19 +178,25 @@ export class Vault {
             {
               tcp: {
                 address: `127.0.0.1:${this.#port}`,
+                cluster_address: `127.0.0.1:${this.#secureClusterPort}`,
                 tls_cert_file: this.certificates.server.certificate,
                 tls_key_file: this.certificates.server.key,
               },
             },
           ];
     const configuration = {
-      storage: { file: { path: join(this.directory, "data") } },
+      ...(await this.#storage()),
       listener: [
-        { tcp: { address: `127.0.0.1:${this.#plainPort}`, tls_disable: true } },
+        {
+          tcp: {
+            address: `127.0.0.1:${this.#plainPort}`,
+            cluster_address: `127.0.0.1:${this.#clusterPort}`,
+            tls_disable: true,
+          },
+        },
         ...secure,
       ],
       api_addr: this.url,
-      disable_mlock: true,
       log_level: "warn",
     };
     await writeFile(join(this.directory, "vault.json"), JSON.stringify(configuration));
@@ -202,5 +213,13 @@ export class Vault {
       await sleep(50);
     }
     await this.request("DELETE", "secret/metadata/ready");
+  }
+  /** OpenBao has no plain files: there it is a cluster of one. */
+  async #storage(): Promise<object> {
+    const path = join(this.directory, "data");
+    if (vaultKind === "vault") return { storage: { file: { path } }, disable_mlock: true };
+    await mkdir(path);
+    const raft = { path, node_id: "one", performance_multiplier: "1" };
+    return { storage: { raft }, cluster_addr: `https://127.0.0.1:${this.#clusterPort}` };
   }
 }

@@ -7,7 +7,7 @@ import { delimiter, dirname, join } from "node:path";
 import { describe, test } from "node:test";
 import { consulProgram, consulSkip } from "../support/consul-program.ts";
 import { testDirectory } from "../support/server.ts";
-import { vaultProgram, vaultSkip } from "../support/vault-program.ts";
+import { vaultKind, vaultProgram, vaultSkip } from "../support/vault-program.ts";
 
 const root = join(import.meta.dirname, "../..");
 const serving = "Serving; Ctrl-C ends the server.";
@@ -88,7 +88,7 @@ describe("the demo", () => {
         run("deploy/local/down", [trial]);
         await remove();
       });
-      run("deploy/local/up", [trial, "consul", "vault"], await placesOfTrial());
+      run("deploy/local/up", [trial, "consul", vaultKind], await placesOfTrial());
       const env = environmentOf(trial);
       const demo = await startDemo(join(home, "data"), env);
       assert.match(demo.output(), /Creating the environment demo from the sample discovery/u);
@@ -97,7 +97,7 @@ describe("the demo", () => {
       assert.match(await settingsIn(env), /Hello, World!/u);
       // What they hold survives an end of both.
       run("deploy/local/down", [trial]);
-      run("deploy/local/up", [trial, "consul", "vault"], { PORTS_FROM: portOf(env) });
+      run("deploy/local/up", [trial, "consul", vaultKind], { PORTS_FROM: portOf(env) });
       assert.match(await settingsIn(env), /Hello, World!/u);
       destroy(new URL(addressAfter("API page", demo.output())).origin);
       assert.equal(await settingsIn(env), "");
