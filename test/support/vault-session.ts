@@ -16,6 +16,7 @@ export interface SessionOptions {
   readonly url: string;
   readonly login: VaultLogin;
   readonly ca?: string;
+  readonly namespace?: string;
   /** To Vault at once; 8 when left out. */
   readonly connections?: number;
   /** In place of one to `url`. */
@@ -35,7 +36,7 @@ export function openSession(of: SessionOptions): {
       of.connection ??
       new HttpConnection({ url: of.url, name: "Vault", connections: of.connections ?? 8, ...tls }),
     calls: remotes.remote({ ...vaultPolicy, kind: "vault", name: "vault", advice: "" }),
-    namespace: null,
+    namespace: of.namespace ?? null,
   });
   return { client, session: new VaultSession({ client, login: of.login, clock, log: quietLog }) };
 }

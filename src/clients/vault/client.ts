@@ -15,6 +15,8 @@ export interface VaultCall {
   readonly path: string;
   /** Null: nobody in particular asks, as a login does. */
   readonly token: string | null;
+  /** It is about the server as a whole, and answered in no namespace. */
+  readonly global?: true;
   readonly body?: unknown;
   /** Doing it twice is the same as once: then it is tried again when it fails for a while. */
   readonly repeatable: boolean;
@@ -36,7 +38,7 @@ export const vaultPolicy = {
   places: { calls: 64, waiting: 1_000 },
 } as const;
 
-/** The API of Vault (OpenBao documents the same for what is used here): one call with its limits and class of error. */
+/** The API of Vault, which is that of OpenBao for what is used here: one call with its limits and class of error. */
 export class VaultClient {
   readonly #options: VaultOptions;
 
@@ -65,7 +67,7 @@ export class VaultClient {
       headers: {
         "x-vault-request": "true",
         ...(token === null ? {} : { "x-vault-token": token }),
-        ...(namespace === null ? {} : { "x-vault-namespace": namespace }),
+        ...(namespace === null || call.global === true ? {} : { "x-vault-namespace": namespace }),
         ...(body === undefined ? {} : { "content-type": "application/json" }),
       },
       ...(body === undefined ? {} : { body: JSON.stringify(body) }),

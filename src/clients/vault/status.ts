@@ -22,6 +22,7 @@ export async function lookAtVault(
     // A standby passes requests on: it is as good as the active one.
     path: "sys/health?standbyok=true&perfstandbyok=true",
     token: null,
+    global: true,
     repeatable: false,
     signal,
     expected: [429, 472, 473, 501, 503],
