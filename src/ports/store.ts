@@ -16,6 +16,7 @@ import type {
 } from "./repositories.ts";
 import type { NewWorker } from "../domain/worker.ts";
 import type { RelayRepository } from "./relay.ts";
+import type { SearchRepository } from "./search.ts";
 import type { LogRepository, RunRepository, StepRepository } from "./work.ts";
 import type { WorkerLease, WorkerRepository } from "./worker.ts";
 
@@ -113,6 +114,7 @@ export interface Tx {
   readonly audits: AuditRepository;
   readonly workers: WorkerRepository;
   readonly relays: RelayRepository;
+  readonly searches: SearchRepository;
 }
 
 /** The same repositories; their writes are refused by the connection. */

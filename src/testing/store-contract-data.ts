@@ -6,6 +6,7 @@ import { GlasshouseError } from "../domain/errors.ts";
 import type { ErrorCode } from "../domain/errors.ts";
 import type { JournalEvent, NewEvent } from "../domain/event.ts";
 import type { Run } from "../domain/run.ts";
+import type { Template } from "../domain/template.ts";
 import type { Step } from "../domain/step.ts";
 import type { NewWorker } from "../domain/worker.ts";
 import { timestamp } from "../ports/clock.ts";
@@ -277,4 +278,36 @@ export async function allPages<T>(
     cursor = page.next;
   } while (cursor !== null);
   return read;
+}
+
+export function aTemplate(
+  clock: FakeClock,
+  of: Pick<Template, "name" | "version"> & Partial<Template>,
+): Template {
+  return {
+    id: clock.id("template"),
+    status: "draft",
+    description: "",
+    tags: { a: "b" },
+    source: { kind: "upload" },
+    digest: "11",
+    body: {
+      name: of.name,
+      version: of.version,
+      formatVersion: 1,
+      description: "",
+      tags: {},
+      parameters: {},
+      requires: {},
+      groups: {},
+      outputs: { url: "${{ groups.web.outputs.url }}" },
+      entrypoints: {},
+      checks: {},
+      actions: {},
+      lifetime: {},
+    },
+    files: [{ path: "template.yaml", digest: "d1", mode: 0o644, size: 3 }],
+    createdAt: timestamp(clock),
+    ...of,
+  };
 }

@@ -1,9 +1,7 @@
 import assert from "node:assert/strict";
-import type { Template } from "../domain/template.ts";
 import { timestamp } from "../ports/clock.ts";
-import type { FakeClock } from "./fake-clock.ts";
 import type { ContractCase } from "./store-contract-case.ts";
-import { allPages, anEnvironment, withCode } from "./store-contract-data.ts";
+import { allPages, anEnvironment, aTemplate, withCode } from "./store-contract-data.ts";
 
 export const environmentCases: readonly ContractCase[] = [
   {
@@ -193,31 +191,3 @@ export const environmentCases: readonly ContractCase[] = [
     },
   },
 ];
-
-function aTemplate(clock: FakeClock, of: Pick<Template, "name" | "version">): Template {
-  return {
-    ...of,
-    id: clock.id("template"),
-    status: "draft",
-    description: "",
-    tags: { a: "b" },
-    source: { kind: "upload" },
-    digest: "11",
-    body: {
-      ...of,
-      formatVersion: 1,
-      description: "",
-      tags: {},
-      parameters: {},
-      requires: {},
-      groups: {},
-      outputs: { url: "${{ groups.web.outputs.url }}" },
-      entrypoints: {},
-      checks: {},
-      actions: {},
-      lifetime: {},
-    },
-    files: [{ path: "template.yaml", digest: "d1", mode: 0o644, size: 3 }],
-    createdAt: timestamp(clock),
-  };
-}

@@ -7,6 +7,7 @@ import { groupCases } from "./store-contract-group.ts";
 import { journalCases } from "./store-contract-journal.ts";
 import { relayCases } from "./store-contract-relay.ts";
 import { runCases } from "./store-contract-run.ts";
+import { searchCases } from "./store-contract-search.ts";
 import { stepCases } from "./store-contract-step.ts";
 import { transactionCases } from "./store-contract-transaction.ts";
 import { workerCases } from "./store-contract-worker.ts";
@@ -29,6 +30,7 @@ export function storeContract(name: string, harness: StoreHarness): void {
     fence: fenceCases,
     workers: workerCases,
     relays: relayCases,
+    search: searchCases,
   };
   for (const [group, cases] of Object.entries(groups)) {
     void describe(`${name}: ${group}`, () => {

@@ -46,6 +46,7 @@ function repositoriesOf(tx: Tx): Tx {
     audits: tx.audits,
     workers: tx.workers,
     relays: tx.relays,
+    searches: tx.searches,
   };
 }
 

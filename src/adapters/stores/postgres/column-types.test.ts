@@ -10,6 +10,7 @@ const ddl: Ddl = {
   bytes: "bytea",
   boolean: "boolean",
   keyOrdered: "",
+  fullText: "tsvector",
   shared: true,
 };
 const letters: Readonly<Record<string, string>> = {

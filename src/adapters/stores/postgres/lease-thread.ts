@@ -4,6 +4,7 @@ import { noLocks } from "../sql/locks.ts";
 import { workers } from "../sql/worker.ts";
 import { wordsOf } from "../../../clients/postgres/errors.ts";
 import { Hosts } from "../../../clients/postgres/hosts.ts";
+import { tsvector } from "./full-text.ts";
 import { QueryBuilders } from "./kysely-dialect.ts";
 import { LeaseCell, monotonicMs } from "./lease-cell.ts";
 import {
@@ -89,6 +90,7 @@ async function renew(pool: Pool, { worker, times }: LeaseTask): Promise<number |
     lockRow: "",
     turns: new Map<string, string>(),
     packs: false,
+    fullText: tsvector,
     unsafeWithoutFence: false,
   };
   const clock = { id: () => "" };

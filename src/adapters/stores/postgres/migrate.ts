@@ -18,6 +18,7 @@ const ddl: Ddl = {
   bytes: "bytea",
   boolean: "boolean",
   keyOrdered: "",
+  fullText: "tsvector",
   shared: true,
 };
 

@@ -14,6 +14,7 @@ import type {
 } from "../../../ports/store.ts";
 import type { Log, Metrics } from "../../../ports/telemetry.ts";
 import type { WorkerLease } from "../../../ports/worker.ts";
+import { fillAll } from "../sql/search-fill.ts";
 import type { Migration } from "../sql/migrations.ts";
 import { pruneSome } from "../sql/prune.ts";
 import { statement } from "../sql/session.ts";
@@ -35,6 +36,7 @@ import { monotonicMs } from "./lease-cell.ts";
 import { PostgresLease } from "./lease.ts";
 import { allTopics, Listener } from "./listener.ts";
 import { migrate } from "./migrate.ts";
+import { tsvector } from "./full-text.ts";
 import { Numberer } from "./numberer.ts";
 import { Pool } from "../../../clients/postgres/pool.ts";
 import { Reader } from "./reader.ts";
@@ -165,6 +167,7 @@ export class PostgresStore implements LastingStore {
     const dialect: Dialect = {
       lockRow: " for no key update",
       turns: new Map(),
+      fullText: tsvector,
       packs: true,
       ...(options.unsafeWithoutFence === true ? {} : { endStep: endAtOnce }),
       unsafeWithoutFence: options.unsafeWithoutFence ?? false,
@@ -209,6 +212,7 @@ export class PostgresStore implements LastingStore {
 
   /** Begins to listen to other processes. */
   async start(): Promise<void> {
+    await fillAll((some) => this.#writer.run(some), this.#parts.options.log);
     await this.#listener.start();
     const leases = { renew: async (identity: Identity) => this.#useInLeases(identity) };
     const parts = [this.#pool, this.#files, this.#listener, this.#numberer, leases];

@@ -1,4 +1,5 @@
 import type { Statement } from "../sql/session.ts";
+import { insertObserved } from "../sql/resource.ts";
 import { putRecord } from "../sql/record.ts";
 import { take } from "../sql/step-claim.ts";
 import { insertEdge, insertStep } from "../sql/step-insert.ts";
@@ -8,6 +9,7 @@ import { databaseTime } from "./database-time.ts";
 import { endAll, endOne } from "./end-step.ts";
 import { tryToHold } from "./hold.ts";
 import { numbered, saidForMany, type Together } from "./many-rows.ts";
+import { tsvector } from "./full-text.ts";
 import { isRunning, rowsOf } from "./rows.ts";
 
 /** The form for many rows, where there is one. */
@@ -28,6 +30,9 @@ const known = new Map<string, Together | null>([
   inserts(insertStep, "tttttttttt nt tt nn tntn ttttt tttt"),
   inserts(insertEdge, "ttt"),
   inserts(putRecord, "ttttt ntttt tttn tt", (values) => values.slice(0, 3).join("\n")),
+  inserts(insertObserved, "tttttttt", (values) => values.slice(0, 4).join("\n")),
+  inserts(tsvector.put.observed, "tttttttt", (values) => values.slice(3, 7).join("\n")),
+  inserts(tsvector.put.resource, "tttttttt", (values) => String(values[2])),
   always(
     take,
     // Of its two last parameters one is the first again; the other is the worker's time, where the database's is asked.

@@ -9,6 +9,7 @@ import { ownedSecrets } from "./migrations/0006-owned-secrets.ts";
 import { runningSteps } from "./migrations/0007-running-steps.ts";
 import { lostChecks } from "./migrations/0008-lost-checks.ts";
 import { certificates } from "./migrations/0009-certificates.ts";
+import { search } from "./migrations/0011-search.ts";
 import { loans } from "./migrations/0010-loans.ts";
 
 export interface Migration {
@@ -34,6 +35,8 @@ export const migrations: readonly Migration[] = [
   { version: 8, name: "checks that cannot be looked at", oldest: 6, statements: lostChecks },
   { version: 9, name: "certificates", statements: certificates },
   { version: 10, name: "lent credentials", oldest: 9, statements: loans },
+  // A program of before would not index what it writes.
+  { version: 11, name: "search", statements: search },
 ];
 
 /** Where it is kept which changes a database has seen. The last column says of which programs it wants to be used since. */

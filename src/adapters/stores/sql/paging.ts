@@ -42,6 +42,7 @@ export function pageOf<R, T>(
   };
 }
 
-function cursorAt(place: number | string): string {
+/** The cursor of what comes after this place. */
+export function cursorAt(place: number | string): string {
   return Buffer.from(typeof place === "number" ? `n${place}` : `t${place}`).toString("base64url");
 }

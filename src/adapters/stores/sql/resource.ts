@@ -1,11 +1,15 @@
 import type { Insertable, Selectable } from "kysely";
-import type { Resource } from "../../../domain/resource.ts";
+import type { ObservedResource, Resource } from "../../../domain/resource.ts";
 import type { GroupPlace, ResourceRepository } from "../../../ports/repositories.ts";
+import { indexObserved, indexResource } from "./document.ts";
 import { fromJson, toJson } from "./json.ts";
 import { pageOf, readTextCursor } from "./paging.ts";
-import { statement } from "./session.ts";
+import { padded, placeholders, statement } from "./session.ts";
 import type { Session } from "./session.ts";
 import type { Tables } from "./tables.ts";
+
+/** As many as one statement takes without getting slow to prepare. */
+const addressesAtOnce = 1_024;
 
 type ResourceRow = Selectable<Tables["resource"]>;
 
@@ -15,9 +19,11 @@ const ofGroup = statement<ResourceRow>(
 const forgetObserved = statement(
   `delete from "observed" where "environmentId" = ? and "template" = ? and "group" = ?`,
 );
-const insertObserved = statement(
+export const insertObserved = statement(
   `insert into "observed" ("environmentId", "template", "group", "address", "type", "externalId", "attributes", "observedAt")
-   values (?, ?, ?, ?, ?, ?, ?, ?)`,
+   values (?, ?, ?, ?, ?, ?, ?, ?)
+   on conflict ("environmentId", "template", "group", "address") do update set "type" = excluded."type",
+     "externalId" = excluded."externalId", "attributes" = excluded."attributes", "observedAt" = excluded."observedAt"`,
 );
 
 export function resources(session: Session): ResourceRepository {
@@ -63,15 +69,7 @@ export function resources(session: Session): ResourceRepository {
         place: (row) => row.id,
       });
     },
-    async replaceObserved(at, observed, now) {
-      const { environmentId, template, group } = at;
-      await session.locks.hold(environmentId);
-      await session.run(forgetObserved, environmentId, template, group);
-      for (const { address, type, externalId, attributes } of observed) {
-        const what = [address, type, externalId, toJson(attributes), now] as const;
-        await session.run(insertObserved, environmentId, template, group, ...what);
-      }
-    },
+    replaceObserved: (at, observed, now) => replaceObserved(session, at, { observed, now }),
     async observedOf(environmentId) {
       const rows = await session.db
         .selectFrom("observed")
@@ -104,6 +102,7 @@ async function replaceGroup(
     if (!keys.has(key)) await session.db.deleteFrom("resource").where("id", "=", id).execute();
   }
   await forgetEdges(session, at);
+  const known = new Map(present.map(({ id, key }) => [key, id]));
   for (const resource of wanted) {
     const row = rowOf(resource);
     const { id: _id, createdAt: _createdAt, ...changed } = row;
@@ -115,7 +114,31 @@ async function replaceGroup(
       )
       .execute();
     await writeEdges(session, resource);
+    await indexResource(session, resource, known.get(resource.key) ?? resource.id);
   }
+}
+
+/** What is seen again stays, so that the index is not written anew: with it would go the words that are the same. */
+async function replaceObserved(
+  session: Session,
+  at: GroupPlace,
+  { observed, now }: { readonly observed: readonly ObservedResource[]; readonly now: string },
+): Promise<void> {
+  const { environmentId, template, group } = at;
+  await session.locks.hold(environmentId);
+  const stay = observed.map(({ address }) => address);
+  if (stay.length > 0 && stay.length <= addressesAtOnce) {
+    const others = statement(
+      `${forgetObserved.sql} and "address" not in (${placeholders(stay.length)})`,
+    );
+    await session.run(others, environmentId, template, group, ...padded(stay));
+  } else await session.run(forgetObserved, environmentId, template, group);
+  for (const one of observed) {
+    const { address, type, externalId, attributes } = one;
+    const what = [address, type, externalId, toJson(attributes), now] as const;
+    await session.run(insertObserved, environmentId, template, group, ...what);
+  }
+  for (const one of observed) await indexObserved(session, { ...one, ...place(at) });
 }
 
 async function writeEdges(session: Session, resource: Resource): Promise<void> {
@@ -160,7 +183,7 @@ function rowOf(resource: Resource): Insertable<Tables["resource"]> {
   };
 }
 
-function resourceOf(row: ResourceRow): Resource {
+export function resourceOf(row: ResourceRow): Resource {
   const { number: _number, ...plain } = row;
   return {
     ...plain,

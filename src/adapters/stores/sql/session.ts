@@ -1,8 +1,11 @@
 import type { Kysely } from "kysely";
+import type { FoundKind } from "../../../domain/search-document.ts";
+import type { IndexedText } from "../../../domain/search-index.ts";
 import type { IdKind } from "../../../domain/id.ts";
 import type { Topic } from "../../../ports/store.ts";
 import type { EndedStep, Fence, StepOutcome } from "../../../ports/work.ts";
 import type { Locks } from "./locks.ts";
+import type { TextNode } from "./search-text.ts";
 import type { Tables } from "./tables.ts";
 
 /** What a column holds. Yes or no is bound as 1 or 0 where the engine has no such type. */
@@ -140,6 +143,7 @@ export interface Dialect {
   readonly turns: Map<string, string>;
   /** Whether rows of one statement that are written one by one go to the database as one. */
   readonly packs: boolean;
+  readonly fullText: FullText;
   /**
    * Ends a step in fewer ways to the database and back than the statements that say the same. Null: the fence does not hold,
    * and nothing was changed.
@@ -151,4 +155,18 @@ export interface Dialect {
   ) => Promise<EndedStep | null>;
   /** For tests that show what the fence is for: worker writes are not checked. */
   readonly unsafeWithoutFence: boolean;
+}
+
+/** How an engine keeps words and asks for them. */
+export interface FullText {
+  /** Kept statements that put a thing into the index: the columns of a document, then `cells`. */
+  readonly put: Readonly<Record<FoundKind, Statement<unknown>>>;
+  /** What its columns of words hold. */
+  cells(text: IndexedText): readonly Cell[];
+  /** Table that is asked for words, its column of the document's number, and the condition, with one parameter. */
+  readonly source: { readonly table: string; readonly number: string; readonly matches: string };
+  /** The same condition on a document `d`. */
+  readonly contains: string;
+  /** The parameter. */
+  pattern(node: TextNode): string;
 }

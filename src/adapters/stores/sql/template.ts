@@ -2,6 +2,7 @@ import type { Selectable } from "kysely";
 import { GlasshouseError } from "../../../domain/errors.ts";
 import type { Template } from "../../../domain/template.ts";
 import type { TemplateRepository, TemplateSummary } from "../../../ports/repositories.ts";
+import { indexTemplate } from "./document.ts";
 import { fromJson, toJson } from "./json.ts";
 import { pageOf, readTextCursor } from "./paging.ts";
 import { statement } from "./session.ts";
@@ -30,7 +31,9 @@ const selectVersion = statement<Selectable<Tables["template"]>>(
   `select * from "template" where "name" = ? and "version" = ?`,
 );
 const summaryList = summaryColumns.map((column) => `"${column}"`).join(", ");
-const selectSummary = statement<SummaryRow>(`select ${summaryList} from "template" where "id" = ?`);
+export const selectSummary = statement<SummaryRow>(
+  `select ${summaryList} from "template" where "id" = ?`,
+);
 const selectVersions = statement<SummaryRow>(
   `select ${summaryList} from "template" where "name" = ? order by "number"`,
 );
@@ -81,17 +84,19 @@ async function insert(session: Session, template: Template): Promise<void> {
       `The template ${template.name} has a version ${template.version} already; register the change under a new version.`,
     );
   }
+  await indexTemplate(session, template);
 }
 
 async function replaceDraft(session: Session, template: Template): Promise<void> {
   await session.locks.alone("templates");
   const { id, ...content } = rowOf(template);
-  await session.db
+  const changed = await session.db
     .updateTable("template")
     .set(content)
     .where("id", "=", id)
     .where("status", "=", "draft")
-    .execute();
+    .executeTakeFirst();
+  if (changed.numUpdatedRows > 0n) await indexTemplate(session, template);
 }
 
 async function list(
@@ -132,7 +137,7 @@ function rowOf(template: Template) {
   };
 }
 
-function summaryOf(row: SummaryRow): TemplateSummary {
+export function summaryOf(row: SummaryRow): TemplateSummary {
   const { number: _number, ...plain } = row;
   return { ...plain, tags: fromJson(row.tags), source: fromJson(row.source) };
 }

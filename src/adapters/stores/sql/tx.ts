@@ -15,6 +15,7 @@ import type {
   TemplateRepository,
 } from "../../../ports/repositories.ts";
 import type { RelayRepository } from "../../../ports/relay.ts";
+import type { SearchRepository } from "../../../ports/search.ts";
 import type { Tx } from "../../../ports/store.ts";
 import type { LogRepository, RunRepository, StepRepository } from "../../../ports/work.ts";
 import type { WorkerRepository } from "../../../ports/worker.ts";
@@ -32,6 +33,7 @@ import { records } from "./record.ts";
 import { relays } from "./relay.ts";
 import { resources } from "./resource.ts";
 import { runs } from "./run.ts";
+import { searches } from "./search.ts";
 import { secrets } from "./secret.ts";
 import type { Session } from "./session.ts";
 import { states } from "./state.ts";
@@ -61,6 +63,7 @@ export class SqlTx implements Tx {
   #audits: AuditRepository | undefined;
   #workers: WorkerRepository | undefined;
   #relays: RelayRepository | undefined;
+  #searches: SearchRepository | undefined;
 
   constructor(session: Session) {
     this.#session = session;
@@ -144,6 +147,10 @@ export class SqlTx implements Tx {
 
   get workers(): WorkerRepository {
     return (this.#workers ??= workers(this.#session));
+  }
+
+  get searches(): SearchRepository {
+    return (this.#searches ??= searches(this.#session));
   }
 
   get relays(): RelayRepository {

@@ -17,6 +17,7 @@ const ddl: Ddl = {
   bytes: "blob",
   boolean: "integer",
   keyOrdered: " without rowid",
+  fullText: "fts5",
   shared: false,
 };
 

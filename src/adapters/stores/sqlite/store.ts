@@ -18,6 +18,7 @@ import { pruneSome } from "../sql/prune.ts";
 import type { Dialect } from "../sql/session.ts";
 import { SqlTx } from "../sql/tx.ts";
 import { takeAlone } from "../sql/worker.ts";
+import { fillAll } from "../sql/search-fill.ts";
 import type { Migration } from "../sql/migrations.ts";
 import { Connection } from "./connection.ts";
 import { translate } from "./errors.ts";
@@ -28,6 +29,7 @@ import type { DirectoryLock } from "./lock.ts";
 import { backUp, backUpBeforeMigration, examine } from "./maintenance.ts";
 import type { Examination } from "./maintenance.ts";
 import { migrate } from "./migrate.ts";
+import { fts5 } from "./full-text.ts";
 import { Reader } from "./reader.ts";
 import { Topics } from "../sql/topics.ts";
 import { refuseInside } from "../sql/transaction-context.ts";
@@ -84,7 +86,9 @@ export async function createSqliteStore(options: SqliteStoreOptions): Promise<Sq
     });
     const reading = new Connection(file, "read");
     opened.push(reading);
-    return new SqliteStore({ options, file, lock, writing, reading });
+    const store = new SqliteStore({ options, file, lock, writing, reading });
+    await store.fillSearch();
+    return store;
   } catch (error) {
     for (const connection of opened) connection.close();
     lock.release();
@@ -119,6 +123,7 @@ export class SqliteStore implements LastingStore {
     const dialect: Dialect = {
       lockRow: "",
       turns: new Map(),
+      fullText: fts5,
       packs: false,
       unsafeWithoutFence: options.unsafeWithoutFence ?? false,
     };
@@ -188,6 +193,11 @@ export class SqliteStore implements LastingStore {
       const detail = error instanceof Error ? error.message : String(error);
       return { status: "down", detail, latencyMs: latencyMs() };
     }
+  }
+
+  /** Indexes what was written before there was an index. */
+  async fillSearch(): Promise<void> {
+    await fillAll((some) => this.#writer.run(some), this.#parts.options.log);
   }
 
   async prune(retention: Retention): Promise<void> {

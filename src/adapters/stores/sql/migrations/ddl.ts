@@ -12,6 +12,8 @@ export interface Ddl {
   readonly boolean: string;
   /** Ends a table whose primary key is its only order. */
   readonly keyOrdered: string;
+  /** How words are indexed. */
+  readonly fullText: "fts5" | "tsvector";
   /** Several processes share the database. */
   readonly shared: boolean;
 }

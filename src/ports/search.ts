@@ -1,0 +1,37 @@
+import type { Environment } from "../domain/environment.ts";
+import type { ObservedResource, Resource } from "../domain/resource.ts";
+import type { FoundKind } from "../domain/search-document.ts";
+import type { SearchNode } from "../domain/search-query.ts";
+import type { Page, PageRequest } from "./page.ts";
+import type { GroupPlace, TemplateSummary } from "./repositories.ts";
+
+/**
+ * What can be found is indexed in the transaction that writes it, and is gone with it. Destroyed and prospective environments
+ * are not indexed. Every store finds the same: what counts as a word is said in domain/search-words.
+ */
+export interface SearchRepository {
+  /**
+   * Things that fit the query, those that came last first. Among all kinds when none is named. A page looks at so many
+   * candidates at most: it may have fewer items than its limit, or none, and a `next` all the same. Errors:
+   * `invalid-request` for an `environment:` that is the beginning of too many names.
+   */
+  find(
+    query: SearchNode,
+    kinds: readonly FoundKind[],
+    page: PageRequest,
+  ): Promise<Page<FoundThing>>;
+}
+
+export type FoundThing =
+  | { readonly kind: "environment"; readonly environment: Environment }
+  | {
+      readonly kind: "resource";
+      readonly resource: Resource;
+      readonly environmentName: string;
+    }
+  | {
+      readonly kind: "observed";
+      readonly observed: ObservedResource & GroupPlace & { readonly observedAt: string };
+      readonly environmentName: string;
+    }
+  | { readonly kind: "template"; readonly template: TemplateSummary };

@@ -1,0 +1,312 @@
+import assert from "node:assert/strict";
+import type { ObservedResource, Resource } from "../domain/resource.ts";
+import type { FoundKind } from "../domain/search-document.ts";
+import { parseSearch } from "../domain/search-query.ts";
+import { timestamp } from "../ports/clock.ts";
+import type { Page, PageRequest } from "../ports/page.ts";
+import type { FoundThing } from "../ports/search.ts";
+import type { Store } from "../ports/store.ts";
+import type { FakeClock } from "./fake-clock.ts";
+import type { ContractCase } from "./store-contract-case.ts";
+import { anEnvironment, aTemplate } from "./store-contract-data.ts";
+
+const use = (name: string) => ({ templateId: `tpl_${name}`, name, version: "1", parameters: {} });
+
+/** What the queries are asked of: two environments with something in them, and a template. */
+async function fill(store: Store, clock: FakeClock): Promise<void> {
+  const shop = anEnvironment(clock, {
+    id: "env_shop",
+    name: "shop-1",
+    description: "Orders of the Café, in Köln",
+    tags: { team: "Core", tier: "gold" },
+    status: "deployed-ok",
+    desired: { templates: [use("web-shop")] },
+  });
+  const other = anEnvironment(clock, { id: "env_other", name: "shop-2", drifted: true });
+  const hidden = anEnvironment(clock, { id: "env_hidden", name: "shop-3", prospective: true });
+  await store.transact(async (tx) => {
+    await tx.templates.insert(
+      aTemplate(clock, { id: "tpl_1", name: "web-shop", version: "1.0.0", description: "A shop" }),
+    );
+    for (const environment of [shop, other, hidden]) await tx.environments.insert(environment);
+    await tx.resources.replaceGroup(at, [aResource(clock, "front"), aResource(clock, "back")]);
+    await tx.resources.replaceObserved(at, [server, key], timestamp(clock));
+  });
+}
+
+const at = { environmentId: "env_shop", template: "web-shop", group: "servers" } as const;
+
+const server: ObservedResource = {
+  address: "aws_instance.web-1",
+  type: "aws_instance",
+  externalId: "i-0abc",
+  attributes: { ami: "ami-12", tags: { owner: 'it\'s "quoted" \\ here' }, ports: [80, 443] },
+};
+
+const key: ObservedResource = {
+  address: "dc1/shop/db_host",
+  type: "consul_key",
+  externalId: "shop/db_host",
+  attributes: { key: "shop/db_host", value: "db.example.com" },
+};
+
+function aResource(clock: FakeClock, name: string, over: Partial<Resource> = {}): Resource {
+  const now = timestamp(clock);
+  return {
+    id: clock.id("resource"),
+    ...at,
+    templateId: "tpl_1",
+    key: name,
+    name: `${name} server`,
+    description: `The ${name} of the shop`,
+    tags: { side: name },
+    count: 1,
+    status: name === "back" ? "failed" : "present",
+    links: {},
+    checks: [],
+    dependsOn: [],
+    external: [],
+    createdAt: now,
+    updatedAt: now,
+    ...over,
+  };
+}
+
+function shown(thing: FoundThing): string {
+  switch (thing.kind) {
+    case "environment":
+      return thing.environment.name;
+    case "resource":
+      return `${thing.environmentName}/${thing.resource.key}`;
+    case "observed":
+      return `${thing.environmentName}/${thing.observed.address}`;
+    case "template":
+      return thing.template.name;
+  }
+}
+
+async function find(
+  store: Store,
+  query: string,
+  kinds: readonly FoundKind[] = [],
+): Promise<readonly string[]> {
+  const page = { limit: 100, cursor: null };
+  const { items } = await store.read((tx) => tx.searches.find(parseSearch(query), kinds, page));
+  return items.map((thing) => shown(thing));
+}
+
+const everything = [
+  "shop-1/dc1/shop/db_host",
+  "shop-1/aws_instance.web-1",
+  "shop-1/back",
+  "shop-1/front",
+  "shop-2",
+  "shop-1",
+  "web-shop",
+];
+
+/** Queries, and what of `everything` each finds, by place. */
+const queries: readonly (readonly [string, readonly number[]])[] = [
+  ["cafe", [5]],
+  ["CAFÉ köln", [5]],
+  ['"of the cafe"', [5]],
+  ['"the of"', []],
+  ["aws_instance.web-1", [1]],
+  ["instance", [1]],
+  ["inst", []],
+  ["inst*", [1]],
+  ['"web 1"', [1]],
+  ['"shop d"*', [0]],
+  ["db_host", [0]],
+  ["db.example.com", [0]],
+  ["quoted", [1]],
+  ["it's", [1]],
+  ["443", [1]],
+  ["i-0abc", [1]],
+  ["web OR cafe", [0, 1, 2, 3, 5, 6]],
+  ["web -instance", [0, 2, 3, 5, 6]],
+  ["-shop", []],
+  ["shop -(web OR cafe)", [4]],
+  ["-web", [4]],
+  ["name:shop", [0, 4, 5, 6]],
+  ["name:web", [1, 6]],
+  ["name:inst*", [1]],
+  ["name:cafe", []],
+  ["kind:observed", [0, 1]],
+  ["kind:resource", [2, 3]],
+  ["kind:template", [6]],
+  ["type:aws_instance", [1]],
+  ["type:AWS_*", [1]],
+  ["type:aws", []],
+  ["group:servers -kind:resource", [0, 1]],
+  ["template:web-shop", [0, 1, 2, 3, 5, 6]],
+  ["template:web*", [0, 1, 2, 3, 5, 6]],
+  ["tag:team", [5]],
+  ["tag:team=core", [5]],
+  ["tag:team=co*", [5]],
+  ["tag:team=co", []],
+  ["tag:side=back OR tag:tier", [2, 5]],
+  ["environment:shop-1", [0, 1, 2, 3, 5]],
+  ["environment:shop-1 kind:environment", [5]],
+  ["environment:shop-*", [0, 1, 2, 3, 4, 5]],
+  ["environment:shop-3", []],
+  ["environment:none", []],
+  ["-environment:shop-1", [4, 6]],
+  ["status:deployed-ok", [5]],
+  ["status:failed", [2]],
+  ["status:present", [3]],
+  ["status:drifted", [4]],
+  ["status:draft", [6]],
+  ["-status:deployed-ok shop", [0, 1, 2, 3, 4, 6]],
+  ["status:failed OR cafe", [2, 5]],
+  ["(status:failed OR status:present) server", [2, 3]],
+  ["shop status:failed -back", []],
+];
+
+export const searchCases: readonly ContractCase[] = [
+  {
+    title: "finds what fits a query, the newest first",
+    async run({ store, clock }) {
+      await fill(store, clock);
+      assert.deepEqual(await find(store, "shop OR -shop"), everything);
+      for (const [query, places] of queries) {
+        const expected = places.map((place) => everything[place]);
+        assert.deepEqual(await find(store, query), expected, query);
+      }
+    },
+  },
+  {
+    title: "gives the things themselves, and only of the kinds that are asked for",
+    async run({ store, clock }) {
+      await fill(store, clock);
+      const page = { limit: 10, cursor: null };
+      const query = parseSearch("web-1");
+      const { items } = await store.read((tx) => tx.searches.find(query, [], page));
+      const observed = { ...at, ...server, observedAt: timestamp(clock) };
+      assert.deepEqual(items, [{ kind: "observed", observed, environmentName: "shop-1" }]);
+      assert.deepEqual(await find(store, "shop", ["environment", "template"]), [
+        "shop-2",
+        "shop-1",
+        "web-shop",
+      ]);
+    },
+  },
+  {
+    title: "gives pages without gaps or repeats, also where a condition thins them out",
+    async run({ store, clock }) {
+      await store.transact(async (tx) => {
+        const many = Array.from({ length: 90 }, (_, n) =>
+          aResource(clock, `k${n}`, { status: n % 3 === 0 ? "failed" : "present" }),
+        );
+        await tx.resources.replaceGroup(at, many);
+      });
+      for (const [query, count] of [
+        ["server", 90],
+        ["server status:failed", 30],
+        ["status:failed", 30],
+      ] as const) {
+        const seen: string[] = [];
+        let cursor: string | null = null;
+        do {
+          const page: PageRequest = { limit: 7, cursor };
+          const found: Page<FoundThing> = await store.read((tx) =>
+            tx.searches.find(parseSearch(query), ["resource"], page),
+          );
+          assert.ok(found.items.length <= 7);
+          seen.push(...found.items.map((thing) => shown(thing)));
+          cursor = found.next;
+        } while (cursor !== null);
+        assert.equal(seen.length, count, query);
+        assert.equal(new Set(seen).size, count, query);
+      }
+    },
+  },
+  {
+    title: "forgets what goes, and finds what changes as it is now",
+    async run({ store, clock }) {
+      await fill(store, clock);
+      await store.transact(async (tx) => {
+        await tx.resources.replaceGroup(at, [
+          aResource(clock, "front", { description: "Another text" }),
+        ]);
+        const moved = { ...server, attributes: { ami: "ami-77" } };
+        await tx.resources.replaceObserved(at, [moved], timestamp(clock));
+        await tx.environments.update("env_shop", { description: "Invoices" });
+        await tx.environments.update("env_hidden", { prospective: false });
+      });
+      assert.deepEqual(await find(store, "back"), []);
+      assert.deepEqual(await find(store, "another"), ["shop-1/front"]);
+      assert.deepEqual(await find(store, "db_host OR ami-12"), []);
+      assert.deepEqual(await find(store, "ami-77"), ["shop-1/aws_instance.web-1"]);
+      assert.deepEqual(await find(store, "cafe"), []);
+      assert.deepEqual(await find(store, "invoices"), ["shop-1"]);
+      assert.deepEqual(await find(store, "name:shop-3"), ["shop-3"]);
+      await store.transact(async (tx) => {
+        await tx.resources.replaceGroup(at, []);
+        await tx.resources.replaceObserved(at, [], timestamp(clock));
+        await tx.environments.update("env_shop", { status: "destroyed" });
+      });
+      assert.deepEqual(await find(store, "-name:nothing"), ["shop-3", "shop-2", "web-shop"]);
+    },
+  },
+  {
+    title: "indexes nothing of a transaction that is rolled back, and all of it within its own",
+    async run({ store, clock }) {
+      const failing = store.transact(async (tx) => {
+        await tx.environments.insert(anEnvironment(clock, { name: "never" }));
+        const page = { limit: 10, cursor: null };
+        const { items } = await tx.searches.find(parseSearch("never"), [], page);
+        assert.equal(items.length, 1);
+        throw new Error("rolled back");
+      });
+      await assert.rejects(failing, /rolled back/u);
+      assert.deepEqual(await find(store, "never"), []);
+    },
+  },
+  {
+    title: "follows the drift of a group in what was observed of it",
+    async run({ store, clock }) {
+      await fill(store, clock);
+      const record = {
+        ...at,
+        templateId: "tpl_1",
+        executor: "command",
+        behaviour: 1,
+        status: "applied",
+        upstreams: [],
+        settings: {},
+        fingerprint: null,
+        outputs: {},
+        memory: null,
+        drift: "none",
+        timeoutMs: 1,
+        runsOn: [],
+        appliedAt: timestamp(clock),
+      } as const;
+      await store.transact((tx) => tx.records.put(record));
+      assert.deepEqual(await find(store, "status:present kind:observed"), everything.slice(0, 2));
+      await store.transact(async (tx) => {
+        await tx.records.put({ ...record, drift: "missing" });
+        await tx.resources.setGroupStatus(at, "drifted", timestamp(clock));
+      });
+      assert.deepEqual(await find(store, "status:drifted"), everything.slice(0, 5));
+    },
+  },
+  {
+    title: "refuses the beginning of too many names of environments",
+    async run({ store, clock }) {
+      const many = Array.from({ length: 101 }, (_, n) =>
+        anEnvironment(clock, { name: `many-${n}` }),
+      );
+      await store.transact(async (tx) => {
+        for (const environment of many) await tx.environments.insert(environment);
+      });
+      await assert.rejects(find(store, "environment:many-*"), {
+        code: "invalid-request",
+        message: /more than 100 names/u,
+      });
+      assert.equal((await find(store, "environment:many-1*")).length, 12);
+      assert.deepEqual(await find(store, `environment:${many[7]?.id} many`), ["many-7"]);
+    },
+  },
+];
