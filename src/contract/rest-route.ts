@@ -49,6 +49,7 @@ export const tags = {
   runs: "Executions of plans, their steps and logs",
   plans: "Plans that were asked for and kept",
   resources: "Things in environments",
+  search: "Full text over all of these",
   commands: "Everything that asks for a change",
   events: "The journal, as a list and live",
   service: "The service itself: health, version, contracts",
@@ -108,11 +109,12 @@ export const readHeaders = z.object({
     .meta({ description: "An ETag from before: 304 when it still stands." }),
 });
 
-/** The `q=` of later versions. */
-const later = z
-  .string()
-  .optional()
-  .meta({ description: "Full-text search; not available in this version (501)." });
+/** What `q=` takes; `domain/search-query` reads it. */
+export const searchQuery = z.string().meta({
+  description:
+    'Words (all of them), "phrases", beginnings (`web*`), `-not`, `OR`, parentheses, and the fields kind, name, environment, template, group, status, type, tag (`tag:team=core`)',
+  examples: ["web kind:observed environment:shop -type:aws_eip"],
+});
 
 export const pageQuery = z.strictObject({
   limit: z.coerce
@@ -129,7 +131,7 @@ export const pageQuery = z.strictObject({
     .meta({ description: "`next` of the page before" }),
 });
 
-export const searchablePageQuery = pageQuery.extend({ q: later });
+export const searchablePageQuery = pageQuery.extend({ q: searchQuery.optional() });
 
 /** A switch in a query: `?cascade` and `?cascade=true` are true. */
 export const flag = z

@@ -196,15 +196,6 @@ export const serviceRoutes = [
   }),
   {
     ...later,
-    id: "search",
-    method: "GET",
-    path: `${apiRoot}/search`,
-    summary: "Environments, resources and templates in one list",
-    query: z.object({ q: z.string().optional() }),
-    replies: { 200: { description: "Later", schema: jsonValue } },
-  },
-  {
-    ...later,
     id: "queryGraph",
     method: "POST",
     path: `${apiRoot}/graphql`,

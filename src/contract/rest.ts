@@ -21,6 +21,7 @@ import {
   type runView,
   type stepView,
 } from "./rest-run.ts";
+import { searchRoutes, type searchHitView } from "./rest-search.ts";
 import { serviceRoutes, type healthView, type infoView, type versionView } from "./rest-service.ts";
 import {
   templateRoutes,
@@ -39,6 +40,7 @@ export const routes = [
   ...runRoutes,
   ...planRoutes,
   ...resourceRoutes,
+  ...searchRoutes,
   ...commandRoutes,
   ...eventRoutes,
   ...busRoutes,
@@ -120,6 +122,7 @@ export type ParameterView = View<typeof parameterView>;
 export type CommandView = View<typeof commandView>;
 export type ResourceView = View<typeof resourceView>;
 export type ObservedView = View<typeof observedView>;
+export type SearchHitView = View<typeof searchHitView>;
 export type EventView = View<typeof eventView>;
 export type PlanView = View<typeof planView>;
 export type PlanSummaryView = View<typeof planSummaryView>;

@@ -1,15 +1,17 @@
 import { effectiveParameters } from "../domain/desired.ts";
 import type { CheckState } from "../domain/check.ts";
-import type { Environment, EnvironmentStatus } from "../domain/environment.ts";
+import type { Environment } from "../domain/environment.ts";
 import { checkStatesOf, type CheckStates } from "../domain/health.ts";
 import type { ObservedResource, Resource } from "../domain/resource.ts";
+import type { SearchNode } from "../domain/search-query.ts";
 import { isMade, type OwnedSecret } from "../domain/secret.ts";
 import type { Parameter } from "../domain/template.ts";
 import type { Values } from "../domain/value.ts";
 import type { Page, PageRequest } from "../ports/page.ts";
-import type { GroupPlace } from "../ports/repositories.ts";
+import type { EnvironmentFilter, GroupPlace } from "../ports/repositories.ts";
 import type { ReadTx } from "../ports/store.ts";
 import type { Reads } from "./deps.ts";
+import { environmentQuery } from "./search.ts";
 import { presentTemplateId } from "./desired-change.ts";
 import { findEnvironment } from "./environment-find.ts";
 import type { PlanRead } from "./plan.ts";
@@ -31,19 +33,39 @@ export async function getEnvironment(deps: Reads, idOrName: string): Promise<Env
   });
 }
 
-/** Newest first; destroyed ones only when they are asked for. */
+/**
+ * Newest first; destroyed ones only when they are asked for. With a query those that fit it. Errors: `invalid-request` for a
+ * query that is not understood.
+ */
 export async function listEnvironments(
   deps: Reads,
-  filter: { readonly status?: EnvironmentStatus; readonly includeDestroyed?: boolean },
+  filter: EnvironmentFilter & { readonly query?: string },
   page: PageRequest,
 ): Promise<Page<EnvironmentRead>> {
+  const { query } = filter;
+  const parsed = query === undefined ? null : environmentQuery({ ...filter, query });
   return deps.store.read(async (tx) => {
-    const { items, next } = await tx.environments.list(filter, page);
+    const { items, next } =
+      parsed === null
+        ? await tx.environments.list(filter, page)
+        : await findEnvironments(tx, parsed, page);
     const known: Declarations = new Map();
     const reads: EnvironmentRead[] = [];
     for (const environment of items) reads.push(await withParameters(tx, environment, known));
     return { items: reads, next };
   });
+}
+
+async function findEnvironments(
+  tx: ReadTx,
+  query: SearchNode,
+  page: PageRequest,
+): Promise<Page<Environment>> {
+  const { items, next } = await tx.searches.find(query, ["environment"], page);
+  return {
+    items: items.flatMap((one) => (one.kind === "environment" ? [one.environment] : [])),
+    next,
+  };
 }
 
 type Declarations = Map<string, Readonly<Record<string, Parameter>>>;

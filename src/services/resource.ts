@@ -1,6 +1,7 @@
 import { GlasshouseError } from "../domain/errors.ts";
 import { checkStatesOf, resourceHealth, type CheckStates, type Health } from "../domain/health.ts";
 import type { Resource } from "../domain/resource.ts";
+import { parseSearch, type SearchNode } from "../domain/search-query.ts";
 import type { Page, PageRequest } from "../ports/page.ts";
 import type { ReadTx } from "../ports/store.ts";
 import type { Reads } from "./deps.ts";
@@ -12,10 +13,19 @@ export interface ResourceRead {
   readonly health: Health | null;
 }
 
-/** Across environments, by id. */
-export async function listResources(deps: Reads, page: PageRequest): Promise<Page<ResourceRead>> {
+/**
+ * Across environments, by id. With a query those that fit it, the newest first. Errors: `invalid-request` for a query that is
+ * not understood.
+ */
+export async function listResources(
+  deps: Reads,
+  page: PageRequest,
+  query?: string,
+): Promise<Page<ResourceRead>> {
+  const parsed = query === undefined ? null : parseSearch(query);
   return deps.store.read(async (tx) => {
-    const { items, next } = await tx.resources.list(page);
+    const { items, next } =
+      parsed === null ? await tx.resources.list(page) : await findResources(tx, parsed, page);
     const known = new Map<string, Awaited<ReturnType<typeof aboutEnvironment>>>();
     const reads: ResourceRead[] = [];
     for (const resource of items) {
@@ -27,6 +37,15 @@ export async function listResources(deps: Reads, page: PageRequest): Promise<Pag
     }
     return { items: reads, next };
   });
+}
+
+async function findResources(
+  tx: ReadTx,
+  query: SearchNode,
+  page: PageRequest,
+): Promise<Page<Resource>> {
+  const { items, next } = await tx.searches.find(query, ["resource"], page);
+  return { items: items.flatMap((one) => (one.kind === "resource" ? [one.resource] : [])), next };
 }
 
 /** Errors: `not-found`. */

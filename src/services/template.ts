@@ -2,6 +2,7 @@ import lessThan from "semver/functions/lt.js";
 import newestFirst from "semver/functions/rcompare.js";
 import { GlasshouseError } from "../domain/errors.ts";
 import { isId } from "../domain/id.ts";
+import { parseSearch } from "../domain/search-query.ts";
 import type { Template } from "../domain/template.ts";
 import type { Page, PageRequest } from "../ports/page.ts";
 import type { TemplateSummary } from "../ports/repositories.ts";
@@ -9,12 +10,21 @@ import { compareTemplates, type Compatibility } from "../templates/compare.ts";
 import type { Reads } from "./deps.ts";
 import { findVersion, loadTemplate } from "./template-choice.ts";
 
-/** All versions of all templates, by name, then in order of registration. */
+/**
+ * All versions of all templates, by name, then in order of registration. With a query those that fit it, the newest first.
+ * Errors: `invalid-request` for a query that is not understood.
+ */
 export async function listTemplates(
   deps: Reads,
   page: PageRequest,
+  query?: string,
 ): Promise<Page<TemplateSummary>> {
-  return deps.store.read((tx) => tx.templates.list(page));
+  if (query === undefined) return deps.store.read((tx) => tx.templates.list(page));
+  const parsed = parseSearch(query);
+  const { items, next } = await deps.store.read((tx) =>
+    tx.searches.find(parsed, ["template"], page),
+  );
+  return { items: items.flatMap((one) => (one.kind === "template" ? [one.template] : [])), next };
 }
 
 /** All versions of a template, in order of registration; of that which an id names, its name's. Errors: `not-found`. */

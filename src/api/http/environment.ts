@@ -40,10 +40,11 @@ function readHandlers(api: Api): Pick<Handlers, Reads> {
   const { services } = api;
   return {
     listEnvironments: async ({ query }) => {
-      const { status, destroyed } = query;
+      const { status, destroyed, q } = query;
       const filter = {
         ...(status === undefined ? {} : { status }),
         ...(destroyed ? { includeDestroyed: true } : {}),
+        ...(q === undefined ? {} : { query: q }),
       };
       return pageOf(await services.listEnvironments(filter, pageRequest(query)), environmentOf);
     },

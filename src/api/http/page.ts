@@ -1,15 +1,10 @@
-import { GlasshouseError } from "../../domain/errors.ts";
 import type { Page, PageRequest } from "../../ports/page.ts";
 
-/** What a list's query asks for. Errors: `not-available` for `q=`, which a later version has. */
+/** The page that a list's query asks for. */
 export function pageRequest(query: {
   readonly limit: number;
   readonly cursor?: string | undefined;
-  readonly q?: string | undefined;
 }): PageRequest {
-  if (query.q !== undefined) {
-    throw new GlasshouseError("not-available", "Search with q= is not available in this version.");
-  }
   return { limit: query.limit, cursor: query.cursor ?? null };
 }
 

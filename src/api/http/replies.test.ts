@@ -27,6 +27,7 @@ const reads: Partial<Record<RouteId, string>> = {
   listAuthorities: "/api/v1/authorities",
   listResources: "/api/v1/resources",
   getResource: "/api/v1/resources/res_1",
+  search: "/api/v1/search?q=shop",
   listEvents: "/api/v1/events",
   listEnvironmentEvents: "/api/v1/environments/shop/events",
   getLiveness: "/livez",

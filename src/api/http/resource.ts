@@ -7,7 +7,7 @@ import type { ResourceRead } from "../../services/resource.ts";
 export function resourceHandlers(api: Api): Pick<Handlers, "listResources" | "getResource"> {
   return {
     listResources: async ({ query }) =>
-      pageOf(await api.services.listResources(pageRequest(query)), resourceOf),
+      pageOf(await api.services.listResources(pageRequest(query), query.q), resourceOf),
     getResource: async ({ params }) => resourceOf(await api.services.getResource(params.resource)),
   };
 }

@@ -233,9 +233,6 @@ suite("what the server refuses", () => {
   });
 
   const later: readonly (readonly ["GET" | "POST", string])[] = [
-    ["GET", "/api/v1/search?q=x"],
-    ["GET", "/api/v1/environments?q=x"],
-    ["GET", "/api/v1/resources?q=x"],
     ["GET", "/api/v1/environments/shop/impact"],
     ["GET", "/api/v1/resources/res_1/dependencies?direction=up"],
     ["POST", "/api/v1/graphql"],

@@ -23,6 +23,7 @@ import { resourceHandlers } from "./resource.ts";
 import { runHandlers } from "./run.ts";
 import { clientOf, refuseUnknownClient, secureServer } from "./secure-server.ts";
 import { schemaHandlers } from "./schema.ts";
+import { searchHandlers } from "./search.ts";
 import { templateHandlers } from "./template.ts";
 import { workerHandlers } from "./worker.ts";
 import { traceOf } from "./trace.ts";
@@ -91,6 +92,7 @@ function handlersOf(api: Api): Handlers {
     ...runHandlers(api),
     ...planHandlers(api),
     ...resourceHandlers(api),
+    ...searchHandlers(api),
     ...commandHandlers(api),
     ...eventHandlers(api),
     ...busHandlers(api),

@@ -9,6 +9,7 @@ import type { JournalEvent } from "../../domain/event.ts";
 import type { StepStatus } from "../../domain/step.ts";
 import { parseCommand } from "../../contract/commands.ts";
 import type { Page, PageRequest } from "../../ports/page.ts";
+import type { FoundThing } from "../../ports/search.ts";
 import type { Topic } from "../../ports/store.ts";
 import type { LogLine } from "../../ports/work.ts";
 import type { CommandRequest } from "../../services/effect.ts";
@@ -177,6 +178,23 @@ export class FakeServices implements ApiServices {
 
   async listResources(page: PageRequest) {
     return pageOf([{ resource, environmentName: "shop", health: null }], page);
+  }
+
+  async search(query: string, page: PageRequest) {
+    const observed = { address: "a.b", type: "file", externalId: null, attributes: { path: "/x" } };
+    const place = { environmentId: environment.id, template: "web", group: "network" };
+    const environmentName = environment.name;
+    const things: readonly FoundThing[] = [
+      { kind: "environment", environment },
+      { kind: "resource", resource, environmentName },
+      { kind: "observed", observed: { ...observed, ...place, observedAt: at }, environmentName },
+      { kind: "template", template },
+    ];
+    const matches = [{ field: "name", excerpt: query }];
+    return pageOf(
+      things.map((thing) => ({ thing, matches })),
+      page,
+    );
   }
 
   async getResource(id: string) {

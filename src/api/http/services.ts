@@ -16,6 +16,7 @@ import type { Graph } from "../../services/environment-graph.ts";
 import type { EnvironmentRead, EnvironmentResources } from "../../services/environment.ts";
 import type { PlanRead } from "../../services/plan.ts";
 import type { ResourceRead } from "../../services/resource.ts";
+import type { SearchHit } from "../../services/search.ts";
 import type { RunRead } from "../../services/run.ts";
 import type { CompatibilityRead } from "../../services/template.ts";
 import type { WorkerRead } from "../../services/worker.ts";
@@ -36,14 +37,16 @@ export interface ApiServices {
   listEnvironmentPlans(idOrName: string, page: PageRequest): Promise<Page<PlanRead>>;
   listEnvironmentChecks(idOrName: string): Promise<readonly CheckState[]>;
   getEnvironmentDrift(idOrName: string): Promise<DriftRead>;
-  listTemplates(page: PageRequest): Promise<Page<TemplateSummary>>;
+  /** Of those that fit the query, when there is one. */
+  listTemplates(page: PageRequest, query?: string): Promise<Page<TemplateSummary>>;
   listTemplateVersions(nameOrId: string): Promise<readonly TemplateSummary[]>;
   /** `latest` means the highest active release. */
   getTemplate(nameOrId: string, version: string): Promise<Template>;
   /** What a version changes against the one before it; null for the first. Left out of replies where it is not given. */
   getCompatibility?(templateId: string): Promise<CompatibilityRead | null>;
-  listResources(page: PageRequest): Promise<Page<ResourceRead>>;
+  listResources(page: PageRequest, query?: string): Promise<Page<ResourceRead>>;
   getResource(id: string): Promise<ResourceRead>;
+  search(query: string, page: PageRequest): Promise<Page<SearchHit>>;
   getRun(id: string): Promise<RunRead>;
   listSteps(runId: string, page: PageRequest): Promise<Page<Step>>;
   getStep(id: string): Promise<Step>;
@@ -65,4 +68,6 @@ export interface ApiServices {
 export interface EnvironmentFilter {
   readonly status?: EnvironmentStatus;
   readonly includeDestroyed?: boolean;
+  /** In the language of search. */
+  readonly query?: string;
 }

@@ -14,7 +14,7 @@ export function templateHandlers(api: Api): Pick<Handlers, Ids> {
   const { services } = api;
   return {
     listTemplates: async ({ query }) =>
-      pageOf(await services.listTemplates(pageRequest(query)), summaryOf),
+      pageOf(await services.listTemplates(pageRequest(query), query.q), summaryOf),
     registerTemplate: async (call) => register(api, call),
     listTemplateVersions: async ({ params }) =>
       wholeList(await services.listTemplateVersions(params.template), summaryOf),
