@@ -13,7 +13,7 @@ import { anEnvironment, aTemplate } from "./store-contract-data.ts";
 const use = (name: string) => ({ templateId: `tpl_${name}`, name, version: "1", parameters: {} });
 
 /** What the queries are asked of: two environments with something in them, and a template. */
-async function fill(store: Store, clock: FakeClock): Promise<void> {
+export async function fillForSearch(store: Store, clock: FakeClock): Promise<void> {
   const shop = anEnvironment(clock, {
     id: "env_shop",
     name: "shop-1",
@@ -85,7 +85,7 @@ function shown(thing: FoundThing): string {
   }
 }
 
-async function find(
+export async function find(
   store: Store,
   query: string,
   kinds: readonly FoundKind[] = [],
@@ -95,7 +95,7 @@ async function find(
   return items.map((thing) => shown(thing));
 }
 
-const everything = [
+export const everything = [
   "shop-1/dc1/shop/db_host",
   "shop-1/aws_instance.web-1",
   "shop-1/back",
@@ -167,7 +167,7 @@ export const searchCases: readonly ContractCase[] = [
   {
     title: "finds what fits a query, the newest first",
     async run({ store, clock }) {
-      await fill(store, clock);
+      await fillForSearch(store, clock);
       assert.deepEqual(await find(store, "shop OR -shop"), everything);
       for (const [query, places] of queries) {
         const expected = places.map((place) => everything[place]);
@@ -178,7 +178,7 @@ export const searchCases: readonly ContractCase[] = [
   {
     title: "gives the things themselves, and only of the kinds that are asked for",
     async run({ store, clock }) {
-      await fill(store, clock);
+      await fillForSearch(store, clock);
       const page = { limit: 10, cursor: null };
       const query = parseSearch("web-1");
       const { items } = await store.read((tx) => tx.searches.find(query, [], page));
@@ -224,7 +224,7 @@ export const searchCases: readonly ContractCase[] = [
   {
     title: "forgets what goes, and finds what changes as it is now",
     async run({ store, clock }) {
-      await fill(store, clock);
+      await fillForSearch(store, clock);
       await store.transact(async (tx) => {
         await tx.resources.replaceGroup(at, [
           aResource(clock, "front", { description: "Another text" }),
@@ -266,7 +266,7 @@ export const searchCases: readonly ContractCase[] = [
   {
     title: "follows the drift of a group in what was observed of it",
     async run({ store, clock }) {
-      await fill(store, clock);
+      await fillForSearch(store, clock);
       const record = {
         ...at,
         templateId: "tpl_1",

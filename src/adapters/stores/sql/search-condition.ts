@@ -30,25 +30,22 @@ export function conditionOf(node: SearchNode, fullText: FullText): Condition {
   }
 }
 
-/** What was observed has the status of its group, as far as the last look goes. */
-const drifts: Readonly<Record<string, string>> = {
-  present: `'none'`,
-  drifted: `'drifted', 'missing'`,
-};
+/**
+ * The status of the thing itself, looked up by its key: said in a way that no engine turns into reading all that have it. What
+ * was observed has that of its group, as far as the last look goes.
+ */
+const statusOf = `coalesce(case d."kind"
+    when 'environment' then (select e."status" from "environment" e where e."id" = d."subjectId")
+    when 'template' then (select t."status" from "template" t where t."id" = d."subjectId")
+    when 'resource' then (select r."status" from "resource" r where r."id" = d."resourceId")
+    else (select case g."drift" when 'none' then 'present' when 'unknown' then '' else 'drifted' end
+      from "groupRecord" g where g."environmentId" = d."environmentId" and g."template" = d."template"
+        and g."group" = d."group") end, '')`;
+
+const isDrifted = `(d."kind" = 'environment' and
+    coalesce((select e."drifted" from "environment" e where e."id" = d."subjectId"), false))`;
 
 function statusCondition(status: string): Condition {
-  const drift = drifts[status];
-  const drifted = status === "drifted" ? ` or e."drifted"` : "";
-  const sql = [
-    `exists (select 1 from "environment" e where e."id" = d."subjectId" and (e."status" = ?${drifted}))`,
-    `exists (select 1 from "template" t where t."id" = d."subjectId" and t."status" = ?)`,
-    `exists (select 1 from "resource" r where r."id" = d."resourceId" and r."status" = ?)`,
-    ...(drift === undefined
-      ? []
-      : [
-          `(d."kind" = 'observed' and exists (select 1 from "groupRecord" g where g."environmentId" = d."environmentId"
-             and g."template" = d."template" and g."group" = d."group" and g."drift" in (${drift})))`,
-        ]),
-  ];
-  return { sql: `(${sql.join(" or ")})`, cells: [status, status, status] };
+  const sql = status === "drifted" ? `(${statusOf} = ? or ${isDrifted})` : `${statusOf} = ?`;
+  return { sql: `(${sql})`, cells: [status] };
 }
