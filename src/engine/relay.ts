@@ -126,6 +126,9 @@ export class Relay {
     const underWay: Promise<number>[] = [];
     let read = position;
     let confirmed = position;
+    /** Batches that are confirmed and not written down as such. */
+    let behind = 0;
+    const { ahead } = this.#settings;
     try {
       for (;;) {
         this.#isMoved = false;
@@ -138,14 +141,18 @@ export class Relay {
           underWay.push(sending);
         }
         const [first] = underWay;
-        if (first !== undefined && (batch === null || underWay.length >= this.#settings.ahead)) {
+        if (first !== undefined && (batch === null || underWay.length >= ahead)) {
           confirmed = await first;
           void underWay.shift();
-          await this.#advance(token, confirmed);
-        } else if (first === undefined) {
-          if (this.#isLate) await this.#advance(token, confirmed);
-          return;
+          behind += 1;
         }
+        // A commit a batch would cost as much as sending it; that many are sent again anyway after a crash.
+        const isOver = batch === null && underWay.length === 0;
+        if (behind >= ahead || (isOver && behind > 0) || this.#isLate) {
+          await this.#advance(token, confirmed);
+          behind = 0;
+        }
+        if (isOver) return;
       }
     } finally {
       // What is behind the one that failed fails too, or is sent again.

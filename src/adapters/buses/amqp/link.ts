@@ -5,12 +5,13 @@ import { CommandConsumer } from "./consumer.ts";
 import type { Self } from "./message.ts";
 import { Publisher } from "./publisher.ts";
 import type { AmqpCredentials, AmqpOptions, AmqpTimes } from "./settings.ts";
+import { watchedSocket, type SocketOptions } from "./socket.ts";
 import { within } from "./time-limit.ts";
 import { declareTopology } from "./topology.ts";
 
 interface LinkOptions extends AmqpOptions {
   /** Where each new connection goes. */
-  readonly socket: { readonly host: string; readonly port: number };
+  readonly socket: SocketOptions;
   /** Its connection is gone, or could not be made. Of the tries that follow the client says nothing. */
   readonly lost: (link: Link) => void;
   /** It stands, and the broker has not answered over it in time. */
@@ -45,10 +46,11 @@ export class Link {
     const { settings, clock } = options;
     this.#options = options;
     this.#times = times;
+    const socket = watchedSocket(options.socket);
     this.self = { user: credentials.username, prove: options.prove };
     this.connection = new Connection({
       hosts: [...settings.hosts],
-      socket: options.socket,
+      socket: socket.options,
       vhost: settings.vhost,
       username: credentials.username,
       password: credentials.password,
@@ -66,7 +68,8 @@ export class Link {
     this.#listen();
     const silent = (): void => options.silent(this);
     const declare = (): Promise<void> => this.declare();
-    const shared = { connection: this.connection, declare, silent, times, clock };
+    const { connection } = this;
+    const shared = { connection, socket: socket.latest, declare, silent, times, clock };
     this.events = new Publisher({ ...shared, window: eventWindow, ordered: true });
     this.answers = new Publisher({ ...shared, window: answerWindow, ordered: false });
   }

@@ -1,3 +1,4 @@
+import type { Duplex } from "node:stream";
 import type { Channel, Connection, Envelope } from "rabbitmq-client";
 import { GlasshouseError } from "../../../domain/errors.ts";
 import type { Clock } from "../../../ports/clock.ts";
@@ -20,6 +21,8 @@ export interface PublisherOptions {
   readonly declare: () => Promise<unknown>;
   /** Called when the broker has not confirmed, or not opened a channel, in time. */
   readonly silent: () => void;
+  /** What the connection is made of, to write many messages as one; null while that is not known. */
+  readonly socket: () => Pick<Duplex, "cork" | "uncork"> | null;
   /** Unconfirmed messages at once. */
   readonly window: number;
   readonly times: AmqpTimes;
@@ -27,6 +30,22 @@ export interface PublisherOptions {
   /** A refusal fails everything behind it too, so that what is sent again keeps its order. */
   readonly ordered: boolean;
 }
+
+/** What was given to be sent at once, and what became of it so far. */
+interface Sending {
+  readonly messages: readonly Outbound[];
+  readonly generation: number;
+  readonly outcomes: Confirmed[];
+  /** Not confirmed yet. */
+  left: number;
+  readonly resolve: () => void;
+  readonly reject: (error: unknown) => void;
+}
+
+/** Less than what a socket takes before it asks to wait. */
+const corkedBytes = 40_000;
+/** About what a message is beside its body. */
+const envelopeBytes = 800;
 
 /**
  * Publishes with confirms over one channel, many under way at once: one awaited confirm at a time would cost a round trip
@@ -43,7 +62,7 @@ export class Publisher {
   #isBlocked = false;
   #progressAtMs = 0;
   #forgetWatch: (() => void) | null = null;
-  #slotFree: (() => void) | null = null;
+  #slotsFree: (() => void) | null = null;
   readonly #failing = new Set<(error: unknown) => void>();
   readonly #returned = new Set<string>();
   readonly #idle: (() => void)[] = [];
@@ -57,17 +76,18 @@ export class Publisher {
 
   /** In order; resolves when all are confirmed. Rejects with `unavailable` when any was not in time, and all that came later. */
   async send(messages: readonly Outbound[]): Promise<readonly Confirmed[]> {
+    if (messages.length === 0) return [];
     const generation = this.#generation;
-    const { promise, resolve, reject } = Promise.withResolvers<readonly Confirmed[]>();
+    const { promise, resolve, reject } = Promise.withResolvers<void>();
+    const outcomes = messages.map((): Confirmed => "sent");
+    const sending = { messages, generation, outcomes, left: messages.length, resolve, reject };
     this.#failing.add(reject);
-    this.#written = this.#writeAll(messages, generation, this.#written)
-      .then((confirms) => void Promise.all(confirms).then(resolve, reject))
-      .catch((error: unknown) => {
-        this.#fail(generation, error);
-        reject(busDown(error));
-      });
+    this.#written = this.#writeAll(sending, this.#written).catch((error: unknown) => {
+      this.#fail(generation, error);
+      reject(busDown(error));
+    });
     try {
-      const outcomes = await promise;
+      await promise;
       if (messages.some(({ envelope }) => envelope.mandatory === true))
         return await this.#lookAtReturns(messages, outcomes);
       return outcomes;
@@ -93,54 +113,69 @@ export class Publisher {
   }
 
   /** After what was to be written before. */
-  async #writeAll(
-    messages: readonly Outbound[],
-    generation: number,
-    before: Promise<void>,
-  ): Promise<readonly Promise<Confirmed>[]> {
+  async #writeAll(sending: Sending, before: Promise<void>): Promise<void> {
     await before;
-    const confirms: Promise<Confirmed>[] = [];
-    for (const message of messages) confirms.push((await this.#write(message, generation)).confirm);
-    return confirms;
+    const { messages, generation } = sending;
+    for (let at = 0; at < messages.length;) {
+      while (this.#outstanding >= this.#options.window && generation === this.#generation) {
+        await new Promise<void>((resolve) => {
+          this.#slotsFree = resolve;
+        });
+      }
+      if (generation !== this.#generation) throw new Error("a message before it was not confirmed");
+      const channel = this.#channel?.active === true ? this.#channel : await this.#open(generation);
+      at = this.#writeSome(sending, at, channel);
+    }
   }
 
-  /** Resolves when it is on its way; `confirm` when it is confirmed. */
-  async #write(message: Outbound, generation: number): Promise<{ confirm: Promise<Confirmed> }> {
-    while (this.#outstanding >= this.#options.window && generation === this.#generation) {
-      await new Promise<void>((resolve) => {
-        this.#slotFree = resolve;
-      });
-    }
-    if (generation !== this.#generation) throw new Error("a message before it was not confirmed");
-    const channel = this.#channel?.active === true ? this.#channel : await this.#open(generation);
-    this.#outstanding += 1;
+  /** As many as there are places for. Gives where to go on. */
+  #writeSome(sending: Sending, from: number, channel: Channel): number {
+    const free = this.#options.window - this.#outstanding;
+    const until = Math.min(sending.messages.length, from + free);
+    const socket = this.#options.socket();
     this.#watch();
-    const confirm = channel.basicPublish({ ...message.envelope }, message.body).then(
-      () => this.#confirmed("sent", generation),
+    let at = from;
+    while (at < until) {
+      socket?.cork();
+      for (let bytes = 0; at < until && bytes < corkedBytes; at += 1)
+        bytes += this.#write(sending, at, channel);
+      socket?.uncork();
+    }
+    return at;
+  }
+
+  /** Gives about how many bytes it is on the wire. */
+  #write(sending: Sending, at: number, channel: Channel): number {
+    const message = sending.messages[at];
+    if (message === undefined) return 0;
+    this.#outstanding += 1;
+    channel.basicPublish(message.envelope, message.body).then(
+      () => this.#confirmed("sent", sending, at),
       (error: unknown) => {
-        if (codeOf(error) === "NACK" && !this.#options.ordered)
-          return this.#confirmed("refused", generation);
-        this.#confirmed("refused", generation);
-        this.#fail(generation, error);
-        throw busDown(error);
+        this.#confirmed("refused", sending, at);
+        if (codeOf(error) === "NACK" && !this.#options.ordered) return;
+        this.#fail(sending.generation, error);
+        sending.reject(busDown(error));
       },
     );
-    // It may fail while those behind it are still being written.
-    confirm.catch(() => undefined);
-    return { confirm };
+    return message.body.length + envelopeBytes;
   }
 
-  #confirmed(outcome: Confirmed, generation: number): Confirmed {
-    if (generation !== this.#generation) return outcome;
-    this.#outstanding -= 1;
-    this.#progressAtMs = this.#options.clock.monotonic();
-    this.#wakeWriter();
-    return outcome;
+  #confirmed(outcome: Confirmed, sending: Sending, at: number): void {
+    sending.outcomes[at] = outcome;
+    sending.left -= 1;
+    if (sending.generation === this.#generation) {
+      this.#outstanding -= 1;
+      this.#progressAtMs = this.#options.clock.monotonic();
+      // Half of them at once: the broker has the other half to work on meanwhile, and what goes out goes out together.
+      if (this.#outstanding <= this.#options.window / 2) this.#wakeWriter();
+    }
+    if (sending.left === 0) sending.resolve();
   }
 
   #wakeWriter(): void {
-    const wake = this.#slotFree;
-    this.#slotFree = null;
+    const wake = this.#slotsFree;
+    this.#slotsFree = null;
     wake?.();
   }
 
