@@ -22,7 +22,7 @@ import {
 } from "./tools-directory.ts";
 
 /**
- * `npm run tools [-- opentofu consul vault openbao]`: installs what the tests use beside the product. What is there already is left
+ * `npm run tools [-- opentofu consul vault openbao moto]`: installs what the tests use beside the product. What is there already is left
  * alone, so it may be run again at any time. Exit 1 names what could not be had; the rest is installed nevertheless.
  */
 interface Provider {
@@ -69,6 +69,7 @@ function main(asked: readonly string[]): number {
     installConsul(asked.includes("consul")),
     installVault(asked.includes("vault")),
     installOpenBao(asked.includes("openbao")),
+    installMoto(asked.includes("moto")),
   ];
   writeTerraformConfiguration();
   print(`Terraform finds the providers with TF_CLI_CONFIG_FILE=${terraformConfigurationFile()}`);
@@ -163,8 +164,16 @@ function installOpenBao(asked: boolean): boolean {
   return report("OpenBao", "fetched");
 }
 
+/** The stand-in for AWS, for the tests of what Vault lends. It is run by the python3 that fetched it. */
+function installMoto(asked: boolean): boolean {
+  if (existsSync(pythonPackages("moto"))) return report("moto", "is there");
+  if (!asked) return report("moto", "is not there: npm run tools -- moto fetches it");
+  const done = installPythonPackages("moto");
+  return report("moto", done ? "fetched" : noPython, done);
+}
+
 const noPython =
-  "could not be fetched: it needs python3 with pip on PATH, a way to Python packages, and Linux on x86-64 or arm64";
+  "could not be fetched: it needs python3 (moto: 3.11 to 3.13) with pip on PATH, a way to Python packages, and Linux on x86-64 or arm64";
 
 const noGo = "could not be built: it needs Go 1.21 or newer on PATH and a way to fetch Go modules";
 

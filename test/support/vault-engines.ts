@@ -1,7 +1,11 @@
+import { readFileSync } from "node:fs";
+import { join } from "node:path";
+import type { Aws } from "./aws.ts";
 import type { Consul } from "./consul.ts";
 import type { Rabbitmq } from "./rabbitmq.ts";
 import type { TestPostgres } from "./postgres.ts";
 import type { Vault } from "./vault.ts";
+import { blocksOf } from "./walkthrough.ts";
 
 interface LeaseTimes {
   readonly ttl: string;
@@ -79,4 +83,40 @@ export async function leaseRabbitmq(
   });
   await vault.request("POST", "rabbitmq/config/lease", { ttl: of.ttl, max_ttl: of.maxTtl });
   await vault.request("POST", `rabbitmq/roles/${role}`, { vhosts: brokerRights, tags });
+}
+
+/** Makes `aws/creds/<role>` give keys of new users of this stand-in for AWS, which guards from here on. */
+export async function leaseAws(
+  vault: Vault,
+  of: LeaseTimes & { readonly aws: Aws; readonly role: string; readonly actions: string },
+): Promise<void> {
+  const { aws, role } = of;
+  const key = await aws.user("vault", documentedAwsPolicy());
+  await aws.guard();
+  await vault.request("POST", "sys/mounts/aws", { type: "aws" });
+  await vault.request("POST", "aws/config/root", {
+    access_key: key.id,
+    secret_key: key.secret,
+    region: "us-east-1",
+    iam_endpoint: aws.url,
+    sts_endpoint: aws.url,
+  });
+  await vault.request("POST", "aws/config/lease", { lease: of.ttl, lease_max: of.maxTtl });
+  const may = { Effect: "Allow", Action: of.actions, Resource: "*" };
+  await vault.request("POST", `aws/roles/${role}`, {
+    credential_type: "iam_user",
+    policy_document: JSON.stringify({ Version: "2012-10-17", Statement: may }),
+  });
+}
+
+/** What docs/vault.md gives Vault's own user at AWS, for all resources, as the stand-in knows no others. */
+function documentedAwsPolicy(): object {
+  const page = readFileSync(join(import.meta.dirname, "../../docs/vault.md"), "utf8");
+  const found = blocksOf(page).find(({ info }) => info === "json aws");
+  if (found === undefined) throw new Error("docs/vault.md lacks json aws");
+  const policy: unknown = JSON.parse(found.text, (key, value: unknown) =>
+    key === "Resource" ? "*" : value,
+  );
+  if (typeof policy !== "object" || policy === null) throw new Error("no policy");
+  return policy;
 }

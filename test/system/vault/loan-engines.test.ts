@@ -1,8 +1,10 @@
 import assert from "node:assert/strict";
+import { readFileSync } from "node:fs";
 import { writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { after, before, describe, test } from "node:test";
 import { z } from "zod";
+import { Aws, awsSkip } from "../../support/aws.ts";
 import { assertClean, assertFilesClean } from "../../support/canary.ts";
 import { consulSkip } from "../../support/consul-program.ts";
 import { Consul } from "../../support/consul.ts";
@@ -10,9 +12,10 @@ import { Rabbitmq, rabbitmqSkip } from "../../support/rabbitmq.ts";
 import { documentedPolicy } from "../../support/rotation.ts";
 import { Site, until, type CommandView } from "../../support/site.ts";
 import { Vault } from "../../support/vault.ts";
-import { leaseConsul, leaseRabbitmq } from "../../support/vault-engines.ts";
+import { leaseAws, leaseConsul, leaseRabbitmq } from "../../support/vault-engines.ts";
 import { engineSkip, vaultSkip } from "../../support/vault-program.ts";
 
+const awsRequest = readFileSync(join(import.meta.dirname, "../../support/aws-request.ts"), "utf8");
 const rules = 'key_prefix "shop/" { policy = "write" }';
 
 /** Notes who it was lent to be, waits while it is held, then says at the server who it is. */
@@ -27,22 +30,30 @@ while [ -e "$1/hold" ]; do sleep 0.05; done
 exec "$2" ./ask.mjs "$3"
 `;
 
-/** As the broker's user or with Consul's token, from the environment alone. */
-const ask = `const { LENT_NAME: name, LENT_SECRET: secret } = process.env;
+/** A program that asks this as whom it was lent to be, from the environment alone. */
+function asking(request: string): string {
+  return `const { LENT_NAME: name, LENT_SECRET: secret } = process.env;
 const [, , url] = process.argv;
-const basic = Buffer.from(name + ":" + secret).toString("base64");
-const asks = url.endsWith("/api/whoami")
-  ? { headers: { authorization: "Basic " + basic } }
-  : { method: "PUT", body: "written", headers: { "x-consul-token": secret } };
-const { status } = await fetch(url, asks);
+const { status } = await ${request};
 if (status !== 200) throw new Error("refused: " + status);
 `;
+}
+
+const asBrokersUser = asking(`fetch(url, {
+  headers: { authorization: "Basic " + Buffer.from(name + ":" + secret).toString("base64") },
+})`);
+const withConsulsToken = asking(
+  `fetch(url, { method: "PUT", body: "written", headers: { "x-consul-token": secret } })`,
+);
+const withAwsKey = `import { askAws } from "./aws-request.ts";
+${asking(`askAws({ url, service: "iam", key: { id: name, secret }, query: { Action: "ListUsers" } })`)}`;
 
 interface Engine {
-  readonly name: "rabbitmq" | "consul";
+  readonly name: "rabbitmq" | "consul" | "aws";
   /** Fields of what Vault makes: how it is known, and what is secret. */
   readonly fields: readonly [string, string];
   readonly url: () => string;
+  readonly ask: string;
   readonly skip: string | false;
   /** Whom Vault has made, and not taken back. */
   readonly existing: () => Promise<readonly string[]>;
@@ -58,11 +69,13 @@ describe(
     let vault: Vault;
     let broker: Rabbitmq;
     let consul: Consul;
+    let aws: Aws | null = null;
     let site: Site;
     const all: readonly Engine[] = [
       {
         name: "rabbitmq",
         fields: ["username", "password"],
+        ask: asBrokersUser,
         skip: false,
         url: () => `${broker.managementUrl}/api/whoami`,
         async existing() {
@@ -76,6 +89,7 @@ describe(
       {
         name: "consul",
         fields: ["accessor", "token"],
+        ask: withConsulsToken,
         skip: engineSkip("consul"),
         url: () => `${consul.url()}/v1/kv/shop/made`,
         async existing() {
@@ -86,9 +100,23 @@ describe(
           return made.map(({ AccessorID }) => AccessorID);
         },
       },
+      {
+        name: "aws",
+        fields: ["access_key", "secret_key"],
+        ask: withAwsKey,
+        skip: engineSkip("aws") || awsSkip,
+        url: () => cloud().url,
+        existing: () => cloud().keys("vault-"),
+      },
     ];
 
     const engines = all.filter(({ skip }) => skip === false);
+    const has = (engine: Engine["name"]) => engines.some(({ name }) => name === engine);
+
+    function cloud(): Aws {
+      assert.ok(aws !== null);
+      return aws;
+    }
 
     before(async () => {
       [vault, broker, consul] = await Promise.all([
@@ -98,8 +126,11 @@ describe(
       ]);
       const times = { ttl: "1h", maxTtl: "2h", role: "shop" };
       await leaseRabbitmq(vault, { ...times, broker, tags: "management" });
-      if (engines.some(({ name }) => name === "consul"))
-        await leaseConsul(vault, { ...times, consul, rules });
+      if (has("consul")) await leaseConsul(vault, { ...times, consul, rules });
+      if (has("aws")) {
+        aws = await Aws.start();
+        await leaseAws(vault, { ...times, aws, actions: "iam:ListUsers" });
+      }
       const lent = documentedPolicy("lent");
       const policies = engines.map(({ name }) => lent.replaceAll("database/", `${name}/`));
       await vault.policy("glasshouse", [lent, ...policies].join("\n"));
@@ -125,7 +156,7 @@ describe(
         const group = {
           more: { with: { create, repeatable: true }, outputs: [], retry: { attempts: 1 } },
         };
-        const files = { use, "ask.mjs": ask };
+        const files = { use, "ask.mjs": engine.ask, "aws-request.ts": awsRequest };
         await site.register({ name: engine.name, groups: { web: group }, files });
         const many = Array.from({ length: 20 }, (_, at) => [`g${at}`, group] as const);
         const groups = Object.fromEntries(many);
@@ -134,7 +165,7 @@ describe(
     });
     after(async () => {
       await site.close();
-      await Promise.all([vault.close(), broker.close(), consul.close()]);
+      await Promise.all([vault.close(), broker.close(), consul.close(), aws?.close()]);
     });
 
     async function linesOf(environment: string, what: string): Promise<readonly string[]> {
