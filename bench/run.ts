@@ -13,6 +13,7 @@ import type { BenchOptions, Row } from "./measure.ts";
 import { replicas } from "./replicas.ts";
 import { restart } from "./restart.ts";
 import { idle, secondStart } from "./server-cost.ts";
+import { searching } from "./search.ts";
 import { terraformUnit } from "./terraform-unit.ts";
 import { vaultSecrets } from "./vault.ts";
 
@@ -32,6 +33,7 @@ const suites: Readonly<Record<string, (options: BenchOptions) => Promise<readonl
   credentials,
   vault: vaultSecrets,
   health: healthChanges,
+  search: searching,
 };
 
 /**

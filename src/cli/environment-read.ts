@@ -48,11 +48,15 @@ export async function list(call: Call): Promise<void> {
   const { items, more } = await api.all(routeOf("listEnvironments"), {
     query: {
       status: call.options.text("status"),
+      q: call.options.text("query"),
       destroyed: call.options.flag("all") ? true : undefined,
     },
     limit: limitOf(call),
   });
-  const empty = "There is no environment; `glasshouse env create` makes one.";
+  const empty =
+    call.options.text("query") === undefined
+      ? "There is no environment; `glasshouse env create` makes one."
+      : "No environment fits.";
   printList(call, items, { columns, name: ({ name }) => name, empty, more });
 }
 

@@ -1,6 +1,6 @@
 import type { Command } from "commander";
 import { leaf, listOption, option, type Context, type Leaf } from "./call.ts";
-import { limitOption, parameterOptions, waitOptions } from "./options.ts";
+import { limitOption, parameterOptions, queryOption, waitOptions } from "./options.ts";
 
 export function addCommand(program: Command, context: Context): void {
   const parent = program
@@ -53,10 +53,16 @@ const createLeaf: Leaf = {
 const listLeaf: Leaf = {
   usage: "list",
   summary: "list environments, newest first",
-  examples: ["env list", "env list -o wide", "env list --status deployed-failed -o name"],
+  examples: [
+    "env list",
+    "env list -o wide",
+    "env list --status deployed-failed -o name",
+    "env list -q 'shop-* tag:team=core'",
+  ],
   options: [
     option("--all", "destroyed ones too"),
     option("--status <status>", "only those with this status"),
+    queryOption,
     limitOption,
   ],
 };

@@ -39,6 +39,11 @@ export const groups: readonly CommandGroup[] = [
     load: () => import("./resource.ts"),
   },
   {
+    name: "search",
+    summary: "find environments, resources, what was observed, and templates",
+    load: () => import("./search.ts"),
+  },
+  {
     name: "worker",
     summary: "list the workers and what they offer",
     load: () => import("./worker.ts"),

@@ -21,6 +21,12 @@ export const parameterOptions: readonly Option[] = [
 
 export const limitOption = option("--limit <number>", "the most to print (500 when left out)");
 
+/** Of lists that can be searched. */
+export const queryOption = option(
+  "-q, --query <query>",
+  "only those that fit; `glasshouse search --help` says how",
+);
+
 export function limitOf(call: Call): number {
   const text = call.options.text("limit");
   if (text === undefined) return 500;

@@ -21,10 +21,17 @@ const columns: readonly Column<ResourceView>[] = [
 export async function list(call: Call): Promise<void> {
   const api = await call.api();
   const environment = environmentOf(call);
+  const query = call.options.text("query");
   const shape = { columns, name: ({ id }: ResourceView) => id, empty: "There is no resource." };
+  if (environment !== undefined && query !== undefined)
+    throw new UsageError(`Say the environment in the query: environment:${environment}.`);
   if (environment === undefined) {
-    const { items, more } = await api.all(routeOf("listResources"), { limit: limitOf(call) });
-    printList(call, items, { ...shape, more });
+    const { items, more } = await api.all(routeOf("listResources"), {
+      query: { q: query },
+      limit: limitOf(call),
+    });
+    const empty = query === undefined ? shape.empty : "No resource fits.";
+    printList(call, items, { ...shape, empty, more });
     return;
   }
   const params = { environment };

@@ -1,6 +1,6 @@
 import type { Command } from "commander";
 import { leaf, option, type Context } from "./call.ts";
-import { limitOption } from "./options.ts";
+import { limitOption, queryOption } from "./options.ts";
 
 export function addCommand(program: Command, context: Context): void {
   const parent = program
@@ -15,8 +15,17 @@ export function addCommand(program: Command, context: Context): void {
       summary: "list resources, of all environments or one",
       description:
         "List resources, of all environments or one. With an environment, -o wide also shows what was observed in the real world.",
-      examples: ["resource list", "resource list shop", "resource list shop -o wide"],
-      options: [option("--environment <name>", "the same as the argument"), limitOption],
+      examples: [
+        "resource list",
+        "resource list shop",
+        "resource list shop -o wide",
+        "resource list -q 'group:network -status:present'",
+      ],
+      options: [
+        option("--environment <name>", "the same as the argument"),
+        queryOption,
+        limitOption,
+      ],
     },
     async (call) => (await import("./resource-commands.ts")).list(call),
   );

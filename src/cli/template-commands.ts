@@ -148,11 +148,17 @@ export async function list(call: Call): Promise<void> {
   const api = await call.api();
   const [name] = call.args;
   const limit = limitOf(call);
+  const query = call.options.text("query");
+  if (name !== undefined && query !== undefined)
+    throw new UsageError(`Say the template in the query: template:${name}.`);
   const { items, more } =
     name === undefined
-      ? await api.all(routeOf("listTemplates"), { limit })
+      ? await api.all(routeOf("listTemplates"), { query: { q: query }, limit })
       : await api.all(routeOf("listTemplateVersions"), { params: { template: name }, limit });
-  const empty = "There is no template; `glasshouse template register` adds one.";
+  const empty =
+    query === undefined
+      ? "There is no template; `glasshouse template register` adds one."
+      : "No template fits.";
   printList(call, items, { columns, name: nameOf, empty, more });
 }
 

@@ -1,6 +1,6 @@
 import type { Command } from "commander";
-import { leaf, option, type Context } from "./call.ts";
-import { limitOption } from "./options.ts";
+import { leaf, option, type Context, type Leaf } from "./call.ts";
+import { limitOption, queryOption } from "./options.ts";
 
 export function addCommand(program: Command, context: Context): void {
   const parent = program
@@ -38,16 +38,7 @@ export function addCommand(program: Command, context: Context): void {
     },
     async (call) => (await import("./template-commands.ts")).register(call),
   );
-  leaf(
-    at,
-    {
-      usage: "list [name]",
-      summary: "list templates, or the versions of one",
-      examples: ["template list", "template list web-shop -o name"],
-      options: [limitOption],
-    },
-    async (call) => (await import("./template-commands.ts")).list(call),
-  );
+  leaf(at, listLeaf, async (call) => (await import("./template-commands.ts")).list(call));
   leaf(
     at,
     {
@@ -71,3 +62,14 @@ export function addCommand(program: Command, context: Context): void {
       async (call) => (await import("./template-commands.ts")).move(call, verb),
     );
 }
+
+const listLeaf: Leaf = {
+  usage: "list [name]",
+  summary: "list templates, or the versions of one",
+  examples: [
+    "template list",
+    "template list web-shop -o name",
+    "template list -q 'tag:kind=sample'",
+  ],
+  options: [queryOption, limitOption],
+};

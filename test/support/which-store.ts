@@ -1,5 +1,6 @@
 import { randomBytes } from "node:crypto";
-import { mkdir, writeFile } from "node:fs/promises";
+import { mkdir, mkdtemp, rm, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { createPostgresStore } from "../../src/adapters/stores/postgres/index.ts";
 import { createSqliteStore } from "../../src/adapters/stores/sqlite/index.ts";
@@ -10,6 +11,7 @@ import { Remotes } from "../../src/clients/resilience/remotes.ts";
 import { noMetrics, type Log } from "../../src/ports/telemetry.ts";
 import { openStore, type Lasting } from "../../src/app/compose-store.ts";
 import { loadConfig } from "../../src/app/config.ts";
+import { postgresDump } from "./dump.ts";
 import { TestPostgres } from "./postgres.ts";
 
 /**
@@ -27,6 +29,32 @@ export async function storeVariables(data: string): Promise<Readonly<Record<stri
     GLASSHOUSE_STORE_URL: await databaseUrl(data),
     GLASSHOUSE_STORE_POOL: "8",
     GLASSHOUSE_SECURITY_KEY: await keyFile(data),
+  };
+}
+
+/** A PostgreSQL for one test, whatever is wanted for the others. */
+export interface OwnDatabase {
+  /** For a server that keeps its state there. */
+  readonly variables: Readonly<Record<string, string>>;
+  /** Every row of every table, as text. */
+  dump(): Promise<string>;
+  remove(): Promise<void>;
+}
+
+export async function ownDatabase(): Promise<OwnDatabase> {
+  const server = await TestPostgres.start();
+  const database = await server.createDatabase();
+  const directory = await mkdtemp(join(tmpdir(), "glasshouse-key-"));
+  return {
+    variables: {
+      GLASSHOUSE_STORE_URL: server.url(database),
+      GLASSHOUSE_SECURITY_KEY: await newKeyFile(directory),
+    },
+    dump: async () => [...(await postgresDump(server, database)).values()].join("\n"),
+    async remove() {
+      await server.remove();
+      await rm(directory, { recursive: true });
+    },
   };
 }
 
