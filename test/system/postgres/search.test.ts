@@ -40,10 +40,11 @@ describe("the index of words in PostgreSQL", { skip: postgresSkip }, () => {
     await stores.server.query(
       `insert into "document" ("kind", "subjectId", "words")
          select 'template', 'tpl_' || n, ('''common'':1A ''a_'' ''k_template'' ''w' || n || ''':2')::tsvector
-         from generate_series(1, 20000) n;
-       analyze "document"`,
+         from generate_series(1, 20000) n`,
       database,
     );
+    await stores.server.query(`vacuum analyze "document"`, database);
+    // The newest are gone back to by number, the index is asked for the rest, and only when they were not enough.
     for (const query of ["w77", "common", "common w77", "w7*", "-w77", "common status:draft"]) {
       const { documents } = searchStatement(tsvector, {
         query: parseSearch(query),
@@ -52,7 +53,11 @@ describe("the index of words in PostgreSQL", { skip: postgresSkip }, () => {
         limit: 20,
       });
       const plan = await explained(database, documents);
-      assert.doesNotMatch(plan, /Seq Scan on (?!c\b)/u, `${query}\n${plan}`);
+      const gone = plan.split("\n").filter((line) => line.includes("Seq Scan on"));
+      assert.ok(
+        gone.every((line) => line.includes("never executed")),
+        `${query}\n${plan}`,
+      );
     }
   });
 
@@ -63,7 +68,7 @@ describe("the index of words in PostgreSQL", { skip: postgresSkip }, () => {
     let text = prepared(kept.sql).text;
     for (const [at, cell] of cells.toReversed().entries())
       text = text.replaceAll(`$${cells.length - at}`, `'${String(cell).replaceAll("'", "''")}'`);
-    const rows = await stores.server.query(`explain ${text}`, database);
+    const rows = await stores.server.query(`explain (analyze, timing off) ${text}`, database);
     return rows.map((row) => String(row["QUERY PLAN"])).join("\n");
   }
 });

@@ -7,7 +7,7 @@ import { statement } from "./session.ts";
 import type { Cell, FullText, Statement } from "./session.ts";
 
 /** Things that a page looks at, at most, when the index of words alone cannot say whether they fit. */
-export const candidatesAtOnce = 2_048;
+export const candidatesAtOnce = 1_024;
 
 export interface SearchAsked {
   readonly query: SearchNode;
@@ -38,11 +38,8 @@ export interface Bound<R> {
 export function searchStatement(fullText: FullText, asked: SearchAsked): SearchStatement {
   const { before, limit } = asked;
   const { pattern, conditions } = partsOf(fullText, asked);
-  const { source } = fullText;
   const most = conditions.length > 0 ? candidatesAtOnce : 2 ** Math.ceil(Math.log2(limit));
-  const numbers = `select ${source.number} as "number" from ${source.table} where ${source.matches}
-    ${before === null ? "" : `and ${source.number} < ?`} order by ${source.number} desc limit ${most}`;
-  const cells: readonly Cell[] = before === null ? [pattern] : [pattern, before];
+  const { sql: numbers, cells } = fullText.newest({ pattern, before, most });
   const where = conditions.map(({ sql }, at) => `${at === 0 ? "where" : "and"} ${sql}`).join(" ");
   return {
     documents: {

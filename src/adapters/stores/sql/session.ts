@@ -163,10 +163,13 @@ export interface FullText {
   readonly put: Readonly<Record<FoundKind, Statement<unknown>>>;
   /** What its columns of words hold. */
   cells(text: IndexedText): readonly Cell[];
-  /** Table that is asked for words, its column of the document's number, and the condition, with one parameter. */
-  readonly source: { readonly table: string; readonly number: string; readonly matches: string };
-  /** The same condition on a document `d`. */
+  /** Selects the numbers of so many documents that fit the pattern, the newest first, of those before a number when one is given. */
+  newest(of: { readonly pattern: string; readonly before: number | null; readonly most: number }): {
+    readonly sql: string;
+    readonly cells: readonly Cell[];
+  };
+  /** The condition that a document `d` fits a pattern, which is its one parameter. */
   readonly contains: string;
-  /** The parameter. */
+  /** A part of a query as the engine reads it. */
   pattern(node: TextNode): string;
 }

@@ -18,11 +18,11 @@ const notation: Notation = {
 export const fts5: FullText = {
   put: putStatements({ name: "?", words: "?" }),
   cells: ({ name, text }) => [name.join(" "), text.join(" ")],
-  source: {
-    table: `"documentText"`,
-    number: `"rowid"`,
-    matches: `"documentText" match ?`,
-  },
+  newest: ({ pattern, before, most }) => ({
+    sql: `select "rowid" as "number" from "documentText" where "documentText" match ?
+      ${before === null ? "" : `and "rowid" < ?`} order by "rowid" desc limit ${most}`,
+    cells: before === null ? [pattern] : [pattern, before],
+  }),
   contains: `d."number" in (select "rowid" from "documentText" where "documentText" match ?)`,
   pattern: (node) => patternOf(node, notation),
 };
