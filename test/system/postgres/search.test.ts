@@ -35,6 +35,31 @@ describe("the index of words in PostgreSQL", { skip: postgresSkip }, () => {
     for (const store of several) await store.close();
   });
 
+  it("has what a replica of the version before has written since, once the last of them is replaced", async () => {
+    const database = await stores.database();
+    const first = await stores.open(database, { clock });
+    await fillForSearch(first, clock);
+    await stores.server.query(
+      `update "resource" set "description" = 'mended by hand' where "key" = 'front';
+       delete from "document" where "kind" = 'observed';
+       update "environment" set "status" = 'destroyed' where "name" = 'shop-2'`,
+      database,
+    );
+    assert.deepEqual(await find(first, "kind:observed OR mended"), []);
+    const last = await stores.open(database, { clock });
+    assert.deepEqual(
+      (await find(first, "kind:observed OR mended")).toSorted(),
+      [...everything.slice(0, 2), "shop-1/front"].toSorted(),
+    );
+    assert.deepEqual(await find(first, "name:shop-2"), []);
+    for (const store of [first, last]) await store.close();
+    clock.advance(2 * 86_400_000);
+    await stores.server.query(`delete from "document" where "kind" = 'observed'`, database);
+    const later = await stores.open(database, { clock });
+    assert.deepEqual(await find(later, "kind:observed"), []);
+    await later.close();
+  });
+
   it("is asked without going through a table, however common a word is", async () => {
     const database = await stores.database();
     await stores.server.query(

@@ -135,6 +135,9 @@ export async function createPostgresStore(options: PostgresStoreOptions): Promis
   }
 }
 
+/** So long after a change of the schema programs of before may still be at work. */
+const upgradeMs = 86_400_000;
+
 const filesPool = 4;
 
 interface Parts {
@@ -212,7 +215,10 @@ export class PostgresStore implements LastingStore {
 
   /** Begins to listen to other processes. */
   async start(): Promise<void> {
-    await fillAll((some) => this.#writer.run(some), this.#parts.options.log);
+    const { log, clock } = this.#parts.options;
+    // While replicas are replaced one after the other, those of before write what they do not index.
+    const againSince = timestamp(clock, -upgradeMs);
+    await fillAll({ step: (some) => this.#writer.run(some), log, againSince });
     await this.#listener.start();
     const leases = { renew: async (identity: Identity) => this.#useInLeases(identity) };
     const parts = [this.#pool, this.#files, this.#listener, this.#numberer, leases];

@@ -39,15 +39,37 @@ const observedRows = statement<Selectable<Tables["observed"]>>(
   `select * from "observed" where "environmentId" = ? order by "template", "group", "address"`,
 );
 
+const allAgain = statement(
+  `insert into "searchFill" ("noun", "after")
+   select n."noun", '' from (select 'template' as "noun" union all select 'environment') n
+   where exists (select 1 from "schemaVersion" where "name" = 'search' and "appliedAt" > ?) on conflict do nothing`,
+);
+const forgetDestroyed = statement(
+  `delete from "document" where "subjectId" in (select "id" from "environment" where "status" = 'destroyed')`,
+);
+
+interface FillOptions {
+  /** Runs a transaction. */
+  readonly step: (some: (session: Session) => Promise<boolean>) => Promise<boolean>;
+  readonly log: Pick<Log, "warn">;
+  /**
+   * When the index was made after this time, all is gone through again: a program of before may have written beside it. What is as it
+   * should be stays. Null where no other program can write.
+   */
+  readonly againSince: string | null;
+}
+
 /**
- * Indexes what was written before there was an index, `step` by step. That it cannot be done now keeps no server from starting:
+ * Indexes what was written before there was an index, step by step. That it cannot be done now keeps no server from starting:
  * the next start goes on with it.
  */
-export async function fillAll(
-  step: (some: (session: Session) => Promise<boolean>) => Promise<boolean>,
-  log: Pick<Log, "warn">,
-): Promise<void> {
+export async function fillAll({ step, log, againSince }: FillOptions): Promise<void> {
   try {
+    if (againSince !== null)
+      await step(async (session) => {
+        if ((await session.change(allAgain, againSince)) > 0) await session.run(forgetDestroyed);
+        return false;
+      });
     while (await step(fillSome));
   } catch (error) {
     log.warn("What was there before is not all indexed for search; the next start goes on", {

@@ -197,7 +197,11 @@ export class SqliteStore implements LastingStore {
 
   /** Indexes what was written before there was an index. */
   async fillSearch(): Promise<void> {
-    await fillAll((some) => this.#writer.run(some), this.#parts.options.log);
+    await fillAll({
+      step: (some) => this.#writer.run(some),
+      log: this.#parts.options.log,
+      againSince: null,
+    });
   }
 
   async prune(retention: Retention): Promise<void> {
