@@ -16,7 +16,7 @@ const truths = [
   "outdated",
   "prospective",
 ];
-const unclear = ["version", "serial", "content", "sealed", "wrapped", "at", "putAt"];
+const unclear = ["version", "serial", "content", "sealed", "words", "wrapped", "at", "putAt"];
 
 const types = new Map([
   ...wholeNumbers.map((name) => [name, "n"] as const),
