@@ -7,7 +7,7 @@ import { z } from "zod";
 import { makeCertificates, type Certificates } from "./certificates.ts";
 import { consulProgram } from "./consul-program.ts";
 import { Guard } from "./guard.ts";
-import { freePorts } from "./rabbitmq.ts";
+import { freePorts } from "./ports.ts";
 import { testDirectory } from "./server.ts";
 
 export interface ConsulOptions {

@@ -5,7 +5,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { z } from "zod";
 import { makeCertificates, type Certificates } from "./certificates.ts";
 import { Guard } from "./guard.ts";
-import { freePorts } from "./rabbitmq.ts";
+import { freePorts } from "./ports.ts";
 import { testDirectory } from "./server.ts";
 import { vaultKind, vaultProgram } from "./vault-program.ts";
 

@@ -2,14 +2,16 @@ import assert from "node:assert/strict";
 import { spawn, spawnSync, type ChildProcess } from "node:child_process";
 import { once } from "node:events";
 import { readFileSync } from "node:fs";
-import { createServer } from "node:net";
 import { delimiter, dirname, join } from "node:path";
 import { describe, test } from "node:test";
 import { consulProgram, consulSkip } from "../support/consul-program.ts";
+import { freePorts } from "../support/ports.ts";
 import { testDirectory } from "../support/server.ts";
 import { vaultKind, vaultProgram, vaultSkip } from "../support/vault-program.ts";
 
 const root = join(import.meta.dirname, "../..");
+/** Of deploy/local/up, in a row. */
+const portsOfTrial = 14;
 const serving = "Serving; Ctrl-C ends the server.";
 
 interface Demo {
@@ -88,7 +90,9 @@ describe("the demo", () => {
         run("deploy/local/down", [trial]);
         await remove();
       });
-      run("deploy/local/up", [trial, "consul", vaultKind], await placesOfTrial());
+      const [from = 0] = await freePorts(portsOfTrial);
+      const places = { PORTS_FROM: String(from) };
+      run("deploy/local/up", [trial, "consul", vaultKind], places);
       const env = environmentOf(trial);
       const demo = await startDemo(join(home, "data"), env);
       assert.match(demo.output(), /Creating the environment demo from the sample discovery/u);
@@ -97,7 +101,7 @@ describe("the demo", () => {
       assert.match(await settingsIn(env), /Hello, World!/u);
       // What they hold survives an end of both.
       run("deploy/local/down", [trial]);
-      run("deploy/local/up", [trial, "consul", vaultKind], { PORTS_FROM: portOf(env) });
+      run("deploy/local/up", [trial, "consul", vaultKind], places);
       assert.match(await settingsIn(env), /Hello, World!/u);
       destroy(new URL(addressAfter("API page", demo.output())).origin);
       assert.equal(await settingsIn(env), "");
@@ -105,29 +109,6 @@ describe("the demo", () => {
     },
   );
 });
-
-/** Ports in a row that are free, below those that the system gives to others. */
-async function placesOfTrial(): Promise<NodeJS.ProcessEnv> {
-  for (let tries = 0; tries < 100; tries += 1) {
-    const from = 20_000 + 16 * Math.floor(Math.random() * 700);
-    const row = Array.from({ length: 16 }, (_, at) => from + at);
-    if ((await Promise.all(row.map(isFree))).every(Boolean)) return { PORTS_FROM: String(from) };
-  }
-  throw new Error("there are no 16 free ports in a row");
-}
-
-async function isFree(port: number): Promise<boolean> {
-  const server = createServer();
-  const free = new Promise<boolean>((resolve) => {
-    server.once("error", () => resolve(false));
-    server.listen(port, "127.0.0.1", () => resolve(true));
-  });
-  if (!(await free)) return false;
-  await new Promise((resolve) => {
-    server.close(resolve);
-  });
-  return true;
-}
 
 /** Runs a script of the project to its end, with the programs of Consul and Vault on PATH. */
 function run(script: string, args: readonly string[], env: NodeJS.ProcessEnv = {}): void {
@@ -150,10 +131,6 @@ function environmentOf(trial: string): NodeJS.ProcessEnv {
       return [name, value];
     }),
   );
-}
-
-function portOf(env: NodeJS.ProcessEnv): string {
-  return String(Number(new URL(env["GLASSHOUSE_CONSUL_ADDRESS"] ?? "").port) - 8);
 }
 
 /** The sample's greeting as it stands in Consul, or nothing. */

@@ -4,7 +4,8 @@ import { chmod, readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { test } from "node:test";
 import { postgresSkip } from "../support/postgres.ts";
-import { freePorts, rabbitmqSkip } from "../support/rabbitmq.ts";
+import { freePorts } from "../support/ports.ts";
+import { rabbitmqSkip } from "../support/rabbitmq.ts";
 import { testDirectory } from "../support/server.ts";
 import { blocksOf, Shell, withTexts } from "../support/walkthrough.ts";
 
@@ -15,9 +16,10 @@ import { blocksOf, Shell, withTexts } from "../support/walkthrough.ts";
 const root = join(import.meta.dirname, "../..");
 const pagePath = join(root, "docs/replicas.md");
 const writes = process.env["WRITE_REPLICAS"] === "1";
-/** The page's ports for its four servers; the eight from 21000 on are moved together. */
+/** The page's ports for its four servers; those of deploy/local/up, from 21000 on, are moved together. */
 const serverPorts = ["8081", "8082", "8083", "8084"];
 const firstPort = 21_000;
+const portsOfCluster = 14;
 
 test(
   "every line of the page about replicas does what the page shows",
@@ -27,7 +29,7 @@ test(
     // PostgreSQL's user has to come through to its own folder.
     await chmod(home.path, 0o711);
     const ports = await freePorts(serverPorts.length);
-    const from = await freeRow();
+    const [from = 0] = await freePorts(portsOfCluster);
     const shell = new Shell({
       folder: home.path,
       cwd: root,
@@ -57,12 +59,6 @@ test(
     if (writes) await writeFile(pagePath, withTexts(page, written));
   },
 );
-
-/** The first of eight free ports in a row. */
-async function freeRow(): Promise<number> {
-  const [port = 0] = await freePorts(1);
-  return port - (port % 8);
-}
 
 function here(text: string, ports: readonly number[]): string {
   return serverPorts.reduce((result, port, at) => result.replaceAll(port, String(ports[at])), text);

@@ -4,7 +4,7 @@ import { z } from "zod";
 import { consulSkip } from "../../support/consul-program.ts";
 import { consulVariables } from "../../support/consul-site.ts";
 import { Consul } from "../../support/consul.ts";
-import { freePorts } from "../../support/rabbitmq.ts";
+import { freePorts } from "../../support/ports.ts";
 import { TestServer, testDirectory } from "../../support/server.ts";
 import { Site, until } from "../../support/site.ts";
 
