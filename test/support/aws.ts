@@ -4,7 +4,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { pythonPackages } from "../../tools/python-packages.ts";
 import { askAws, type AwsKey } from "./aws-request.ts";
 import { Guard } from "./guard.ts";
-import { freePorts } from "./rabbitmq.ts";
+import { freePorts } from "./ports.ts";
 import { testDirectory } from "./server.ts";
 
 const readyLimitMs = 60_000;
