@@ -19,14 +19,25 @@ export interface ServerState {
 /** The HTTP server over these parts: the whole API, or probes alone without the role `api`. */
 export function httpServer(
   config: Config,
-  of: { readonly parts: Composition; readonly log: Log; readonly state: ServerState },
+  of: {
+    readonly parts: Composition;
+    readonly log: Log;
+    readonly state: ServerState;
+    /** Resolves when this server works on steps, if it is to. */
+    readonly works: () => Promise<void>;
+  },
 ): FastifyInstance {
-  const { parts, log, state } = of;
+  const { parts, log, state, works } = of;
+  const services = apiServices(
+    { ...parts.services, bus: parts.bus, authorities: parts.engine.authorities },
+    parts.accept,
+  );
+  const listWorkers: typeof services.listWorkers = async () => {
+    await works();
+    return services.listWorkers();
+  };
   return createHttpServer({
-    services: apiServices(
-      { ...parts.services, bus: parts.bus, authorities: parts.engine.authorities },
-      parts.accept,
-    ),
+    services: { ...services, listWorkers },
     store: parts.store,
     clock: parts.clock,
     log,

@@ -3,7 +3,6 @@ import type { Config } from "../contract/config.ts";
 import { GlasshouseError } from "../domain/errors.ts";
 import { sortedLabels } from "../domain/label.ts";
 import type { EngineDeps } from "../engine/deps.ts";
-import { Engine } from "../engine/engine.ts";
 import type { Log } from "../ports/telemetry.ts";
 import type { Isolation } from "../clients/process/isolation.ts";
 import { BusGate } from "./bus-gate.ts";
@@ -15,18 +14,22 @@ import { Housekeeping } from "./housekeeping.ts";
 import { httpServer, type ServerState } from "./http-server.ts";
 import { programVersion } from "./program-version.ts";
 import { WaitWatch } from "./wait-watch.ts";
+import { WorkerRole } from "./worker-role.ts";
 
 /** A server that takes requests and works. */
 export interface RunningServer {
   /** Where it listens; the port is the real one when 0 was asked for. */
   readonly url: string;
+  /** Rejects when it turns out that it cannot work on steps. Stop it then. */
+  readonly failed: Promise<never>;
   /** Takes no new work, lets steps end gently, closes. Safe to call twice. */
   stop(): Promise<void>;
 }
 
 /**
- * Starts a server in its roles: opens the store, takes over what an earlier process left in flight, listens. Resolves when it
- * takes requests or steps. Errors: those of the configuration, the store and the address; what was opened is closed again.
+ * Starts a server in its roles: opens the store, listens, takes over what an earlier process left in flight. Resolves when it
+ * takes requests, or steps if it does nothing else: with both roles what works on steps is loaded and started right after, and commands
+ * that come before that wait for it. Errors: those of the configuration, the store and the address; what was opened is closed again.
  */
 export async function startServer(
   config: Config,
@@ -37,17 +40,22 @@ export async function startServer(
   refuseIdleRoles(config);
   const parts = await compose(config, log, isolating);
   const state: ServerState = { phase: "starting" };
-  const http = httpServer(config, { parts, log, state });
   const roles = rolesOf(config, { parts, log });
+  const works = async (): Promise<void> => roles.worker?.start();
+  const http = httpServer(config, { parts: roles.parts, log, state, works });
+  const failed = Promise.withResolvers<never>();
+  failed.promise.catch(() => undefined);
   try {
-    await roles.engine?.start();
+    if (!config.roles.includes("api")) await roles.worker?.start();
     const url = urlOf(await http.listen({ host: address.host, port: address.port }), parts);
-    roles.housekeeping.start();
     roles.waits?.start();
     state.phase = "ready";
-    roles.bus?.start();
     const registration = await registrationIn(config, { parts, log, url });
     registration?.start();
+    // Who waits for the server hears of it first.
+    setImmediate(() => {
+      beginWork(roles, () => state.phase === "ready").catch(failed.reject);
+    });
     let stopped: Promise<void> | null = null;
     const stop = async (): Promise<void> => {
       state.phase = "stopping";
@@ -55,12 +63,24 @@ export async function startServer(
       await stopRoles(http, roles);
       await closeParts(parts, roles);
     };
-    return { url, stop: () => (stopped ??= stop()) };
+    return { url, failed: failed.promise, stop: () => (stopped ??= stop()) };
   } catch (error) {
     await stopRoles(http, roles);
     await closeParts(parts, roles);
     throw error;
   }
+}
+
+/** Commands come over the bus when there is somebody to work on them. */
+async function beginWork(
+  { worker, housekeeping, bus }: Roles,
+  isWanted: () => boolean,
+): Promise<void> {
+  if (!isWanted()) return;
+  await worker?.start();
+  if (!isWanted()) return;
+  housekeeping.start();
+  bus?.start();
 }
 
 /** Fastify does not know that what it listens with speaks TLS. */
@@ -91,8 +111,9 @@ async function registrationIn(
 
 /** What works in this process. Housekeeping does no harm in several. */
 interface Roles {
-  /** With the role worker. */
-  readonly engine: Engine | null;
+  /** What they all stand on: no command is accepted before there is who could work on it. */
+  readonly parts: Composition;
+  readonly worker: WorkerRole | null;
   /** With the role api, as it ends in what services tell. */
   readonly waits: WaitWatch | null;
   /** With the role api, as messages are one more way in. */
@@ -102,20 +123,22 @@ interface Roles {
 
 function rolesOf(
   config: Config,
-  { parts, log }: { readonly parts: Composition; readonly log: Log },
+  { parts: given, log }: { readonly parts: Composition; readonly log: Log },
 ): Roles {
-  const worker = { version: programVersion(), labels: sortedLabels(config.engine.labels) };
+  const worker = config.roles.includes("worker") ? workerRole(config, given) : null;
+  const isApi = config.roles.includes("api");
+  const parts: Composition = {
+    ...given,
+    accept: async (request) => {
+      await worker?.start();
+      return given.accept(request);
+    },
+  };
   return {
-    engine: config.roles.includes("worker")
-      ? new Engine({
-          ...parts.engine,
-          worker,
-          requestDestroy: destroyOf(parts),
-          requestRotation: rotationOf(parts),
-        })
-      : null,
-    waits: config.roles.includes("api") ? new WaitWatch({ ...parts, log }) : null,
-    bus: config.roles.includes("api") ? new BusGate({ ...parts, log }) : null,
+    parts,
+    worker,
+    waits: isApi ? new WaitWatch({ ...parts, log }) : null,
+    bus: isApi ? new BusGate({ ...parts, log }) : null,
     housekeeping: new Housekeeping({
       ...parts,
       log,
@@ -125,14 +148,23 @@ function rolesOf(
   };
 }
 
+function workerRole({ engine: { labels } }: Config, parts: Composition): WorkerRole {
+  return new WorkerRole({
+    ...parts.engine,
+    worker: { version: programVersion(), labels: sortedLabels(labels) },
+    requestDestroy: destroyOf(parts),
+    requestRotation: rotationOf(parts),
+  });
+}
+
 /**
  * All at once, so that nothing holds up the rest: an API stops listening, ends its streams, so that their clients go on
  * elsewhere, and finishes its requests and messages; a worker takes nothing new and ends or parks what it has. One that only
  * works answers its probes to the end.
  */
 async function stopRoles(http: FastifyInstance, roles: Roles): Promise<void> {
-  const { engine, waits, bus, housekeeping } = roles;
-  const working = engine?.stop();
+  const { worker, waits, bus, housekeeping } = roles;
+  const working = worker?.stop();
   if (waits === null) await working;
   await Promise.all([http.close(), working, bus?.stopTaking(), waits?.stop(), housekeeping.stop()]);
 }

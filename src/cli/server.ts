@@ -54,7 +54,12 @@ async function serve(call: Call): Promise<number> {
   });
   const server = await loadAndStart(config, log);
   call.terminal.out(`Glasshouse is ready at ${server.url}\n`);
-  await asked.promise;
+  try {
+    await Promise.race([asked.promise, server.failed]);
+  } catch (error) {
+    await server.stop();
+    throw error;
+  }
   log.info("stopping; a second signal ends it at once");
   await server.stop();
   return 0;

@@ -1,0 +1,34 @@
+import type { EngineDeps } from "../engine/deps.ts";
+import type { Engine } from "../engine/engine.ts";
+
+/** The role of working on steps. Its part of the program is large, so it is loaded by its start. */
+export class WorkerRole {
+  readonly #deps: EngineDeps;
+  #engine: Engine | null = null;
+  #starting: Promise<void> | null = null;
+  #isStopping = false;
+
+  constructor(deps: EngineDeps) {
+    this.#deps = deps;
+  }
+
+  /** Resolves when it works, with what an earlier process left in flight taken over. Errors: those of the store. Safe to call again. */
+  start(): Promise<void> {
+    this.#starting ??= this.#start();
+    return this.#starting;
+  }
+
+  /** Ends gently what it has begun. Safe to call before it has started, which it does not do any more then. */
+  async stop(): Promise<void> {
+    this.#isStopping = true;
+    await this.#starting?.catch(() => undefined);
+    await this.#engine?.stop();
+  }
+
+  async #start(): Promise<void> {
+    const { Engine: Loaded } = await import("../engine/engine.ts");
+    if (this.#isStopping) return;
+    this.#engine = new Loaded(this.#deps);
+    await this.#engine.start();
+  }
+}
