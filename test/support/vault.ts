@@ -18,6 +18,14 @@ export interface VaultAnswer {
   readonly body: unknown;
 }
 
+export interface VaultStart {
+  readonly tls?: boolean;
+  /** It is the first node of a cluster, which others may join. */
+  readonly cluster?: true;
+  /** It becomes a standby of this one. */
+  readonly joins?: Vault;
+}
+
 /**
  * A private Vault, or OpenBao when the tests are to run against that, on a random port of loopback. It keeps its data in files, so it can be
  * sealed, killed and started again. It has a KV engine, version 2, at `secret`. `close` ends and removes it; so does the end of the test's process.
@@ -29,6 +37,7 @@ export class Vault {
   readonly #plainPort: number;
   readonly #clusterPort: number;
   readonly #secureClusterPort: number;
+  readonly #options: VaultStart;
   readonly #remove: () => Promise<void>;
   readonly #guard: Guard;
   #child: ChildProcess | null = null;
@@ -39,9 +48,11 @@ export class Vault {
     readonly directory: Awaited<ReturnType<typeof testDirectory>>;
     readonly certificates: Certificates | null;
     readonly ports: readonly number[];
+    readonly options: VaultStart;
   }) {
     this.directory = of.directory.path;
     this.certificates = of.certificates;
+    this.#options = of.options;
     this.#remove = of.directory.remove;
     this.#guard = new Guard(of.directory.path);
     const [plain = 0, cluster = 0, secure = 0, secureCluster = 0] = of.ports;
@@ -50,14 +61,15 @@ export class Vault {
   }
 
   /** Resolves when it is unsealed and its KV engine takes writes. */
-  static async start(options: { readonly tls?: boolean } = {}): Promise<Vault> {
+  static async start(options: VaultStart = {}): Promise<Vault> {
     const directory = await testDirectory();
     const ports = await freePorts(4);
     const certificates =
       options.tls === true ? await makeCertificates(join(directory.path, "tls")) : null;
-    const vault = new Vault({ directory, certificates, ports });
+    const vault = new Vault({ directory, certificates, ports, options });
     try {
       await vault.#prepare();
+      await (options.joins === undefined ? vault.#begin() : vault.#join(options.joins));
       return vault;
     } catch (error) {
       await vault.close();
@@ -121,12 +133,8 @@ export class Vault {
 
   async unseal(): Promise<void> {
     await this.send("PUT", "sys/unseal", { body: { key: this.#unsealKey } });
-    const deadline = Date.now() + readyLimitMs;
     // An unsealed one is still becoming active for a moment.
-    while ((await this.send("GET", "sys/health")).status !== 200) {
-      if (Date.now() > deadline) throw new Error("vault did not become active");
-      await sleep(50);
-    }
+    await this.#untilHealth(this.#options.joins === undefined ? [200] : [200, 429]);
   }
 
   /** One request as root, whatever its answer. `path` is without `/v1`. */
@@ -201,6 +209,9 @@ export class Vault {
     };
     await writeFile(join(this.directory, "vault.json"), JSON.stringify(configuration));
     await this.run();
+  }
+
+  async #begin(): Promise<void> {
     const made = await this.request("PUT", "sys/init", { secret_shares: 1, secret_threshold: 1 });
     const { root_token: root, keys_base64: keys } = initialised.parse(made);
     [this.#root, this.#unsealKey] = [root, keys[0] ?? ""];
@@ -214,12 +225,38 @@ export class Vault {
     }
     await this.request("DELETE", "secret/metadata/ready");
   }
-  /** OpenBao has no plain files: there it is a cluster of one. */
+  /** A standby answers with 429 that it is well. */
+  async #join(first: Vault): Promise<void> {
+    [this.#root, this.#unsealKey] = [first.#root, first.#unsealKey];
+    await this.request("POST", "sys/storage/raft/join", { leader_api_addr: first.url });
+    await this.send("PUT", "sys/unseal", { body: { key: this.#unsealKey } });
+    await this.#untilHealth([429]);
+  }
+
+  async #untilHealth(wanted: readonly number[]): Promise<void> {
+    const deadline = Date.now() + readyLimitMs;
+    while (!wanted.includes((await this.send("GET", "sys/health")).status)) {
+      if (Date.now() > deadline) throw new Error("vault did not become ready");
+      await sleep(50);
+    }
+  }
+
+  /** OpenBao has no plain files: there it is a cluster of one, unless others join. */
   async #storage(): Promise<object> {
     const path = join(this.directory, "data");
-    if (vaultKind === "vault") return { storage: { file: { path } }, disable_mlock: true };
+    const { cluster, joins } = this.#options;
+    const alone = cluster !== true && joins === undefined;
+    if (vaultKind === "vault" && alone) return { storage: { file: { path } }, disable_mlock: true };
     await mkdir(path);
-    const raft = { path, node_id: "one", performance_multiplier: "1" };
-    return { storage: { raft }, cluster_addr: `https://127.0.0.1:${this.#clusterPort}` };
+    const raft = {
+      path,
+      node_id: `node-${this.#clusterPort}`,
+      performance_multiplier: "1",
+    };
+    return {
+      disable_mlock: true,
+      storage: { raft },
+      cluster_addr: `https://127.0.0.1:${this.#clusterPort}`,
+    };
   }
 }

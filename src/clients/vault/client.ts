@@ -1,6 +1,7 @@
 import type { HttpAnswer, HttpConnection, HttpRequest } from "../http/connection.ts";
 import type { Remote } from "../resilience/remote.ts";
 import { faultOf } from "./faults.ts";
+import { SeenIndex } from "./seen-index.ts";
 
 export interface VaultOptions {
   readonly connection: Pick<HttpConnection, "send" | "close">;
@@ -41,6 +42,7 @@ export const vaultPolicy = {
 /** The API of Vault, which is that of OpenBao for what is used here: one call with its limits and class of error. */
 export class VaultClient {
   readonly #options: VaultOptions;
+  readonly #seen = new SeenIndex();
 
   constructor(options: VaultOptions) {
     this.#options = options;
@@ -68,12 +70,14 @@ export class VaultClient {
         "x-vault-request": "true",
         ...(token === null ? {} : { "x-vault-token": token }),
         ...(namespace === null || call.global === true ? {} : { "x-vault-namespace": namespace }),
+        ...(call.global === true ? {} : this.#seen.headers()),
         ...(body === undefined ? {} : { "content-type": "application/json" }),
       },
       ...(body === undefined ? {} : { body: JSON.stringify(body) }),
       signal,
       mostBytes,
     });
+    this.#seen.note(answer.headers);
     if (answer.status < 300 || call.expected?.includes(answer.status) === true) return answer;
     throw faultOf(answer, call);
   }
