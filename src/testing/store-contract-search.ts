@@ -7,6 +7,7 @@ import type { Page, PageRequest } from "../ports/page.ts";
 import type { FoundThing } from "../ports/search.ts";
 import type { Store } from "../ports/store.ts";
 import type { FakeClock } from "./fake-clock.ts";
+import { holdsToTheLanguage } from "./store-contract-search-law.ts";
 import type { ContractCase } from "./store-contract-case.ts";
 import { anEnvironment, aTemplate } from "./store-contract-data.ts";
 
@@ -173,6 +174,13 @@ export const searchCases: readonly ContractCase[] = [
         const expected = places.map((place) => everything[place]);
         assert.deepEqual(await find(store, query), expected, query);
       }
+    },
+  },
+  {
+    title: "finds what a plain reading of a query finds, whatever the query",
+    async run({ store, clock }) {
+      await fillForSearch(store, clock);
+      await holdsToTheLanguage(store);
     },
   },
   {
