@@ -8,17 +8,21 @@ import { statement, type Session } from "./session.ts";
 import type { Tables } from "./tables.ts";
 import { selectSummary, summaryOf } from "./template.ts";
 
-export interface DocumentRow {
+interface DocumentRow {
   readonly number: number;
-  readonly kind: FoundKind;
+  readonly kind: Exclude<FoundKind, "observed">;
   readonly subjectId: string | null;
   readonly resourceId: string | null;
-  /** These of what was observed only. */
-  readonly environmentId: string | null;
-  readonly template: string | null;
-  readonly group: string | null;
-  readonly address: string | null;
 }
+
+/** A document that the thing itself comes with: most that is found was observed. */
+interface ObservedRow extends Selectable<Tables["observed"]> {
+  readonly number: number;
+  readonly kind: "observed";
+  readonly environmentName: string | null;
+}
+
+export type FoundRow = DocumentRow | ObservedRow;
 
 const selectName = statement<{ readonly name: string }>(
   `select "name" from "environment" where "id" = ?`,
@@ -26,14 +30,11 @@ const selectName = statement<{ readonly name: string }>(
 const selectResource = statement<Selectable<Tables["resource"]>>(
   `select * from "resource" where "id" = ?`,
 );
-const selectObserved = statement<Selectable<Tables["observed"]>>(
-  `select * from "observed" where "environmentId" = ? and "template" = ? and "group" = ? and "address" = ?`,
-);
 
 /** The things themselves, in the same order. They are asked for at once, so that an engine may answer all of them together. */
 export async function loadFound(
   session: Session,
-  rows: readonly DocumentRow[],
+  rows: readonly FoundRow[],
 ): Promise<readonly FoundThing[]> {
   const names = new Map<string, Promise<string>>();
   const nameOf = async (id: string): Promise<string> => {
@@ -47,7 +48,7 @@ export async function loadFound(
 
 async function load(
   session: Session,
-  row: DocumentRow,
+  row: FoundRow,
   nameOf: (id: string) => Promise<string>,
 ): Promise<FoundThing | null> {
   switch (row.kind) {
@@ -66,12 +67,14 @@ async function load(
       return { kind: row.kind, resource: resourceOf(found), environmentName };
     }
     case "observed": {
-      const { environmentId, template, group, address } = row;
-      const found = await session.one(selectObserved, environmentId, template, group, address);
-      if (found === undefined) return null;
-      const environmentName = await nameOf(found.environmentId);
-      const observed = { ...found, attributes: fromJson(found.attributes) };
-      return { kind: row.kind, observed, environmentName };
+      const { environmentId, template, group, address, type, externalId, observedAt } = row;
+      const what = { address, type, externalId, attributes: fromJson(row.attributes), observedAt };
+      const environmentName = row.environmentName ?? environmentId;
+      return {
+        kind: row.kind,
+        observed: { environmentId, template, group, ...what },
+        environmentName,
+      };
     }
   }
 }

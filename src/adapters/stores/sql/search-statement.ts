@@ -1,7 +1,7 @@
 import type { FoundKind } from "../../../domain/search-document.ts";
 import type { SearchKey, SearchNode } from "../../../domain/search-query.ts";
 import { conditionOf, type Condition } from "./search-condition.ts";
-import type { DocumentRow } from "./search-load.ts";
+import type { FoundRow } from "./search-load.ts";
 import { isTextNode, type TextNode } from "./search-text.ts";
 import { statement } from "./session.ts";
 import type { Cell, FullText, Statement } from "./session.ts";
@@ -21,7 +21,7 @@ export interface SearchAsked {
 
 export interface SearchStatement {
   /** Documents that fit, the newest first. May give more rows than are wanted. */
-  readonly documents: Bound<DocumentRow>;
+  readonly documents: Bound<FoundRow>;
   /** How many candidates were looked at, and the oldest of them. Null: whoever is a candidate fits. */
   readonly candidates: Bound<{ readonly count: number; readonly last: number | null }> | null;
 }
@@ -44,8 +44,12 @@ export function searchStatement(fullText: FullText, asked: SearchAsked): SearchS
   return {
     documents: {
       kept: statement(
-        `select d."number", d."kind", d."subjectId", d."resourceId", d."environmentId", d."template", d."group", d."address"
-         from (${numbers}) c join "document" d on d."number" = c."number" ${where} order by d."number" desc`,
+        `select d."number", d."kind", d."subjectId", d."resourceId", d."environmentId", d."template", d."group", d."address",
+           o."type", o."externalId", o."attributes", o."observedAt", e."name" as "environmentName"
+         from (${numbers}) c join "document" d on d."number" = c."number"
+         left join "observed" o on o."environmentId" = d."environmentId" and o."template" = d."template"
+           and o."group" = d."group" and o."address" = d."address"
+         left join "environment" e on e."id" = d."environmentId" ${where} order by d."number" desc`,
       ),
       cells: [...cells, ...conditions.flatMap((condition) => condition.cells)],
     },

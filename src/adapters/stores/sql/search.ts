@@ -5,7 +5,7 @@ import { folded } from "../../../domain/search-words.ts";
 import type { Page, PageRequest } from "../../../ports/page.ts";
 import type { SearchRepository } from "../../../ports/search.ts";
 import { cursorAt, pageOf, readCursor } from "./paging.ts";
-import { loadFound, type DocumentRow } from "./search-load.ts";
+import { loadFound, type FoundRow } from "./search-load.ts";
 import { candidatesAtOnce, searchStatement, type SearchAsked } from "./search-statement.ts";
 import { atMost, statement } from "./session.ts";
 import type { Session } from "./session.ts";
@@ -27,7 +27,7 @@ async function findDocuments(
   session: Session,
   asked: Pick<SearchAsked, "query" | "kinds">,
   page: PageRequest,
-): Promise<Page<DocumentRow>> {
+): Promise<Page<FoundRow>> {
   const limit = page.limit + 1;
   const { documents, candidates } = searchStatement(session.dialect.fullText, {
     ...asked,
