@@ -1,10 +1,15 @@
 import assert from "node:assert/strict";
+import { X509Certificate } from "node:crypto";
 import { setTimeout as sleep } from "node:timers/promises";
 import { after, before, describe, test } from "node:test";
 import { z } from "zod";
 import { readVersion, writeVersion } from "../../../src/clients/vault/kv.ts";
 import { lookAtVault } from "../../../src/clients/vault/status.ts";
+import { certificateTemplate } from "../../support/certificate-site.ts";
+import { documentedPolicy } from "../../support/rotation.ts";
+import { Site, type RunView } from "../../support/site.ts";
 import { Vault } from "../../support/vault.ts";
+import { issuedBy, makePki } from "../../support/vault-pki.ts";
 import { vaultSkip } from "../../support/vault-program.ts";
 import { byToken, openSession } from "../../support/vault-session.ts";
 
@@ -84,6 +89,35 @@ describe("a standby of Vault", { skip: vaultSkip }, () => {
     await session.close();
   });
 
+  test("carries environments with a certificate from their creation to their end, 20 at once", async () => {
+    await makePki(active);
+    await active.policy("glasshouse", documentedPolicy());
+    const env = {
+      GLASSHOUSE_VAULT_ADDRESS: standby.url,
+      GLASSHOUSE_VAULT_TOKEN: "env:THE_TOKEN",
+      THE_TOKEN: await active.token(["glasshouse"], { no_default_policy: true }),
+    };
+    const site = await Site.open({ env });
+    try {
+      await site.register(certificateTemplate(site));
+      const names = Array.from({ length: 20 }, (_, at) => `of-${at}`);
+      const good = async (runs: readonly Promise<RunView>[]) => {
+        for (const run of await Promise.all(runs))
+          assert.equal(run.status, "succeeded", JSON.stringify(run.failure));
+        const issued = await issuedBy(active, (pem) => /CN=of-/u.test(subjectOf(pem)));
+        return issued.filter(({ revoked }) => !revoked).length;
+      };
+      assert.equal(await good(names.map((name) => site.create(name, "tls"))), 20);
+      const rotate = async (name: string) =>
+        site.settled(await site.ask("POST", `/environments/${name}/rotate`));
+      assert.equal(await good(names.map(rotate)), 20);
+      assert.equal(await good(names.map((name) => site.destroy(name))), 0);
+      assert.equal((await active.send("LIST", "secret/metadata/glasshouse")).status, 404);
+    } finally {
+      await site.close();
+    }
+  });
+
   test("goes on when the active one is killed, and has what that had", async () => {
     const { session } = openSession({ url: standby.url, login: byToken(active.root) });
     const place = { mount: "secret", path: "written/before" };
@@ -100,6 +134,10 @@ describe("a standby of Vault", { skip: vaultSkip }, () => {
     await session.close();
   });
 });
+
+function subjectOf(pem: string): string {
+  return new X509Certificate(pem).subject;
+}
 
 async function untilAnswers<T>(ask: () => Promise<T>): Promise<T> {
   const deadline = Date.now() + 60_000;
