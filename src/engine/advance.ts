@@ -8,7 +8,7 @@ import { comparable } from "../domain/value.ts";
 import { timestamp } from "../ports/clock.ts";
 import type { Tx } from "../ports/store.ts";
 import type { EngineDeps } from "./deps.ts";
-import { delivered } from "./delivered.ts";
+import { delivered, deliveringGroups } from "./delivered.ts";
 import { endRun } from "./end-run.ts";
 import type { RunFacts } from "./run-cache.ts";
 import { ownedSecrets } from "./step-inputs.ts";
@@ -47,7 +47,11 @@ export async function advanceRun(
   if (run.stage !== "steps" || !applies.includes(run.kind))
     return endRun(tx, deps, { run, status: "succeeded", failure: null });
   const [records, secrets] = await Promise.all([
-    tx.records.list(run.environmentId),
+    tx.records.some(
+      run.environmentId,
+      at.facts.template.name,
+      deliveringGroups(at.facts.template.body),
+    ),
     ownedSecrets(tx, at.facts),
   ]);
   const found = deliveredOrFailure(at.facts, { records, secrets });

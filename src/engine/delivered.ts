@@ -1,7 +1,8 @@
 import type { Environment } from "../domain/environment.ts";
-import { evaluate, type Scope } from "../domain/expression.ts";
+import { evaluate, referencesOf, type Scope } from "../domain/expression.ts";
 import type { GroupRecord } from "../domain/record.ts";
 import type { OwnedSecret } from "../domain/secret.ts";
+import type { TemplateBody } from "../domain/template.ts";
 import { textOf, type Values } from "../domain/value.ts";
 import type { EnvironmentState } from "./run-cache.ts";
 import { scopeOf } from "./step-inputs.ts";
@@ -19,7 +20,17 @@ export function deliveredScope(
   return { ...scope, entrypoints: Object.fromEntries(entrypoints) };
 }
 
-/** Entrypoints and outputs of the environment, from what its groups delivered. */
+/** The groups that entrypoints and outputs name: of a large environment a few. Nothing else of it is needed for `delivered`. */
+export function deliveringGroups({
+  entrypoints,
+  outputs,
+}: Pick<TemplateBody, "entrypoints" | "outputs">): readonly string[] {
+  const read = referencesOf([Object.values(entrypoints).map(({ url }) => url), outputs]);
+  const groups = read.filter(({ kind }) => kind === "group").map(({ name }) => name);
+  return [...new Set(groups)];
+}
+
+/** Entrypoints and outputs of the environment, from the records of its `deliveringGroups`. */
 export function delivered(
   facts: EnvironmentState,
   records: readonly GroupRecord[],
