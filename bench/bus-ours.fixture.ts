@@ -51,6 +51,7 @@ async function main([data = "", store = "", bus = ""]: readonly string[]): Promi
       engine = newEngine(parts);
       relay = new Relay({ ...parts, log });
       relay.start();
+      parts.services.starts.use(engine.starter);
       await engine.start();
       return 0;
     },

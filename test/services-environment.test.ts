@@ -7,6 +7,7 @@ import type { Store } from "../src/ports/store.ts";
 import { accept } from "../src/services/command.ts";
 import { getEnvironment } from "../src/services/environment.ts";
 import { getRun } from "../src/services/run.ts";
+import { Starts } from "../src/services/starts.ts";
 import {
   chainYaml,
   createServiceWorld,
@@ -282,7 +283,7 @@ describe("updating an environment", () => {
       close: () => store.close(),
     };
     await accept(
-      { ...w.services, store: slow },
+      { ...w.services, store: slow, starts: new Starts(slow) },
       {
         source: "test",
         id: "overtaken",

@@ -39,6 +39,7 @@ import type { Services } from "../services/deps.ts";
 import { accept } from "../services/command.ts";
 import { serviceLimits } from "../services/deps.ts";
 import { QueueRoom } from "../services/queue-room.ts";
+import { Starts } from "../services/starts.ts";
 import { TemplateChoices } from "../services/template-choices.ts";
 import { watchCredentials } from "./credential-watch.ts";
 import { busCertificate, busCredentials, busSettings, busUsers } from "./bus-settings.ts";
@@ -168,7 +169,7 @@ export async function compose(
 
 async function servicesOf(
   config: Config,
-  of: Omit<Services, "git" | "archive" | "limits" | "room" | "choices"> & {
+  of: Omit<Services, "git" | "archive" | "limits" | "room" | "choices" | "starts"> & {
     readonly remotes: Remotes;
     readonly variables: Variables;
   },
@@ -181,6 +182,7 @@ async function servicesOf(
     limits: limitsOf(config),
     room: new QueueRoom(of.clock),
     choices: new TemplateChoices(),
+    starts: new Starts(of.store),
   };
 }
 

@@ -149,12 +149,13 @@ function rolesOf(
 }
 
 function workerRole({ engine: { labels } }: Config, parts: Composition): WorkerRole {
-  return new WorkerRole({
+  const deps = {
     ...parts.engine,
     worker: { version: programVersion(), labels: sortedLabels(labels) },
     requestDestroy: destroyOf(parts),
     requestRotation: rotationOf(parts),
-  });
+  };
+  return new WorkerRole(deps, parts.services);
 }
 
 /**

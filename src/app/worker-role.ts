@@ -1,15 +1,19 @@
 import type { EngineDeps } from "../engine/deps.ts";
 import type { Engine } from "../engine/engine.ts";
+import type { Starts } from "../services/starts.ts";
 
 /** The role of working on steps. Its part of the program is large, so it is loaded by its start. */
 export class WorkerRole {
   readonly #deps: EngineDeps;
+  readonly #starts: Pick<Starts, "use">;
   #engine: Engine | null = null;
   #starting: Promise<void> | null = null;
   #isStopping = false;
 
-  constructor(deps: EngineDeps) {
+  /** `starts`: what is taken in here begins with its command where it can. */
+  constructor(deps: EngineDeps, { starts }: { readonly starts: Pick<Starts, "use"> }) {
     this.#deps = deps;
+    this.#starts = starts;
   }
 
   /** Resolves when it works, with what an earlier process left in flight taken over. Errors: those of the store. Safe to call again. */
@@ -29,6 +33,7 @@ export class WorkerRole {
     const { Engine: Loaded } = await import("../engine/engine.ts");
     if (this.#isStopping) return;
     this.#engine = new Loaded(this.#deps);
+    this.#starts.use(this.#engine.starter);
     await this.#engine.start();
   }
 }

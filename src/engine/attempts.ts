@@ -57,6 +57,11 @@ export class Attempts {
     return this.#emptied;
   }
 
+  /** Whether there is a place that nothing takes. */
+  get hasRoom(): boolean {
+    return this.#free() > 0;
+  }
+
   /** Claims what is ready and begins it. */
   async claim(): Promise<void> {
     await this.within(async () => nothingBefore);

@@ -1,10 +1,12 @@
 import { GlasshouseError } from "../domain/errors.ts";
 import type { Run } from "../domain/run.ts";
 import { timestamp } from "../ports/clock.ts";
+import type { Starter } from "../ports/starter.ts";
 import type { ReadTx } from "../ports/store.ts";
 import { Attempts } from "./attempts.ts";
 import { interruptAborted, requestCancels } from "./cancel.ts";
 import type { EngineDeps } from "./deps.ts";
+import { FirstRuns } from "./first-run.ts";
 import { Health } from "./health.ts";
 import { Lifetime } from "./lifetime.ts";
 import { Membership } from "./membership.ts";
@@ -50,6 +52,8 @@ export class Engine {
   readonly #cache = new RunCache();
   readonly #membership: Membership;
   readonly #attempts: Attempts;
+  /** Begins runs that are not looked for in the queue, while this engine works. */
+  readonly starter: Starter;
   readonly #tenure: Tenure;
   readonly #lifetime: Lifetime;
   readonly #rotation: Rotation;
@@ -80,6 +84,14 @@ export class Engine {
     const deps = { ...given, store: this.#membership.guard(given.store) };
     this.#deps = deps;
     this.#attempts = new Attempts(deps, this.#cache, this.#membership);
+    this.starter = new FirstRuns({
+      deps,
+      store: given.store,
+      cache: this.#cache,
+      attempts: this.#attempts,
+      membership: this.#membership,
+      isWorking: () => this.#state === "started",
+    });
     this.#lifetime = new Lifetime(deps);
     this.#rotation = new Rotation(deps);
     this.#loans = new LeftLoans(deps);

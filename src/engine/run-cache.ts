@@ -62,7 +62,7 @@ export class RunCache {
     of: {
       readonly run: Run;
       readonly environment: Environment | null;
-      readonly commands: readonly Command[];
+      readonly commands: readonly Pick<Command, "traceparent">[];
     },
   ): Promise<RunFacts> {
     const { run } = of;
@@ -92,9 +92,15 @@ export class RunCache {
     const known = this.#templates.get(id);
     if (known !== undefined) return known;
     const template = present(await tx.templates.get(id), `template ${id}`);
-    // A draft may still be replaced, so it is read afresh each time.
-    if (template.status !== "draft") remember(this.#templates, keptTemplates, [id, template]);
+    this.know(template);
     return template;
+  }
+
+  /** Keeps a template that somebody else has read. */
+  know(template: Template): void {
+    // A draft may still be replaced, so it is read afresh each time.
+    if (template.status === "draft" || this.#templates.has(template.id)) return;
+    remember(this.#templates, keptTemplates, [template.id, template]);
   }
 
   forget(runId: string): void {

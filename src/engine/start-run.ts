@@ -1,24 +1,18 @@
-import { planBasis } from "./plan-basis.ts";
-import { statusWhenStarted } from "../domain/environment-status.ts";
-import type { Environment } from "../domain/environment.ts";
 import { GlasshouseError, failureOf } from "../domain/errors.ts";
-import { environmentEventData, runEventData } from "../domain/event-data.ts";
 import type { NewEvent } from "../domain/event.ts";
 import type { SavedPlan } from "../domain/plan.ts";
 import { exclusiveKinds, type Blocker, type Run } from "../domain/run.ts";
-import { timestamp } from "../ports/clock.ts";
 import type { ReadTx, Tx } from "../ports/store.ts";
-import { advanceRun } from "./advance.ts";
 import type { Attempts } from "./attempts.ts";
+import { beginRun } from "./begin-run.ts";
 import { blockerOf } from "./blockers.ts";
 import type { EngineDeps } from "./deps.ts";
 import { endRun } from "./end-run.ts";
 import { planRun, type PlannedRun, type PlanningInput } from "./plan-run.ts";
 import type { RunCache } from "./run-cache.ts";
-import { stepRows } from "./step-rows.ts";
 
 /** A run of more steps is inserted by itself: it would keep others waiting. */
-const briefSteps = 100;
+export const briefSteps = 100;
 
 /**
  * Starts a queued run from the head of its queue when what it requires is there: plans it, and starts it and claims its first
@@ -93,7 +87,6 @@ interface Planned extends Looked {
 /** Gives what is to be told of it with its first steps. Null: it may not begin after all, and nothing was changed. */
 async function begin(tx: Tx, deps: EngineDeps, of: Planned): Promise<readonly NewEvent[] | null> {
   const { run, environment } = of;
-  const now = timestamp(deps.clock);
   // The environment first: it is held from there on.
   const [fresh, freshRun, users] = await Promise.all([
     tx.environments.get(environment.id),
@@ -107,72 +100,7 @@ async function begin(tx: Tx, deps: EngineDeps, of: Planned): Promise<readonly Ne
   // What it requires may have gone, and a user of it may have come, while it was planned.
   const { blocker } = await blockerOf(tx, run, { environment: fresh, facts: of.facts, users });
   if (blocker !== null) return null;
-  const rows = stepRows(deps, run, of.planned.steps);
-  const beginning = {
-    status: "running",
-    stage: "steps",
-    startedAt: now,
-    reason: null,
-    blocker: null,
-    desired: run.desired,
-    generation: run.generation,
-    progress: begun(freshRun.progress, rows),
-  } as const;
-  await tx.runs.update(run.id, beginning);
-  if (of.uses.length > 0) await tx.runs.use(run.id, of.uses);
-  const change = statusWhenStarted(run.kind);
-  const patch: Partial<Environment> = {
-    updatedAt: now,
-    ...(exclusive ? { activeRun: run.id } : {}),
-    ...(change === null ? {} : { status: change.status, reason: change.reason, failure: null }),
-    // Whatever becomes of the destroy, what is left is not whole until it is made again.
-    ...(run.kind === "destroy" ? { appliedGeneration: 0 } : {}),
-  };
-  if (exclusive)
-    await tx.environments.update(environment.id, {
-      ...patch,
-      ...(run.kind === "create" || run.kind === "update" ? { outdated: false } : {}),
-      ...(requiresOthers(of, fresh) ? { requires: of.uses } : {}),
-    });
-  if (of.planned.describes !== null && run.planId !== null) {
-    await tx.plans.update(run.planId, {
-      plan: of.planned.describes,
-      basis: planBasis(deps, of),
-    });
-  }
-  await tx.steps.insert(rows.steps, rows.dependsOn);
-  const startedRun: Run = { ...freshRun, ...beginning };
-  const subject = `environments/${environment.name}`;
-  const about = { environmentId: environment.id, subject, runId: run.id };
-  const events = [
-    { ...about, type: "run.started" as const, data: runEventData(startedRun) },
-    ...(change === null || change.status === environment.status
-      ? []
-      : [{ ...about, type: change.event, data: environmentEventData({ ...fresh, ...patch }) }]),
-  ];
-  if (rows.steps.some(({ status }) => status === "ready")) return events;
-  // A run whose every group is unchanged has nothing to claim, so it goes on to its checks or its end at once.
-  await tx.events.append(events, now);
-  await advanceRun(tx, deps, { facts: of.facts, runId: run.id });
-  return [];
-}
-
-function begun(
-  { done, total, failed, skipped }: Run["progress"],
-  rows: { readonly steps: readonly unknown[]; readonly skipped: number },
-): Run["progress"] {
-  return {
-    done: done + rows.skipped,
-    total: total + rows.steps.length,
-    failed,
-    skipped: skipped + rows.skipped,
-  };
-}
-
-/** Whether a create or update uses other environments than the row says. */
-function requiresOthers({ run, uses }: Looked, { requires }: Environment): boolean {
-  if (run.kind !== "create" && run.kind !== "update") return false;
-  return uses.length !== requires.length || uses.some((id) => !requires.includes(id));
+  return beginRun(tx, deps, { ...of, fresh, freshRun });
 }
 
 /** Says in the run what it waits for; writes only when that has changed. */

@@ -5,6 +5,7 @@ import { commandEventData } from "../domain/event-data.ts";
 import type { EventType, NewEvent } from "../domain/event.ts";
 import { timestamp } from "../ports/clock.ts";
 import type { Page, PageRequest } from "../ports/page.ts";
+import type { TakenIn } from "../ports/starter.ts";
 import type { Tx } from "../ports/store.ts";
 import { bodyHmac, keptData } from "./command-body.ts";
 import type { Services } from "./deps.ts";
@@ -96,9 +97,7 @@ async function takeIn(deps: Services, asked: Incoming): Promise<Command> {
     const effect = await prepare(deps, asked);
     try {
       // Many come at once, from a bus or from many clients.
-      return await deps.store.transact((tx) => commit(tx, deps, { ...asked, effect }), {
-        brief: true,
-      });
+      return await deps.starts.takeIn((tx) => commit(tx, deps, { ...asked, effect }));
     } catch (error) {
       if (!(error instanceof Moved)) throw error;
       if (preparations < mostPreparations) continue;
@@ -114,10 +113,10 @@ async function commit(
   tx: Tx,
   deps: Services,
   asked: Incoming & { readonly effect: Effect },
-): Promise<Command> {
+): Promise<TakenIn<Command>> {
   const { request } = asked;
   const known = await tx.commands.bySource(request.source, request.id);
-  if (known !== null) return sameAgain(known, asked);
+  if (known !== null) return { value: sameAgain(known, asked), first: null };
   const now = timestamp(deps.clock);
   const effected = await asked.effect(tx, now);
   const command = commandRow(asked, effected, now);
@@ -138,7 +137,9 @@ async function commit(
   const events = [accepted, ...caused, ...(effected.status === "completed" ? [completed] : [])];
   await tx.events.append(events, now);
   await audit(tx, deps, { command, subject, now });
-  return command;
+  const { first } = effected;
+  const { traceparent } = command;
+  return { value: command, first: first === undefined ? null : { ...first, traceparent } };
 }
 
 async function subjectOf(tx: Tx, effected: Effected, command: Command): Promise<string> {

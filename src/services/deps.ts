@@ -7,6 +7,7 @@ import type { ArchiveSource, GitSource } from "../ports/source.ts";
 import type { Store } from "../ports/store.ts";
 import type { Log } from "../ports/telemetry.ts";
 import type { QueueRoom } from "./queue-room.ts";
+import type { Starts } from "./starts.ts";
 import type { TemplateChoices } from "./template-choices.ts";
 
 /** What the services stand on. Each function names the few of these that it needs. */
@@ -22,6 +23,7 @@ export interface Services {
   readonly limits: ServiceLimits;
   readonly room: QueueRoom;
   readonly choices: TemplateChoices;
+  readonly starts: Starts;
 }
 
 /** For reads. */

@@ -2,6 +2,7 @@ import type { ParsedCommand, DataOf } from "../contract/commands.ts";
 import type { ReplyAddress } from "../domain/command.ts";
 import type { NewEvent } from "../domain/event.ts";
 import type { Json } from "../lib/json.ts";
+import type { FirstRun } from "../ports/starter.ts";
 import type { Tx } from "../ports/store.ts";
 
 /** A command as it comes in, from whichever way. (`source`, `id`) is its idempotency key. */
@@ -53,6 +54,8 @@ export interface Effected {
   readonly templateId?: string | null;
   readonly runId?: string | null;
   readonly planId?: string | null;
+  /** The run that it has queued, where nothing can be before that. */
+  readonly first?: Omit<FirstRun, "traceparent">;
   /** The command's body as it is kept: secrets as references. */
   readonly data: Json;
   /** Changes of status, queue and so on, after the command's own event. */

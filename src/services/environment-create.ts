@@ -72,6 +72,7 @@ async function create(tx: Tx, deps: Services, of: Creation): Promise<Effected> {
     environmentId: environment.id,
     templateId: template.id,
     runId: run.id,
+    first: { run, environment, template },
     data: withParameters(data, kept.named),
     events: [
       {

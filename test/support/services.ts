@@ -8,6 +8,7 @@ import { accept } from "../../src/services/command.ts";
 import { serviceLimits, type ServiceLimits, type Services } from "../../src/services/deps.ts";
 import type { CommandRequest } from "../../src/services/effect.ts";
 import { QueueRoom } from "../../src/services/queue-room.ts";
+import { Starts } from "../../src/services/starts.ts";
 import { TemplateChoices } from "../../src/services/template-choices.ts";
 import { fakeExecutor } from "../../src/testing/fake-executor.ts";
 import { createWorld, type World, type WorldOptions } from "./world.ts";
@@ -70,7 +71,9 @@ export async function createServiceWorld(
     limits: { ...serviceLimits, ...options.limits },
     room: new QueueRoom(deps.clock),
     choices: new TemplateChoices(),
+    starts: new Starts(deps.store),
   };
+  services.starts.use(world.engine.starter);
   return {
     ...world,
     services,
