@@ -99,6 +99,7 @@ async function takeIn(deps: Services, asked: Incoming): Promise<Command> {
       // Many come at once, from a bus or from many clients.
       return await deps.starts.takeIn((tx) => commit(tx, deps, { ...asked, effect }));
     } catch (error) {
+      if (error instanceof GlasshouseError) await effect.explain?.(error);
       if (!(error instanceof Moved)) throw error;
       if (preparations < mostPreparations) continue;
       throw new GlasshouseError(
@@ -115,7 +116,10 @@ async function commit(
   asked: Incoming & { readonly effect: Effect },
 ): Promise<TakenIn<Command>> {
   const { request } = asked;
-  const known = await tx.commands.bySource(request.source, request.id);
+  const [known] = await Promise.all([
+    tx.commands.bySource(request.source, request.id),
+    asked.effect.holds?.(tx),
+  ]);
   if (known !== null) return { value: sameAgain(known, asked), first: null };
   const now = timestamp(deps.clock);
   const effected = await asked.effect(tx, now);

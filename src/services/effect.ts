@@ -1,9 +1,10 @@
 import type { ParsedCommand, DataOf } from "../contract/commands.ts";
 import type { ReplyAddress } from "../domain/command.ts";
+import type { GlasshouseError } from "../domain/errors.ts";
 import type { NewEvent } from "../domain/event.ts";
 import type { Json } from "../lib/json.ts";
 import type { FirstRun } from "../ports/starter.ts";
-import type { Tx } from "../ports/store.ts";
+import type { ReadTx, Tx } from "../ports/store.ts";
 
 /** A command as it comes in, from whichever way. (`source`, `id`) is its idempotency key. */
 export interface CommandRequest {
@@ -45,7 +46,13 @@ export interface Asked<T extends ParsedCommand["type"]> {
  * What a command does, in the one transaction that accepts it. It may run again, so it has no effects but those on `tx`.
  * Throws a `GlasshouseError` to refuse, or `Moved` when what was prepared no longer holds.
  */
-export type Effect = (tx: Tx, now: string) => Promise<Effected>;
+export interface Effect {
+  (tx: Tx, now: string): Promise<Effected>;
+  /** Whether what was prepared still holds, where that can be asked together with whether the command is known. */
+  readonly holds?: (tx: ReadTx) => Promise<void>;
+  /** Throws a better word for what the store has refused, where the command knows one. Called after the transaction. */
+  readonly explain?: (error: GlasshouseError) => Promise<void>;
+}
 
 export interface Effected {
   /** `accepted`: a run ends it. `completed`: it is done. */

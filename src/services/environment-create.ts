@@ -4,7 +4,7 @@ import { environmentEventData } from "../domain/event-data.ts";
 import { isId, namePattern } from "../domain/id.ts";
 import type { Template } from "../domain/template.ts";
 import type { Values } from "../domain/value.ts";
-import type { Tx } from "../ports/store.ts";
+import type { ReadTx, Tx } from "../ports/store.ts";
 import { askingOfNew } from "./asking.ts";
 import { withParameters } from "./command-body.ts";
 import type { Services } from "./deps.ts";
@@ -23,13 +23,19 @@ export async function prepareCreate(
   const reference = templateOf(asked.data);
   const template = await deps.choices.choose(reference, (fn) => deps.store.read(fn));
   const ids = { environment: deps.clock.id("environment"), run: deps.clock.id("run") };
-  return (tx, now) => create(tx, deps, { asked, name, reference, template, ids, now });
+  const effect = (tx: Tx, now: string): Promise<Effected> =>
+    create(tx, deps, { asked, name, template, ids, now });
+  const holds = (tx: ReadTx): Promise<void> => deps.choices.confirm(tx, reference, template);
+  // That its name is free is found by inserting it; who has it is looked up only for the refusal.
+  const explain = async ({ code }: GlasshouseError): Promise<void> => {
+    if (code === "already-exists") await deps.store.read((tx) => refuseTaken(tx, name));
+  };
+  return Object.assign(effect, { holds, explain });
 }
 
 interface Creation {
   readonly asked: Asked<"environment.create">;
   readonly name: string;
-  readonly reference: string;
   readonly template: Template;
   readonly ids: { readonly environment: string; readonly run: string };
   readonly now: string;
@@ -38,7 +44,6 @@ interface Creation {
 async function create(tx: Tx, deps: Services, of: Creation): Promise<Effected> {
   const { asked, name, template, ids, now } = of;
   const { data } = asked;
-  await deps.choices.confirm(tx, of.reference, template);
   const kept = await keepParameters(tx, deps, {
     environmentId: ids.environment,
     template,
@@ -52,7 +57,7 @@ async function create(tx: Tx, deps: Services, of: Creation): Promise<Effected> {
     parameters: kept.values,
   });
   const environment = environmentRow(of, { parameters: kept.values, requires, tags: facts.tags });
-  await insertNew(tx, environment);
+  await tx.environments.insert(environment);
   await putSecrets(tx, kept.secrets);
   const run = queuedRun(deps.limits, {
     id: ids.run,
@@ -84,17 +89,6 @@ async function create(tx: Tx, deps: Services, of: Creation): Promise<Effected> {
       queued,
     ],
   };
-}
-
-/** That its name is free is found by inserting it; who has it is looked up only for the refusal. */
-async function insertNew(tx: Tx, environment: Environment): Promise<void> {
-  try {
-    await tx.environments.insert(environment);
-  } catch (error) {
-    if (error instanceof GlasshouseError && error.code === "already-exists")
-      await refuseTaken(tx, environment.name);
-    throw error;
-  }
 }
 
 function environmentRow(
@@ -227,7 +221,7 @@ export function templateOf(data: {
   return data.template ?? data.templates?.[0] ?? "";
 }
 
-export async function refuseTaken(tx: Tx, name: string): Promise<void> {
+export async function refuseTaken(tx: ReadTx, name: string): Promise<void> {
   const present = await tx.environments.find(name);
   if (present === null || !isLiving(present) || isId("environment", name)) return;
   throw new GlasshouseError(

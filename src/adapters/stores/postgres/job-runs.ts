@@ -50,6 +50,17 @@ interface Place {
   readonly sharing: boolean;
 }
 
+/** What must come out well is known before anything is kept, and is the reason when something after it fails. */
+async function runSurely(job: Job, session: PostgresSession): Promise<void> {
+  try {
+    await job.run(session);
+  } catch (error) {
+    await session.ensured();
+    throw error;
+  }
+  await session.ensured();
+}
+
 /** Runs jobs in transactions and commits these. */
 export class JobRuns {
   readonly owners = new Owners();
@@ -107,7 +118,7 @@ export class JobRuns {
 
   async runIn({ session, locks }: Opened, job: Job): Promise<void> {
     try {
-      await this.#watch.during(session, () => job.run(session));
+      await this.#watch.during(session, () => runSurely(job, session));
     } catch (error) {
       throw session.gaveWay ?? error;
     } finally {

@@ -32,6 +32,8 @@ export class PostgresSession implements Session {
   readonly locks: Locks;
   #isOpen = true;
   #gaveWay: GivesWay | null = null;
+  #fault: { readonly error: unknown } | null = null;
+  readonly #unsure: Promise<void>[] = [];
   #steps = 0;
   #wrote = false;
 
@@ -118,6 +120,19 @@ export class PostgresSession implements Session {
     );
   }
 
+  async sure(outcome: Promise<void>): Promise<void> {
+    const seen = outcome.catch((error: unknown) => {
+      this.#fault ??= { error };
+    });
+    this.#unsure.push(seen);
+  }
+
+  /** Resolves when all that must come out well has. Errors: the first of those that did not. */
+  async ensured(): Promise<void> {
+    await Promise.all(this.#unsure);
+    if (this.#fault !== null) throw this.#fault.error;
+  }
+
   touch(topic: Topic): void {
     this.touched.add(topic);
   }
@@ -152,6 +167,7 @@ export class PostgresSession implements Session {
   #use(): void {
     this.#steps += 1;
     if (this.#gaveWay !== null) throw this.#gaveWay;
+    if (this.#fault !== null) throw this.#fault.error;
     if (this.#isOpen) return;
     throw new GlasshouseError(
       "internal",

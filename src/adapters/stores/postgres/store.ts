@@ -42,6 +42,7 @@ import { Pool } from "../../../clients/postgres/pool.ts";
 import { Reader } from "./reader.ts";
 import { databaseRemote } from "./remote.ts";
 import type { ChangingUrl, TargetLimits } from "../../../clients/postgres/target.ts";
+import { takeOwn } from "./together.ts";
 import { pruneLock } from "./transaction.ts";
 import { WayIn } from "./way-in.ts";
 import { refusedAsClosed, Writer, type WriterLimits } from "./writer.ts";
@@ -172,6 +173,7 @@ export class PostgresStore implements LastingStore {
       turns: new Map(),
       fullText: tsvector,
       packs: true,
+      takeOwn,
       ...(options.unsafeWithoutFence === true ? {} : { endStep: endAtOnce }),
       unsafeWithoutFence: options.unsafeWithoutFence ?? false,
     };

@@ -1,9 +1,9 @@
-import type { Statement } from "../sql/session.ts";
 import { insertObserved } from "../sql/resource.ts";
+import { statement, type Statement, type TakenRow } from "../sql/session.ts";
 import { putRecord } from "../sql/record.ts";
-import { take } from "../sql/step-claim.ts";
 import { insertEdge, insertStep } from "../sql/step-insert.ts";
 import { indexedStatus } from "../sql/step-rows.ts";
+import { take } from "../sql/step-take.ts";
 import { mayOwn } from "../sql/worker.ts";
 import { databaseTime } from "./database-time.ts";
 import { endAll, endOne } from "./end-step.ts";
@@ -25,6 +25,13 @@ export function togetherOf(sql: string): Together | undefined {
 
 const anyKey = (): string => "";
 
+/** Claims go round: no step is taken past those that others wait with. */
+const alone = `"status" = 'ready' and "step"."runId" = "i"."p4"
+  and not exists (select 1 from "step" "others" where "others"."offered" = 1 and "others"."runId" <> "i"."p4")`;
+
+/** Stands for the text that is made below: a step that was inserted as ready in this transaction. */
+export const takeOwn: Statement<TakenRow> = statement<TakenRow>("take an own step");
+
 /** Those that their text alone does not tell, and what was worked out since; null where there is none. */
 const known = new Map<string, Together | null>([
   inserts(insertStep, "tttttttttt nt tt nn tntn ttttt tttt"),
@@ -33,20 +40,10 @@ const known = new Map<string, Together | null>([
   inserts(insertObserved, "tttttttt", (values) => values.slice(0, 4).join("\n")),
   inserts(tsvector.put.observed, "tttttttt", (values) => values.slice(3, 7).join("\n")),
   inserts(tsvector.put.resource, "tttttttt", (values) => String(values[2])),
-  always(
-    take,
-    // Of its two last parameters one is the first again; the other is the worker's time, where the database's is asked.
-    `update "step" set "status" = 'running', "offered" = 0, "token" = "token" + 1, "worker" = "i"."p1",
-       "availableAt" = null, "startedAt" = coalesce("startedAt", "i"."p2")
-     from ${rowsOf("tttttt")}
-     where "step"."id" = "i"."p3" and "offered" <> 0 and "status" = "i"."p4"
-       and (select count(*) from "step" "other" where "other"."runId" = "step"."runId"
-              and ${isRunning("other")} and "other".${indexedStatus})
-         < (select "parallelism" from "run" where "run"."id" = "step"."runId")
-       and ${mayOwn(`"i"."p1"`, databaseTime)}
-     returning "step".*, (select "attempt" from "run" where "run"."id" = "step"."runId") as "runAttempt", "i"."at"`,
-    (values) => String(values[2]),
-  ),
+  // Of its two last parameters one is the first again; the other is the worker's time, where the database's is asked.
+  always(take, taking("tttttt", `"status" = "i"."p4"`), (values) => String(values[2])),
+  // One after the other of a run, so that each counts those before it.
+  always(takeOwn, taking("tttt", alone), (values) => String(values[3])),
   asks(
     tryToHold,
     `select "e"."sequence", "i"."at" from ${rowsOf("t")} join "environment" "e" on "e"."id" = "i"."p1"
@@ -55,6 +52,19 @@ const known = new Map<string, Together | null>([
   ),
   always(endOne, endAll, ([stepId]) => String(stepId)),
 ]);
+
+/** Parameters: worker, its time, step, and what the condition is about. */
+function taking(types: string, condition: string): string {
+  return `update "step" set "status" = 'running', "offered" = 0, "token" = "token" + 1, "worker" = "i"."p1",
+      "availableAt" = null, "startedAt" = coalesce("startedAt", "i"."p2")
+    from ${rowsOf(types)}
+    where "step"."id" = "i"."p3" and "offered" <> 0 and ${condition}
+      and (select count(*) from "step" "other" where "other"."runId" = "step"."runId"
+             and ${isRunning("other")} and "other".${indexedStatus})
+        < (select "parallelism" from "run" where "run"."id" = "step"."runId")
+      and ${mayOwn(`"i"."p1"`, databaseTime)}
+    returning "step".*, (select "attempt" from "run" where "run"."id" = "step"."runId") as "runAttempt", "i"."at"`;
+}
 
 /** An insert of one row. Whatever its members are made of stays what it is, and so does what follows the row. */
 function inserts(

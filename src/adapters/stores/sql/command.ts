@@ -86,13 +86,20 @@ async function insert(session: Session, command: Command): Promise<void> {
     reply: toJson(command.reply),
   };
   const { kept, cells } = insertion("command", row, "on conflict do nothing");
-  if ((await session.change(kept, ...cells)) !== 1) {
-    session.locks.overtaken();
-    throw new GlasshouseError(
-      "already-exists",
-      `A command ${command.sourceId} of ${command.source} is in the inbox already; ask for its outcome.`,
-    );
-  }
+  await session.sure(onlyOne(session, command, session.change(kept, ...cells)));
+}
+
+async function onlyOne(
+  session: Session,
+  { source, sourceId }: Pick<Command, "source" | "sourceId">,
+  inserted: Promise<number>,
+): Promise<void> {
+  if ((await inserted) === 1) return;
+  session.locks.overtaken();
+  throw new GlasshouseError(
+    "already-exists",
+    `A command ${sourceId} of ${source} is in the inbox already; ask for its outcome.`,
+  );
 }
 
 function select(session: Session) {

@@ -89,15 +89,18 @@ async function insert(session: Session, environment: Environment): Promise<void>
     requires: toJson(environment.requires),
   };
   const { kept, cells } = insertion("environment", row, "on conflict do nothing");
-  if ((await session.change(kept, ...cells)) !== 1) {
-    throw new GlasshouseError(
-      "already-exists",
-      `There is a living environment with the name ${environment.name}; choose another name or destroy that one first.`,
-    );
-  }
+  await session.sure(onlyOne(environment, session.change(kept, ...cells)));
   session.locks.made(environment.id, environment.sequence);
   if (!environment.prospective) await indexEnvironment(session, environment);
   await addRequirements(session, environment.id, environment.requires);
+}
+
+async function onlyOne({ name }: Environment, inserted: Promise<number>): Promise<void> {
+  if ((await inserted) === 1) return;
+  throw new GlasshouseError(
+    "already-exists",
+    `There is a living environment with the name ${name}; choose another name or destroy that one first.`,
+  );
 }
 
 /** What was found is looked up again once it is held: it may have been destroyed, and another have its name, meanwhile. */

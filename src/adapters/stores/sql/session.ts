@@ -6,10 +6,14 @@ import type { Topic } from "../../../ports/store.ts";
 import type { EndedStep, Fence, StepOutcome } from "../../../ports/work.ts";
 import type { Locks } from "./locks.ts";
 import type { TextNode } from "./search-text.ts";
+import type { StepRow } from "./step-rows.ts";
 import type { Tables } from "./tables.ts";
 
 /** What a column holds. Yes or no is bound as 1 or 0 where the engine has no such type. */
 export type Cell = string | number | boolean | null | Uint8Array;
+
+/** A step that was taken, with the attempt of its run. */
+export type TakenRow = StepRow & { readonly runAttempt: number };
 
 declare const row: unique symbol;
 
@@ -126,6 +130,11 @@ export interface Session {
     then: (rows: readonly R[]) => void,
     ...parameters: readonly Cell[]
   ): Promise<void>;
+  /**
+   * For what must come out well or the transaction fails: an engine may go on before it is known. Its error is then that of
+   * the transaction, before any that follows from it.
+   */
+  sure(outcome: Promise<void>): Promise<void>;
   /** The commit of this transaction wakes those who watch the topic. */
   touch(topic: Topic): void;
   id(kind: IdKind): string;
@@ -144,6 +153,11 @@ export interface Dialect {
   /** Whether rows of one statement that are written one by one go to the database as one. */
   readonly packs: boolean;
   readonly fullText: FullText;
+  /**
+   * Takes a step that the transaction has inserted, unless others wait: for a worker, at its time, the step, of the run. Where
+   * asking what is offered is a way to the database and back.
+   */
+  readonly takeOwn?: Statement<TakenRow>;
   /**
    * Ends a step in fewer ways to the database and back than the statements that say the same. Null: the fence does not hold,
    * and nothing was changed.

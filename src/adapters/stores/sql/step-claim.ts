@@ -1,12 +1,11 @@
 import { offersAll } from "../../../domain/label.ts";
 import type { Claim, ClaimRequest } from "../../../ports/work.ts";
-import { toJson } from "./json.ts";
 import { statement } from "./session.ts";
 import type { Session, Statement } from "./session.ts";
 import { fewOffered, offerDueSteps, offersNow, type Offered } from "./step-offer.ts";
-import { indexedStatus, partsOfLane, stepOf } from "./step-rows.ts";
-import type { StepRow } from "./step-rows.ts";
-import { mayOwn } from "./worker.ts";
+import { claimOwn } from "./step-own.ts";
+import { partsOfLane } from "./step-rows.ts";
+import { claimOf, take } from "./step-take.ts";
 
 interface Candidate {
   readonly id: string;
@@ -28,29 +27,6 @@ const nextReady = statement<Candidate>(
   `select "id", "runId", "environmentId" from "step"
    where "offered" = 1 and "status" = 'ready' and "lane" = ? and "runId" > ? order by "runId", "number" limit 1`,
 );
-/**
- * Only with the status that it was seen with: since then another may have had it and been lost, and what has become unknown
- * meanwhile must not be taken for what was never begun. Only while the run is below its parallelism: asked in the same
- * statement, as each is a way to the database and back. Only by a worker that may own something, whatever it counts itself: from
- * one whose lease is over by the store's clock the step would be taken at once. Here that clock is the claim's `now`; a store
- * with another one has a text of its own. Written as it is so that the step is found by its id: by the index of what is
- * offered all that is offered would be read.
- */
-export const take = statement<StepRow & { readonly runAttempt: number }>(
-  `update "step" set "status" = 'running', "offered" = 0, "token" = "token" + 1, "worker" = ?, "availableAt" = null,
-     "startedAt" = coalesce("startedAt", ?)
-   where "id" = ? and "offered" <> 0 and "status" = ?
-     and (select count(*) from "step" "other" where "other"."runId" = "step"."runId"
-            and "other"."status" = 'running' and "other".${indexedStatus})
-       < (select "parallelism" from "run" where "run"."id" = "step"."runId")
-     and ${mayOwn("?", "?")}
-   returning *, (select "attempt" from "run" where "run"."id" = "step"."runId") as "runAttempt"`,
-);
-const insertAttempt = statement(
-  `insert into "attempt" ("stepId", "token", "worker", "startedAt", "finishedAt", "outcome", "failure", "child", "notes")
-   values (?, ?, ?, ?, null, null, ?, ?, ?)`,
-);
-
 const inPlace = new WeakMap<Session, Claim[]>();
 
 /** Keeps what a step's end has claimed in its place. */
@@ -73,17 +49,23 @@ export async function claimSteps(
 ): Promise<readonly Claim[]> {
   if (request.limit <= 0) return [];
   const few = Math.max(fewOffered, 2 * request.limit);
-  const offered = await offeredSteps(session, request.now, few);
-  if (offered.length === 0) return [];
+  const [mine, all] = await Promise.all([
+    claimOwn(session, request),
+    offeredSteps(session, request.now, few),
+  ]);
+  // They may have been seen before they were taken.
+  const taken = new Set(mine.map(({ step }) => step.id));
+  const offered = all.filter(({ id }) => !taken.has(id));
+  if (offered.length === 0) return mine;
   const known = offered.length <= few ? offered : null;
   const round: Round = {
     session,
     known,
-    taken: new Set(),
+    taken,
     request,
-    places: new Map(Object.entries(request.places)),
+    places: placesLeft(request, mine),
     full: new Set(),
-    claims: [],
+    claims: [...mine],
   };
   const lanes =
     known === null ? await lanesWithWork(session) : [...new Set(known.map((step) => step.lane))];
@@ -91,6 +73,16 @@ export async function claimSteps(
   await goRound(round, own, { select: nextUnknown, status: "unknown" });
   await goRound(round, own, { select: nextReady, status: "ready" });
   return round.claims;
+}
+
+function placesLeft({ places }: ClaimRequest, own: readonly Claim[]): Map<string, number> {
+  const left = new Map(Object.entries(places));
+  for (const { step } of own) {
+    const place = step.phase === "check" ? "check" : (step.executor ?? "");
+    const room = left.get(place);
+    if (room !== undefined) left.set(place, room - 1);
+  }
+  return left;
 }
 
 /** Up to one more than few. */
@@ -241,10 +233,7 @@ async function claimOne(
   const by = [request.worker, request.now] as const;
   const row = await session.one(take, ...by, id, status, ...by);
   if (row === undefined) return false;
-  const none = toJson(null);
-  await session.run(insertAttempt, row.id, row.token, ...by, none, none, toJson([]));
-  const settle = status === "unknown";
-  round.claims.push({ step: stepOf(row), settle, runAttempt: row.runAttempt });
+  round.claims.push(await claimOf(session, row, { ...request, settle: status === "unknown" }));
   return true;
 }
 

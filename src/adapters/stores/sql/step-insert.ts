@@ -2,6 +2,7 @@ import { GlasshouseError } from "../../../domain/errors.ts";
 import type { Step } from "../../../domain/step.ts";
 import { statement } from "./session.ts";
 import type { Session } from "./session.ts";
+import { keepOwn } from "./step-own.ts";
 import { rowOf } from "./step-rows.ts";
 
 /** Rows between two turns of the event loop: some milliseconds of work. */
@@ -50,6 +51,7 @@ async function insertOne(session: Session, step: Step): Promise<void> {
   const row = rowOf(step);
   const claimable = step.status === "ready" || step.status === "unknown";
   if (claimable) session.touch("steps");
+  if (step.status === "ready" && row.availableAt === null) keepOwn(session, step, row.lane);
   await session.run(
     insertStep,
     row.id,

@@ -77,6 +77,10 @@ export class SqliteSession implements Session {
     then(await this.all(kept, ...parameters));
   }
 
+  sure(outcome: Promise<void>): Promise<void> {
+    return outcome;
+  }
+
   touch(topic: Topic): void {
     this.touched.add(topic);
   }
