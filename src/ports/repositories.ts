@@ -33,7 +33,7 @@ export interface TemplateRepository {
 }
 
 export interface EnvironmentRepository {
-  /** Errors: `already-exists` when a living environment has the name. */
+  /** Errors, here or of the transaction: `already-exists` when a living environment has the name. */
   insert(environment: Environment): Promise<void>;
   get(id: string): Promise<Environment | null>;
   /** By id (a prospective one too), else the living one of this name, else the latest destroyed one of this name. */
@@ -65,6 +65,7 @@ export interface EnvironmentFilter {
 
 /** The inbox. */
 export interface CommandRepository {
+  /** Errors, here or of the transaction: `already-exists` when there is one with its source and id. */
   insert(command: Command): Promise<void>;
   get(id: string): Promise<Command | null>;
   bySource(source: string, sourceId: string): Promise<Command | null>;

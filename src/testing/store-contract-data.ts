@@ -11,7 +11,7 @@ import type { Step } from "../domain/step.ts";
 import type { NewWorker } from "../domain/worker.ts";
 import { timestamp } from "../ports/clock.ts";
 import type { Page, PageRequest } from "../ports/page.ts";
-import type { Store, TransactOptions } from "../ports/store.ts";
+import type { Store, TransactOptions, Tx } from "../ports/store.ts";
 import type { Claim, ClaimRequest, Fence } from "../ports/work.ts";
 import type { FakeClock } from "./fake-clock.ts";
 
@@ -124,14 +124,19 @@ export interface Work {
   readonly steps: readonly Step[];
 }
 
-/** Stores an environment whose active run has these steps. `upstreams` by index. */
+/** What is to be stored. `upstreams` by index. */
+export interface NewWork {
+  readonly steps?: readonly Partial<Step>[];
+  readonly upstreams?: readonly (readonly number[])[];
+  readonly run?: Partial<Run>;
+  /** Done in the same transaction, after that. */
+  readonly then?: (tx: Tx) => Promise<void>;
+}
+
+/** Stores an environment whose active run has these steps. */
 export async function insertWork(
   { store, clock }: { readonly store: Store; readonly clock: FakeClock },
-  of: {
-    readonly steps?: readonly Partial<Step>[];
-    readonly upstreams?: readonly (readonly number[])[];
-    readonly run?: Partial<Run>;
-  } = {},
+  of: NewWork = {},
 ): Promise<Work> {
   const runId = of.run?.id ?? clock.id("run");
   const environment = anEnvironment(clock, { activeRun: runId });
@@ -148,6 +153,7 @@ export async function insertWork(
       steps,
       steps.map((_step, index) => upstreams[index] ?? []),
     );
+    await of.then?.(tx);
   });
   return { environment, run, steps };
 }

@@ -5,6 +5,7 @@ import { environmentCases } from "./store-contract-environment.ts";
 import { fenceCases } from "./store-contract-fence.ts";
 import { groupCases } from "./store-contract-group.ts";
 import { journalCases } from "./store-contract-journal.ts";
+import { ownClaimCases } from "./store-contract-own-claim.ts";
 import { relayCases } from "./store-contract-relay.ts";
 import { runCases } from "./store-contract-run.ts";
 import { searchCases } from "./store-contract-search.ts";
@@ -27,6 +28,7 @@ export function storeContract(name: string, harness: StoreHarness): void {
     runs: runCases,
     steps: stepCases,
     claims: claimCases,
+    "claims of what the same transaction inserts": ownClaimCases,
     fence: fenceCases,
     workers: workerCases,
     relays: relayCases,

@@ -102,7 +102,9 @@ export class Reader {
     const session = new PostgresSession(deps, () => noLocks);
     shared.reads += 1;
     try {
-      return await within(session, () => fn(new SqlTx(session)));
+      const value = await within(session, () => fn(new SqlTx(session)));
+      await session.ensured();
+      return value;
     } catch (error) {
       if (sqlState(error) === writeInRead)
         throw new GlasshouseError("internal", "A read tried to write.", { cause: error });

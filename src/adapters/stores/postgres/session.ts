@@ -121,6 +121,8 @@ export class PostgresSession implements Session {
   }
 
   async sure(outcome: Promise<void>): Promise<void> {
+    // Nobody ensures it any more.
+    if (!this.#isOpen) return outcome;
     const seen = outcome.catch((error: unknown) => {
       this.#fault ??= { error };
     });
