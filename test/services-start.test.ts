@@ -15,10 +15,12 @@ const together = [
 
 /** What each transaction has told, in order of commits. */
 let told: (readonly string[])[] = [];
+/** Transactions that have looked into the inbox. */
+let inbox = new Set<object>();
 let worlds: ServiceWorld[] = [];
 afterEach(async () => {
   for (const world of worlds.splice(0)) await world.close();
-  [told, worlds] = [[], []];
+  [told, worlds, inbox] = [[], [], new Set()];
 });
 
 interface Bent {
@@ -81,8 +83,10 @@ function heard(tx: Tx, types: string[], inserting: () => void): Tx {
   };
   const bent = { events, steps };
   return new Proxy(tx, {
-    get: (target, name) =>
-      name === "events" || name === "steps" ? bent[name] : Reflect.get(target, name, target),
+    get: (target, name) => {
+      if (name === "commands") inbox.add(tx);
+      return name === "events" || name === "steps" ? bent[name] : Reflect.get(target, name, target);
+    },
   });
 }
 
@@ -131,6 +135,15 @@ suite("the first run of a new environment", () => {
     const late = await create(w, "late");
     assert.deepEqual(told, [together.slice(0, 3)]);
     assert.equal((await w.run(late.runId)).status, "queued");
+  });
+
+  test("waits in the queue from the moment on in which the engine is asked to stop", async () => {
+    const w = await worldWith();
+    const stopping = w.engine.stop();
+    const { runId } = await create(w);
+    await stopping;
+    assert.deepEqual(told, [together.slice(0, 3)]);
+    assert.equal((await w.run(runId)).status, "queued");
   });
 
   test("waits in the queue while every place is taken, and begins when one is free", async () => {
@@ -197,10 +210,12 @@ suite("the first run of a new environment", () => {
 
   test("is no reason to refuse or to keep what its command is refused for", async () => {
     const w = await worldWith();
-    const { runId } = await create(w);
+    await succeeded(w, (await create(w)).runId);
+    inbox.clear();
     const { code } = await w.refused("environment.create", "e", { template: "plain" });
     assert.equal(code, "already-exists");
-    await succeeded(w, runId);
+    // One that found it out, and one that keeps it.
+    assert.equal(inbox.size, 2);
   });
 
   test("of many that come at once takes no more places than there are, and each ends", async () => {
