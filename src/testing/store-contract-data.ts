@@ -130,7 +130,7 @@ export interface NewWork {
   readonly upstreams?: readonly (readonly number[])[];
   readonly run?: Partial<Run>;
   /** Done in the same transaction, after that. */
-  readonly then?: (tx: Tx) => Promise<void>;
+  readonly alsoDo?: (tx: Tx) => Promise<void>;
 }
 
 /** Stores an environment whose active run has these steps. */
@@ -153,7 +153,7 @@ export async function insertWork(
       steps,
       steps.map((_step, index) => upstreams[index] ?? []),
     );
-    await of.then?.(tx);
+    await of.alsoDo?.(tx);
   });
   return { environment, run, steps };
 }

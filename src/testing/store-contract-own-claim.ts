@@ -29,13 +29,17 @@ async function insertAndClaim(
     { store, clock },
     {
       ...of,
-      then: async (tx) => {
+      alsoDo: async (tx) => {
         claims = await tx.steps.claim(request);
-        await of.then?.(tx);
+        await of.alsoDo?.(tx);
       },
     },
   );
   return { work, claims };
+}
+
+async function failing(): Promise<never> {
+  throw new Error("on purpose");
 }
 
 const wide = { options: { deferred: "safe", parallelism: 100 } } as const;
@@ -145,10 +149,7 @@ export const ownClaimCases: readonly ContractCase[] = [
   {
     title: "are as if they had not been when the transaction comes to nothing",
     async run({ store, clock }) {
-      const then = async (): Promise<void> => {
-        throw new Error("on purpose");
-      };
-      await assert.rejects(insertAndClaim({ store, clock }, { then }), /on purpose/u);
+      await assert.rejects(insertAndClaim({ store, clock }, { alsoDo: failing }), /on purpose/u);
       assert.deepEqual(await claim({ store, clock }), []);
       const { claims } = await insertAndClaim({ store, clock });
       assert.equal(claims.length, 1);
