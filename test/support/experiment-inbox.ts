@@ -1,5 +1,6 @@
 import type { Store } from "../../src/ports/store.ts";
 import { accept } from "../../src/services/command.ts";
+import { Starts } from "../../src/services/starts.ts";
 import { bent, but } from "./crash-world.ts";
 import type { Experiment } from "./experiment.ts";
 import { createServiceWorld, plainYaml } from "./services.ts";
@@ -54,7 +55,8 @@ export const commitExperiment: Experiment = {
         data: { template: "plain", name: "one" },
         actor: "tester",
       };
-      const answered = await accept({ ...world.services, store }, request).catch(() => null);
+      const services = { ...world.services, store, starts: new Starts(store) };
+      const answered = await accept(services, request).catch(() => null);
       if (answered === null) return null;
       const kept = await world.store.read((tx) => tx.commands.get(answered.id));
       return kept === null ? "a command was accepted and is nowhere" : null;
