@@ -106,6 +106,10 @@ export const everything = [
   "web-shop",
 ];
 
+/** What a worker of a program that does not index leaves of itself. */
+export const oldWorker = `insert into "worker" ("id", "labels", "process", "version", "startedAt", "status")
+  values ('wrk_old', '{}', '{}', '0', '2026-01-01T00:00:00.000Z', 'gone')`;
+
 /** Queries, and what of `everything` each finds, by place. */
 const queries: readonly (readonly [string, readonly number[]])[] = [
   ["cafe", [5]],

@@ -5,7 +5,12 @@ import { searchStatement } from "../../../src/adapters/stores/sql/search-stateme
 import { prepared } from "../../../src/clients/postgres/statement-text.ts";
 import { parseSearch } from "../../../src/domain/search-query.ts";
 import { FakeClock } from "../../../src/testing/fake-clock.ts";
-import { everything, fillForSearch, find } from "../../../src/testing/store-contract-search.ts";
+import {
+  everything,
+  fillForSearch,
+  find,
+  oldWorker,
+} from "../../../src/testing/store-contract-search.ts";
 import { StoreServer } from "../../support/postgres-store.ts";
 import { postgresSkip } from "../../support/postgres.ts";
 
@@ -24,7 +29,8 @@ describe("the index of words in PostgreSQL", { skip: postgresSkip }, () => {
     await fillForSearch(older, clock);
     await older.close();
     await stores.server.query(
-      `drop table "document"; drop table "searchFill"; delete from "schemaVersion" where "version" >= 11`,
+      `drop table "document"; drop table "searchFill"; drop table "searchWriter"; drop function "workerIndexes" cascade;
+       delete from "schemaVersion" where "version" >= 11`,
       database,
     );
     const several = await Promise.all([1, 2].map(() => stores.open(database, { clock })));
@@ -57,7 +63,10 @@ describe("the index of words in PostgreSQL", { skip: postgresSkip }, () => {
     await stores.server.query(`delete from "document" where "kind" = 'observed'`, database);
     const later = await stores.open(database, { clock });
     assert.deepEqual(await find(later, "kind:observed"), []);
-    await later.close();
+    await stores.server.query(oldWorker, database);
+    const again = await stores.open(database, { clock });
+    assert.deepEqual(await find(later, "kind:observed"), everything.slice(0, 2));
+    for (const store of [later, again]) await store.close();
   });
 
   it("is asked without going through a table, however common a word is", async () => {

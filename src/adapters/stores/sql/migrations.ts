@@ -35,8 +35,7 @@ export const migrations: readonly Migration[] = [
   { version: 8, name: "checks that cannot be looked at", oldest: 6, statements: lostChecks },
   { version: 9, name: "certificates", statements: certificates },
   { version: 10, name: "lent credentials", oldest: 9, statements: loans },
-  // A program of before would not index what it writes.
-  { version: 11, name: "search", statements: search },
+  { version: 11, name: "search", oldest: 10, statements: search },
 ];
 
 /** Where it is kept which changes a database has seen. The last column says of which programs it wants to be used since. */

@@ -39,10 +39,14 @@ const observedRows = statement<Selectable<Tables["observed"]>>(
   `select * from "observed" where "environmentId" = ? order by "template", "group", "address"`,
 );
 
+/** The rest of it is in the schema: workers of programs that do not index are told by what is missing in `searchWriter`. */
 const allAgain = statement(
   `insert into "searchFill" ("noun", "after")
    select n."noun", '' from (select 'template' as "noun" union all select 'environment') n
-   where exists (select 1 from "schemaVersion" where "name" = 'search' and "appliedAt" > ?) on conflict do nothing`,
+   where exists (select 1 from "schemaVersion" where "name" = 'search' and "appliedAt" > ?)
+     or exists (select 1 from "worker" where not exists (select 1 from "searchWriter" w
+       where w."worker" = "worker"."id" and w."startedAt" = "worker"."startedAt"))
+   on conflict ("noun") do update set "after" = ''`,
 );
 const forgetDestroyed = statement(
   `delete from "document" where "subjectId" in (select "id" from "environment" where "status" = 'destroyed')`,
@@ -53,23 +57,23 @@ interface FillOptions {
   readonly step: (some: (session: Session) => Promise<boolean>) => Promise<boolean>;
   readonly log: Pick<Log, "warn">;
   /**
-   * When the index was made after this time, all is gone through again: a program of before may have written beside it. What is as it
-   * should be stays. Null where no other program can write.
+   * When the index was made after this time, all is gone through again: a program of before that has no worker may have written
+   * beside it. Null where only one program writes at a time.
    */
   readonly againSince: string | null;
 }
 
 /**
- * Indexes what was written before there was an index, step by step. That it cannot be done now keeps no server from starting:
- * the next start goes on with it.
+ * Indexes what was written before there was an index, or since then by a program of before, step by step. What is as it should
+ * be stays. That it cannot be done now keeps no server from starting: the next start goes on with it.
  */
 export async function fillAll({ step, log, againSince }: FillOptions): Promise<void> {
   try {
-    if (againSince !== null)
-      await step(async (session) => {
-        if ((await session.change(allAgain, againSince)) > 0) await session.run(forgetDestroyed);
-        return false;
-      });
+    await step(async (session) => {
+      await session.run(allAgain, againSince);
+      if ((await session.one(nextFill)) !== undefined) await session.run(forgetDestroyed);
+      return false;
+    });
     while (await step(fillSome));
   } catch (error) {
     log.warn("What was there before is not all indexed for search; the next start goes on", {

@@ -54,7 +54,10 @@ async function load(
   switch (row.kind) {
     case "environment": {
       const found = await session.one(selectEnvironment, row.subjectId);
-      return found === undefined ? null : { kind: row.kind, environment: environmentOf(found) };
+      // A program of before takes nothing out of the index.
+      return found === undefined || found.status === "destroyed"
+        ? null
+        : { kind: row.kind, environment: environmentOf(found) };
     }
     case "template": {
       const found = await session.one(selectSummary, row.subjectId);

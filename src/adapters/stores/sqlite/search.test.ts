@@ -3,7 +3,12 @@ import { join } from "node:path";
 import { describe, it } from "node:test";
 import { parseSearch } from "../../../domain/search-query.ts";
 import { FakeClock } from "../../../testing/fake-clock.ts";
-import { everything, fillForSearch, find } from "../../../testing/store-contract-search.ts";
+import {
+  everything,
+  fillForSearch,
+  find,
+  oldWorker,
+} from "../../../testing/store-contract-search.ts";
 import { searchStatement } from "../sql/search-statement.ts";
 import { Connection } from "./connection.ts";
 import { fts5 } from "./full-text.ts";
@@ -18,7 +23,8 @@ describe("the index of words in SQLite", () => {
       await before.close();
       const connection = new Connection(join(directory, "glasshouse.db"), "write");
       connection.database.exec(
-        `drop table "documentText"; drop table "document"; drop table "searchFill";
+        `drop table "documentText"; drop table "document"; drop table "searchFill"; drop table "searchWriter";
+         drop trigger "workerBegan"; drop trigger "workerChanged"; drop trigger "workerForgotten";
          delete from "schemaVersion" where "version" >= 11`,
       );
       connection.close();
@@ -29,6 +35,29 @@ describe("the index of words in SQLite", () => {
       const again = await open({ directory, clock });
       assert.equal((await find(again, "shop OR -shop")).length, everything.length);
       await again.close();
+    });
+  });
+
+  it("has what a program of before has written since, once one that indexes is started again", async () => {
+    await inDirectory(async (directory) => {
+      const clock = new FakeClock();
+      const first = await open({ directory, clock });
+      await fillForSearch(first, clock);
+      await first.close();
+      const change = (sql: string): void => {
+        const connection = new Connection(join(directory, "glasshouse.db"), "write");
+        connection.database.exec(sql);
+        connection.close();
+      };
+      const gone = `delete from "document" where "kind" = 'observed'`;
+      change(gone);
+      const same = await open({ directory, clock });
+      assert.deepEqual(await find(same, "kind:observed"), [], "its own data is gone through again");
+      await same.close();
+      change(`${gone}; ${oldWorker}; delete from "worker"`);
+      const found = await open({ directory, clock });
+      assert.deepEqual(await find(found, "kind:observed"), everything.slice(0, 2));
+      await found.close();
     });
   });
 

@@ -20,6 +20,43 @@ export function search(ddl: Ddl): readonly string[] {
     `create table "searchFill" ("noun" text primary key, "after" text not null)`,
     `insert into "searchFill" ("noun", "after") select 'template', '' where exists (select 1 from "template")`,
     `insert into "searchFill" ("noun", "after") select 'environment', '' where exists (select 1 from "environment")`,
+    `create table "searchWriter" ("worker" text primary key, "startedAt" text not null)`,
+    ...(ddl.fullText === "fts5" ? marks() : marksByFunctions()),
+  ];
+}
+
+/** All is to be gone through again, unless a worker's program has said that it indexes, for this start of it. */
+const mark = (row: string): string => `insert into "searchFill" ("noun", "after")
+      select n."noun", '' from (select 'template' as "noun" union all select 'environment') n
+      where not exists (select 1 from "searchWriter" w
+        where w."worker" = ${row}."id" and w."startedAt" = ${row}."startedAt")
+      on conflict ("noun") do update set "after" = '';`;
+
+/**
+ * A program of before works with these tables too, but does not index what it writes. Its workers are known by what they
+ * do not say of themselves: when one begins, ends or is forgotten, the next start of a program that indexes goes through all again.
+ */
+function marks(): readonly string[] {
+  return [
+    `create trigger "workerBegan" after insert on "worker" begin ${mark("new")} end`,
+    `create trigger "workerChanged" after update of "startedAt", "status" on "worker" begin ${mark("new")} end`,
+    `create trigger "workerForgotten" after delete on "worker"
+      begin ${mark("old")} delete from "searchWriter" where "worker" = old."id"; end`,
+  ];
+}
+
+function marksByFunctions(): readonly string[] {
+  return [
+    `create function "workerIndexes"() returns trigger language plpgsql as $$ begin
+      if tg_op = 'DELETE' then
+        ${mark("old")}
+        delete from "searchWriter" where "worker" = old."id";
+      else
+        ${mark("new")}
+      end if;
+      return null; end $$`,
+    `create trigger "workerChanged" after insert or delete or update of "startedAt", "status" on "worker"
+      for each row execute function "workerIndexes"()`,
   ];
 }
 
