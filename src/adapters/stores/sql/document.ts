@@ -24,7 +24,7 @@ const columns = [
   "address",
 ] as const;
 
-/** By what the row of a thing is found again. */
+/** By what the row of a thing is found again. The first is given with these alone. */
 const keys: Readonly<Record<FoundKind, readonly string[]>> = {
   environment: ["subjectId"],
   template: ["subjectId"],
@@ -48,7 +48,7 @@ export function putStatements(
   const made = (kind: FoundKind): Statement<unknown> =>
     statement(
       `insert into "document" (${names}) values (${values})
-       on conflict (${keys[kind].map((name) => `"${name}"`).join(", ")})
+       on conflict (${keys[kind].map((name) => `"${name}"`).join(", ")}) where "${keys[kind][0]}" is not null
        do update set ${set.join(", ")} where ${differs.join(" or ")}`,
     );
   return {

@@ -7,13 +7,17 @@ import type { Ddl } from "./ddl.ts";
 export function search(ddl: Ddl): readonly string[] {
   return [
     `create table "document" (
-      "number" ${ddl.identity}, "kind" text not null, "subjectId" text unique,
-      "resourceId" text unique references "resource" ("id") on delete cascade,
+      "number" ${ddl.identity}, "kind" text not null, "subjectId" text,
+      "resourceId" text references "resource" ("id") on delete cascade,
       "environmentId" text, "template" text, "group" text, "address" text,
       ${ddl.fullText === "fts5" ? `"name" text not null, "words" text not null` : `"words" tsvector not null`},
-      unique ("environmentId", "template", "group", "address"),
       foreign key ("environmentId", "template", "group", "address")
         references "observed" ("environmentId", "template", "group", "address") on delete cascade)`,
+    // Each kind has its own key: a row costs the index of that alone.
+    `create unique index "documentSubject" on "document" ("subjectId") where "subjectId" is not null`,
+    `create unique index "documentResource" on "document" ("resourceId") where "resourceId" is not null`,
+    `create unique index "documentObserved" on "document" ("environmentId", "template", "group", "address")
+      where "environmentId" is not null`,
     ...(ddl.fullText === "fts5"
       ? fts5()
       : [`create index "documentWords" on "document" using gin ("words")`]),
