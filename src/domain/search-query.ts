@@ -157,7 +157,7 @@ function fieldOf(name: string, at: number): Field {
   if (field !== undefined) return field;
   const meant = nearest(name, searchFields);
   const way =
-    meant === null ? `the fields are ${searchFields.join(", ")}` : `did you mean ${meant}:?`;
+    meant === null ? `the fields are ${searchFields.join(", ")}.` : `did you mean ${meant}:?`;
   throw wrong(at, `there is no field ${name}; ${way} To search for the text, put it into quotes`);
 }
 
@@ -242,7 +242,7 @@ function skipBlanks(reading: Reading): void {
 }
 
 function wrong(at: number, what: string): GlasshouseError {
-  return refused(`At position ${at + 1} of the query: ${what}.`);
+  return refused(`At position ${at + 1} of the query: ${what}${what.endsWith("?") ? "" : "."}`);
 }
 
 function refused(message: string): GlasshouseError {

@@ -50,8 +50,9 @@ export class FirstRuns implements Starter {
     } catch (error) {
       if (isOf(stage, "taking in")) throw error;
       // The worker may not write, or could not begin: that says nothing against the command, and taking it in twice is taking it in once.
+      const value = await this.#takeInAlone(fn);
       this.#of.deps.log.warn("A run could not begin with its command; it is queued", { error });
-      return this.#takeInAlone(fn);
+      return value;
     }
     return valueOf(given);
   }

@@ -1,6 +1,13 @@
 import type { Environment } from "../domain/environment.ts";
 import type { ObservedResource, Resource } from "../domain/resource.ts";
-import type { FoundKind } from "../domain/search-document.ts";
+import {
+  environmentDocument,
+  observedDocument,
+  resourceDocument,
+  templateDocument,
+  type FoundKind,
+  type SearchDocument,
+} from "../domain/search-document.ts";
 import type { SearchNode } from "../domain/search-query.ts";
 import type { Page, PageRequest } from "./page.ts";
 import type { GroupPlace, TemplateSummary } from "./repositories.ts";
@@ -35,3 +42,17 @@ export type FoundThing =
       readonly environmentName: string;
     }
   | { readonly kind: "template"; readonly template: TemplateSummary };
+
+/** What of a thing is searched: what a store indexes, and what a query is compared with. */
+export function documentOf(thing: FoundThing): SearchDocument {
+  switch (thing.kind) {
+    case "environment":
+      return environmentDocument(thing.environment);
+    case "resource":
+      return resourceDocument(thing.resource);
+    case "observed":
+      return observedDocument(thing.observed);
+    case "template":
+      return templateDocument(thing.template);
+  }
+}

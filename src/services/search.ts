@@ -1,16 +1,9 @@
 import type { EnvironmentStatus } from "../domain/environment.ts";
 import { GlasshouseError } from "../domain/errors.ts";
-import {
-  environmentDocument,
-  observedDocument,
-  resourceDocument,
-  templateDocument,
-  type SearchDocument,
-} from "../domain/search-document.ts";
 import { searchMatches, type SearchMatch } from "../domain/search-excerpt.ts";
 import { parseSearch, type SearchNode } from "../domain/search-query.ts";
 import type { Page, PageRequest } from "../ports/page.ts";
-import type { FoundThing } from "../ports/search.ts";
+import { documentOf, type FoundThing } from "../ports/search.ts";
 import type { Reads } from "./deps.ts";
 
 export interface SearchHit {
@@ -34,19 +27,6 @@ export async function search(
     items: items.map((thing) => ({ thing, matches: searchMatches(documentOf(thing), query) })),
     next,
   };
-}
-
-function documentOf(thing: FoundThing): SearchDocument {
-  switch (thing.kind) {
-    case "environment":
-      return environmentDocument(thing.environment);
-    case "resource":
-      return resourceDocument(thing.resource);
-    case "observed":
-      return observedDocument(thing.observed);
-    case "template":
-      return templateDocument(thing.template);
-  }
 }
 
 /** The query of a list of environments, with its other filters. Errors: `invalid-request`. */

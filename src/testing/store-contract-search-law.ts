@@ -1,17 +1,11 @@
 import assert from "node:assert/strict";
 import fc from "fast-check";
 import { GlasshouseError } from "../domain/errors.ts";
-import {
-  environmentDocument,
-  observedDocument,
-  resourceDocument,
-  templateDocument,
-  type SearchDocument,
-} from "../domain/search-document.ts";
+import type { SearchDocument } from "../domain/search-document.ts";
 import { indexedText } from "../domain/search-index.ts";
 import { parseSearch, type SearchNode } from "../domain/search-query.ts";
 import { keyWord } from "../domain/search-words.ts";
-import type { FoundThing } from "../ports/search.ts";
+import { documentOf, type FoundThing } from "../ports/search.ts";
 import type { Store } from "../ports/store.ts";
 
 const pieces = [
@@ -61,19 +55,6 @@ async function found(store: Store, query: string): Promise<readonly FoundThing[]
   const page = { limit: 100, cursor: null };
   const { items } = await store.read((tx) => tx.searches.find(parseSearch(query), [], page));
   return items;
-}
-
-function documentOf(thing: FoundThing): SearchDocument {
-  switch (thing.kind) {
-    case "environment":
-      return environmentDocument(thing.environment);
-    case "resource":
-      return resourceDocument(thing.resource);
-    case "observed":
-      return observedDocument(thing.observed);
-    case "template":
-      return templateDocument(thing.template);
-  }
 }
 
 /** First the words of the name, then the others. */

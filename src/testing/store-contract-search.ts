@@ -9,6 +9,7 @@ import type { Store } from "../ports/store.ts";
 import type { FakeClock } from "./fake-clock.ts";
 import { holdsToTheLanguage } from "./store-contract-search-law.ts";
 import type { ContractCase } from "./store-contract-case.ts";
+import { sampleRecord } from "./samples.ts";
 import { anEnvironment, aTemplate } from "./store-contract-data.ts";
 
 const use = (name: string) => ({ templateId: `tpl_${name}`, name, version: "1", parameters: {} });
@@ -279,22 +280,7 @@ export const searchCases: readonly ContractCase[] = [
     title: "follows the drift of a group in what was observed of it",
     async run({ store, clock }) {
       await fillForSearch(store, clock);
-      const record = {
-        ...at,
-        templateId: "tpl_1",
-        executor: "command",
-        behaviour: 1,
-        status: "applied",
-        upstreams: [],
-        settings: {},
-        fingerprint: null,
-        outputs: {},
-        memory: null,
-        drift: "none",
-        timeoutMs: 1,
-        runsOn: [],
-        appliedAt: timestamp(clock),
-      } as const;
+      const record = sampleRecord({ ...at, appliedAt: timestamp(clock) });
       await store.transact((tx) => tx.records.put(record));
       assert.deepEqual(await find(store, "status:present kind:observed"), everything.slice(0, 2));
       await store.transact(async (tx) => {
