@@ -3,7 +3,7 @@ import { writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { takeMessage } from "../src/api/bus/command.ts";
-import { createLog } from "../src/adapters/telemetry/pino/index.ts";
+import { createLog } from "../src/adapters/telemetry/lines/index.ts";
 import { compose, type Composition } from "../src/app/compose.ts";
 import { loadConfig } from "../src/app/config.ts";
 import type { Template } from "../src/domain/template.ts";

@@ -1,5 +1,5 @@
 import { createPostgresStore } from "../src/adapters/stores/postgres/index.ts";
-import { createLog } from "../src/adapters/telemetry/pino/index.ts";
+import { createLog } from "../src/adapters/telemetry/lines/index.ts";
 import type { TemplateBody } from "../src/domain/template.ts";
 import { fakeExecutor } from "../src/testing/fake-executor.ts";
 import { TestPostgres } from "../test/support/postgres.ts";

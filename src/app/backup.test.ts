@@ -7,7 +7,7 @@ import { FileBlobs } from "../adapters/blobs/files/index.ts";
 import { SystemClock } from "../adapters/clock/system/index.ts";
 import { defaultKeyFile, openEmbeddedSecrets } from "../adapters/secrets/embedded/index.ts";
 import { createSqliteStore } from "../adapters/stores/sqlite/index.ts";
-import { createLog } from "../adapters/telemetry/pino/index.ts";
+import { createLog } from "../adapters/telemetry/lines/index.ts";
 import { configSchema, type Config } from "../contract/config.ts";
 import { isError } from "../testing/source-contract.ts";
 import { restoreBackup, writeBackup } from "./backup.ts";

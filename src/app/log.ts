@@ -1,4 +1,4 @@
-import { createLog } from "../adapters/telemetry/pino/index.ts";
+import { createLog } from "../adapters/telemetry/lines/index.ts";
 import type { Config } from "../contract/config.ts";
 import type { Log } from "../ports/telemetry.ts";
 

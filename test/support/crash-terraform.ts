@@ -2,7 +2,7 @@ import { execFileSync } from "node:child_process";
 import { SystemClock } from "../../src/adapters/clock/system/index.ts";
 import { emptyState, parseState } from "../../src/adapters/executors/terraform/state-file.ts";
 import { pack } from "../../src/adapters/sources/archive/index.ts";
-import { createLog } from "../../src/adapters/telemetry/pino/index.ts";
+import { createLog } from "../../src/adapters/telemetry/lines/index.ts";
 import type { SourceFile } from "../../src/ports/source.ts";
 import { openLasting } from "./which-store.ts";
 

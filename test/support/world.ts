@@ -10,7 +10,7 @@ import {
   openEmbeddedSecrets,
 } from "../../src/adapters/secrets/embedded/index.ts";
 import { localProcesses } from "../../src/clients/process/processes.ts";
-import { createLog } from "../../src/adapters/telemetry/pino/index.ts";
+import { createLog } from "../../src/adapters/telemetry/lines/index.ts";
 import type { Desired, Environment } from "../../src/domain/environment.ts";
 import { defaultParallelism, isEnded, type Run, type RunKind } from "../../src/domain/run.ts";
 import type { Step } from "../../src/domain/step.ts";

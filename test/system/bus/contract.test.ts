@@ -6,7 +6,7 @@ import { AmqpBus } from "../../../src/adapters/buses/amqp/bus.ts";
 import type { AmqpTimes } from "../../../src/adapters/buses/amqp/settings.ts";
 import { SystemClock } from "../../../src/adapters/clock/system/index.ts";
 import { noMetrics } from "../../../src/ports/telemetry.ts";
-import { createLog } from "../../../src/adapters/telemetry/pino/index.ts";
+import { createLog } from "../../../src/adapters/telemetry/lines/index.ts";
 import { busNames } from "../../../src/contract/bus.ts";
 import type { BusMessage } from "../../../src/ports/bus.ts";
 import { busContract, type OpenBus } from "../../../src/testing/bus-contract.ts";
