@@ -1,6 +1,6 @@
 import type { ServiceFacts } from "../api/http/api.ts";
 import type { Config } from "../contract/config.ts";
-import { templateJsonSchema } from "../contract/template-schema.ts";
+import type { JsonObject } from "../lib/json.ts";
 import type { Composition } from "./compose.ts";
 import { programVersion } from "./program-version.ts";
 
@@ -18,6 +18,12 @@ export function serviceFacts(
     executors: executors.map((executor) => executor.name),
     epoch: 1,
     listen: config.listen,
-    schemas: { template: () => templateJsonSchema(executors) },
+    schemas: { template: () => templateSchema(executors) },
   };
+}
+
+/** Loaded when it is first asked for: nothing else here needs what a template may hold. */
+async function templateSchema(executors: Composition["executors"]): Promise<JsonObject> {
+  const { templateJsonSchema } = await import("../contract/template-schema.ts");
+  return templateJsonSchema(executors);
 }

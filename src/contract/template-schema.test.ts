@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { parametersJsonSchema, settingsJsonSchema, templateJsonSchema } from "./template-schema.ts";
+import { parametersJsonSchema } from "./parameters-schema.ts";
+import { settingsJsonSchema, templateJsonSchema } from "./template-schema.ts";
 import { isJsonObject } from "../lib/json.ts";
 import type { Json } from "../lib/json.ts";
 

@@ -1,4 +1,5 @@
-import { certificateWish, isSameWish } from "./certificate-wish.ts";
+import { certificateWish } from "./certificate-declared.ts";
+import { isSameWish } from "./certificate-wish.ts";
 import type { Scope } from "./expression.ts";
 import type { PlannedStep } from "./plan.ts";
 import { groupKey } from "./record.ts";

@@ -1,7 +1,8 @@
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
+import { certificateWish } from "./certificate-declared.ts";
 import type { CertificateDeclaration } from "./certificate.ts";
-import { certificateWish, nameKind, renewalOf } from "./certificate-wish.ts";
+import { nameKind, renewalOf } from "./certificate-wish.ts";
 import { GlasshouseError } from "./errors.ts";
 import type { Scope } from "./expression.ts";
 

@@ -1,43 +1,7 @@
 import { canonicalJson } from "../lib/json.ts";
-import type {
-  CertificateDeclaration,
-  CertificatePart,
-  CertificateWish,
-  IssuedFacts,
-} from "./certificate.ts";
+import type { CertificateWish, IssuedFacts } from "./certificate.ts";
 import { GlasshouseError } from "./errors.ts";
-import { evaluate, type Scope } from "./expression.ts";
-import { isMade, isOfGroup, type OwnedSecret } from "./secret.ts";
-import type { SecretRef, Value } from "./value.ts";
-
-/** What expressions see of an environment's certificates: for each its parts, by reference. */
-export function certificateScope(
-  owned: readonly OwnedSecret[],
-  template: string,
-): Readonly<Record<string, Readonly<Record<CertificatePart, SecretRef>>>> {
-  const own = owned.filter(
-    (one) =>
-      one.kind === "certificate" && one.template === template && isMade(one) && !isOfGroup(one),
-  );
-  return Object.fromEntries(own.map((one) => [one.name, partsOf(one)]));
-}
-
-function partsOf({
-  secretId,
-  fingerprint,
-}: OwnedSecret): Readonly<Record<CertificatePart, SecretRef>> {
-  const part = (name: CertificatePart): SecretRef => ({
-    $secret: secretId,
-    part: name,
-    fingerprint: `${fingerprint}#${name}`,
-  });
-  return {
-    certificate: part("certificate"),
-    key: part("key"),
-    chain: part("chain"),
-    ca: part("ca"),
-  };
-}
+import type { Value } from "./value.ts";
 
 const longestCommonName = 64;
 const ipv4Pattern = /^(?:(?:25[0-5]|2[0-4]\d|1?\d?\d)(?:\.(?!$)|$)){4}$/u;
@@ -45,22 +9,9 @@ const hostPattern =
   /^(?:\*\.)?(?:[a-z0-9_](?:[-a-z0-9_]{0,61}[a-z0-9])?\.)*[a-z0-9](?:[-a-z0-9]{0,61}[a-z0-9])?$/iu;
 
 /**
- * What a declaration asks for now that what its names use is known. Errors: `step-failed` for a name that no certificate can
- * bear, or that cannot be told.
+ * What is asked for by names whose expressions were evaluated. Errors: `step-failed` for a name that no certificate can bear,
+ * or that cannot be told.
  */
-export function certificateWish(
-  name: string,
-  declaration: CertificateDeclaration,
-  scope: Scope,
-): CertificateWish {
-  return wishOfNames(name, {
-    ...declaration,
-    commonName: evaluate(declaration.commonName, scope),
-    altNames: declaration.altNames.map((text) => evaluate(text, scope)),
-  });
-}
-
-/** As `certificateWish`, of names whose expressions were evaluated. */
 export function wishOfNames(
   name: string,
   of: Pick<CertificateWish, "role" | "ttlMs" | "renewBeforeMs"> & {

@@ -1,6 +1,6 @@
 import { canonicalJson } from "../lib/json.ts";
 import { certificateSteps } from "./certificate-plan.ts";
-import { certificateScope } from "./certificate-wish.ts";
+import { certificateScope } from "./certificate-declared.ts";
 import { asGlasshouseError, GlasshouseError } from "./errors.ts";
 import { evaluate, type Scope } from "./expression.ts";
 import { shortestCycle, topologicalOrder } from "./graph.ts";

@@ -1,5 +1,6 @@
 import type { CertificateFacts, CertificateWish } from "../domain/certificate.ts";
-import { certificateWish, isSameWish, renewalOf } from "../domain/certificate-wish.ts";
+import { certificateWish } from "../domain/certificate-declared.ts";
+import { isSameWish, renewalOf } from "../domain/certificate-wish.ts";
 import { GlasshouseError } from "../domain/errors.ts";
 import { isMade, numberedOf, type OwnedSecret } from "../domain/secret.ts";
 import { wantedRotations } from "../domain/secret-plan.ts";

@@ -1,4 +1,4 @@
-import { certificateScope } from "../domain/certificate-wish.ts";
+import { certificateScope } from "../domain/certificate-declared.ts";
 import { evaluate, type Scope } from "../domain/expression.ts";
 import { GlasshouseError } from "../domain/errors.ts";
 import { outputsByGroup, settingsFingerprint, type Fingerprints } from "../domain/planner.ts";

@@ -52,7 +52,7 @@ export interface ServiceFacts {
   readonly startedAt: string;
   readonly listen: string;
   /** JSON Schemas by name: `template` with the executors' settings. Called once each. */
-  readonly schemas: Readonly<Record<string, () => JsonObject>>;
+  readonly schemas: Readonly<Record<string, () => Promise<JsonObject>>>;
   /** Whether it takes requests. Cheap. */
   readonly readiness: () => Promise<ReplyOf<"getReadiness">>;
   /** Each dependency with latency and advice; never throws. */

@@ -8,10 +8,7 @@ export function schemaHandlers(
   api: Api,
 ): Pick<Handlers, "getSchema" | "getOpenApi" | "getAsyncApi"> {
   const made = new Map<string, JsonObject>();
-  const once = async (
-    name: string,
-    make: () => JsonObject | Promise<JsonObject>,
-  ): Promise<JsonObject> => {
+  const once = async (name: string, make: () => Promise<JsonObject>): Promise<JsonObject> => {
     const document = made.get(name) ?? (await make());
     made.set(name, document);
     return document;

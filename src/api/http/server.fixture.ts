@@ -52,7 +52,7 @@ export function testServer(roles: readonly string[] = ["api", "worker"]): Subjec
       epoch: 1,
       startedAt: at,
       listen: "127.0.0.1:8080",
-      schemas: { template: () => ({ title: "Glasshouse template" }) },
+      schemas: { template: async () => ({ title: "Glasshouse template" }) },
       readiness: async () => ({ status: "ready", detail: "" }),
       metricsText: async () => "# all that was counted\n",
       health: async () => ({

@@ -1,6 +1,6 @@
 import { formatDuration } from "../../lib/duration.ts";
 import type { Template, TemplateBody, TemplateSource } from "../../domain/template.ts";
-import { parametersJsonSchema } from "../../contract/template-schema.ts";
+import { parametersJsonSchema } from "../../contract/parameters-schema.ts";
 import type { TemplateSummaryView, TemplateView } from "../../contract/rest.ts";
 import type { TemplateSummary } from "../../ports/repositories.ts";
 import type { Api, Call, Handlers } from "./api.ts";
