@@ -1,17 +1,21 @@
 import type { ReadTx } from "../../../ports/store.ts";
-import { SqlTx } from "../sql/tx.ts";
 import { translate } from "./errors.ts";
 import { AskedEarly } from "./late-builder.ts";
+import type { LateTx } from "./late-tx.ts";
 import { SqliteSession } from "./session.ts";
 import type { SessionDeps } from "./session.ts";
 import { within } from "../sql/transaction-context.ts";
+
+export interface ReaderDeps extends SessionDeps {
+  readonly tx: LateTx;
+}
 
 /**
  * Reads on the connection that cannot write. Reads that overlap share a snapshot as long as nothing was committed since
  * it was taken; one that comes after a commit waits for them and takes a new one.
  */
 export class Reader {
-  readonly #deps: SessionDeps;
+  readonly #deps: ReaderDeps;
   readonly #commits: () => number;
   #snapshot: {
     readonly commits: number;
@@ -20,7 +24,7 @@ export class Reader {
     readonly end: () => void;
   } | null = null;
 
-  constructor(deps: SessionDeps, commits: () => number) {
+  constructor(deps: ReaderDeps, commits: () => number) {
     this.#deps = deps;
     this.#commits = commits;
   }
@@ -39,9 +43,10 @@ export class Reader {
   }
 
   async #run<T>(fn: (tx: ReadTx) => Promise<T>): Promise<T> {
+    const make = this.#deps.tx.loaded ?? (await this.#deps.tx.load());
     const session = new SqliteSession(this.#deps);
     try {
-      const value = await within(session, () => fn(new SqlTx(session)));
+      const value = await within(session, () => fn(make(session)));
       this.#deps.builder.refuseEarly();
       return value;
     } finally {

@@ -14,16 +14,14 @@ import type {
 } from "../../../ports/store.ts";
 import type { Log } from "../../../ports/telemetry.ts";
 import type { WorkerLease } from "../../../ports/worker.ts";
-import { pruneSome } from "../sql/prune.ts";
 import type { Dialect } from "../sql/session.ts";
-import { SqlTx } from "../sql/tx.ts";
-import { takeAlone } from "../sql/worker.ts";
 import { fillAll } from "../sql/search-fill.ts";
 import type { Migration } from "../sql/migrations.ts";
 import { Connection } from "./connection.ts";
 import { translate } from "./errors.ts";
 import { refuseNetworkFileSystem } from "./file-system.ts";
 import { LateBuilder } from "./late-builder.ts";
+import { LateTx } from "./late-tx.ts";
 import { lockDirectory } from "./lock.ts";
 import type { DirectoryLock } from "./lock.ts";
 import { backUp, backUpBeforeMigration, examine } from "./maintenance.ts";
@@ -110,6 +108,7 @@ export class SqliteStore implements LastingStore {
   readonly #topics = new Topics();
   readonly #writer: Writer;
   readonly #reader: Reader;
+  readonly #tx = new LateTx();
   readonly #examination: Examination;
   #damage: string | null = null;
   #closing: Promise<void> | null = null;
@@ -138,7 +137,7 @@ export class SqliteStore implements LastingStore {
       onCommit: options.onCommit ?? (() => {}),
     });
     this.#reader = new Reader(
-      { connection: reading, builder, dialect, clock: options.clock },
+      { connection: reading, builder, dialect, clock: options.clock, tx: this.#tx },
       () => this.#writer.commits,
     );
     this.#examination = examine(parts.file, options.examineAfterMs ?? 1_000);
@@ -149,7 +148,11 @@ export class SqliteStore implements LastingStore {
     refuseInside("transact");
     this.#refuseClosed();
     this.#refuseDamaged();
-    return this.#writer.run((session) => fn(new SqlTx(session)));
+    // Loaded within, so that closing waits for it as for every transaction.
+    return this.#writer.run(async (session) => {
+      const make = this.#tx.loaded ?? (await this.#tx.load());
+      return fn(make(session));
+    });
   }
 
   async read<T>(fn: (tx: ReadTx) => Promise<T>): Promise<T> {
@@ -165,6 +168,7 @@ export class SqliteStore implements LastingStore {
   /** Holding the file is the lease: whoever held it before is gone, and this one holds until it lets go of the file. */
   async lease(worker: NewWorker): Promise<WorkerLease> {
     refuseInside("lease");
+    const { takeAlone } = await import("../sql/worker.ts");
     this.#refuseClosed();
     this.#refuseDamaged();
     await this.#writer.run((session) => takeAlone(session, worker));
@@ -205,6 +209,7 @@ export class SqliteStore implements LastingStore {
   }
 
   async prune(retention: Retention): Promise<void> {
+    const { pruneSome } = await import("../sql/prune.ts");
     let more = true;
     while (more) {
       refuseInside("transact");
