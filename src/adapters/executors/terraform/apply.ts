@@ -5,7 +5,7 @@ import { asksForInit, errorFrom } from "./diagnostics.ts";
 import { checkFreeSpace, layoutOf, removeAll, withDirectory, writePrivate } from "./directory.ts";
 import { EventJournal } from "./event-journal.ts";
 import { leakError } from "./leaks.ts";
-import { harvest } from "./harvest.ts";
+import { copiesOf, harvest, type Copies } from "./harvest.ts";
 import type { Initialised } from "./init.ts";
 import { ensureInit } from "./init.ts";
 import type { Job, Means } from "./job.ts";
@@ -23,8 +23,11 @@ import { endedByItself, runTerraform } from "./terraform-process.ts";
 /** Makes the group as its configuration says; with a saved plan, exactly as that says. */
 export async function applyGroup(ctx: ExecutorContext, means: Means): Promise<ExecutorResult> {
   return await withDirectory(ctx.workDirectory, ctx.signal, async () => {
+    // Read while the files are laid. A group that cannot be worked on says so first.
+    const copies = copiesOf(ctx.state);
+    copies.catch(() => undefined);
     const job = await prepareJob(ctx, means);
-    const { state: known, sealed } = await startingState(ctx);
+    const { state: known, sealed } = await startingState(ctx, copies);
     const before = known ?? emptyState(ctx.owner, job.program.version);
     const operation = ctx.sealedPlan === null ? "apply" : "saved plan";
     const { state, journal, initialised } = await change(job, { before, sealed }, operation);
@@ -72,14 +75,17 @@ type Operation = "apply" | "saved plan" | "destroy";
  * ever begun: a first copy is stored before Terraform starts. Errors: `state-missing` when something was applied;
  * `suspected-leak` while something may exist that nobody has accepted or found.
  */
-async function startingState(ctx: ExecutorContext): Promise<{
+async function startingState(
+  ctx: ExecutorContext,
+  copies?: Promise<Copies>,
+): Promise<{
   readonly state: TerraformState | null;
   /** The last sealed version now. */
   readonly sealed: TerraformState | null;
 }> {
   const layout = layoutOf(ctx.workDirectory, parseSettings(ctx.settings).source);
   const memory = parseMemory(ctx.previous?.memory);
-  const left = await harvest(ctx, layout);
+  const left = await harvest(ctx, layout, copies);
   await sealHarvest(ctx, layout, left);
   if (left.leaks.length > 0) throw leakError(ctx.group, left.leaks);
   if (left.state === null && memory !== null) {
@@ -129,15 +135,17 @@ async function changeOnce(
 ): Promise<Once> {
   const { ctx, layout, launcher, variables, redact, means } = job;
   const initialised = await ensureInit(job, before, how.forceInit);
-  await markOrigin(ctx, layout, how.sealed);
-  await writePrivate(layout.state, before.bytes);
   const saved = how.operation === "saved plan" ? ctx.sealedPlan : null;
-  if (saved !== null) await writePrivate(layout.plan, saved);
   let fault: ((error: unknown) => void) | null = null;
   const lost = (error: unknown): void => fault?.(error);
   const journal = new EventJournal(ctx, redact, lost);
   const exit = await runTerraform(launcher, ctx, {
     args: argumentsFor(how.operation, layout.plan),
+    lay: async () => {
+      await markOrigin(ctx, layout, how.sealed);
+      await writePrivate(layout.state, before.bytes);
+      if (saved !== null) await writePrivate(layout.plan, saved);
+    },
     ...(saved === null ? { variables } : {}),
     outputFile: layout.output,
     onLine: (line) => journal.line(line),

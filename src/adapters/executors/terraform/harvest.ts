@@ -30,12 +30,23 @@ export interface Harvest {
   readonly changes: readonly Change[];
 }
 
+export interface Copies {
+  /** The last version. */
+  readonly sealed: TerraformState | null;
+  /** The last copy from while it was changed. */
+  readonly progress: TerraformState | null;
+}
+
 /**
  * Reads, changes nothing. Files on this disk count while nobody elsewhere has gone on from what the store had (origin.ts). A state counts only when it parses, with the lineage of the last copy and a serial not below
  * it; otherwise the last copy stands. Whatever state that gives is compared with what the events say was created.
  */
-export async function harvest(ctx: ExecutorContext, layout: Layout): Promise<Harvest> {
-  const { sealed, progress } = await copiesOf(ctx.state);
+export async function harvest(
+  ctx: ExecutorContext,
+  layout: Layout,
+  copies: Promise<Copies> = copiesOf(ctx.state),
+): Promise<Harvest> {
+  const { sealed, progress } = await copies;
   const isNewest = await isNewestHere(ctx, layout, sealed);
   if (!isNewest)
     ctx.log("Files of an attempt that others have gone on from lie here; they do not count.");
@@ -71,10 +82,8 @@ export function newest(candidates: readonly (TerraformState | null)[]): Terrafor
   return best;
 }
 
-async function copiesOf(slot: StateSlot): Promise<{
-  readonly sealed: TerraformState | null;
-  readonly progress: TerraformState | null;
-}> {
+/** What the store has. Errors: as `parseCopy`. */
+export async function copiesOf(slot: StateSlot): Promise<Copies> {
   const [latest, inProgress] = await Promise.all([slot.latest(), slot.inProgress()]);
   return { sealed: parseCopy(latest), progress: parseCopy(inProgress) };
 }

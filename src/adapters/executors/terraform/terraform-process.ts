@@ -29,6 +29,8 @@ export interface Call {
   readonly outputFile: string;
   readonly errorFile?: string;
   readonly onLine?: (line: string) => void;
+  /** Lays what it finds in its directory, while its warden starts: it does not begin before that. */
+  readonly lay?: () => Promise<void>;
   /** Called when its files are open and it has not begun. */
   readonly opened?: () => void;
   /** Called once it runs; what is returned is called when it has ended. */
@@ -52,7 +54,8 @@ export async function runTerraform(
     ...(variables === undefined ? [] : [{ fd: 3, content: variables } as const]),
     ...(access?.descriptors ?? []),
   ];
-  const child = await startChild(isolation, {
+  const laying = call.lay?.() ?? Promise.resolve();
+  const starting = startChild(isolation, {
     argv: [program, ...args],
     cwd,
     env,
@@ -63,7 +66,9 @@ export async function runTerraform(
     ...(errorFile === undefined ? {} : { errorFile }),
     descriptors,
   });
-  return await follow(child, ctx, call);
+  const [laid, started] = await Promise.allSettled([laying, starting]);
+  if (started.status === "rejected") throw started.reason;
+  return await follow(started.value, ctx, { ...call, laid });
 }
 
 /** 0 and 1 are its own words; anything else is a signal, a crash or a program that could not be started. */
@@ -79,7 +84,11 @@ export function throwIfStopped(ctx: ExecutorContext): void {
   );
 }
 
-async function follow(child: Child, ctx: ExecutorContext, call: Call): Promise<ChildExit> {
+async function follow(
+  child: Child,
+  ctx: ExecutorContext,
+  call: Call & { readonly laid: PromiseSettledResult<void> },
+): Promise<ChildExit> {
   const faults: unknown[] = [];
   const stop = (reason: unknown): void => {
     faults.push(reason);
@@ -88,6 +97,7 @@ async function follow(child: Child, ctx: ExecutorContext, call: Call): Promise<C
   const interrupt = (): void => child.interrupt();
   const kill = (): void => child.kill();
   try {
+    if (call.laid.status === "rejected") throw call.laid.reason;
     await ctx.childStarted(child);
     ctx.signal.addEventListener("abort", interrupt);
     ctx.kill.addEventListener("abort", kill);
