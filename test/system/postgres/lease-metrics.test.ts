@@ -36,7 +36,11 @@ suite("the metrics of a lease", { skip: postgresSkip }, () => {
 
   test("say that it is held, how long it lasts, and how often it had ended before it was renewed", async () => {
     const { server } = site;
-    assert.equal(await metricOf(server, "glasshouse_lease_held"), 1);
+    // A server takes requests before it works on steps.
+    await until(
+      () => metricOf(server, "glasshouse_lease_held"),
+      (held) => held === 1,
+    );
     assert.equal(await metricOf(server, "glasshouse_lease_lapses_total"), 0);
     const lasts = (await metricOf(server, "glasshouse_lease_remaining_seconds")) ?? 0;
     assert.ok(lasts > 0 && lasts <= leaseSeconds, `${lasts} s`);
