@@ -1,6 +1,6 @@
 import { randomUUID } from "node:crypto";
 import pg from "pg";
-import { arrayLiteral } from "./array-literal.ts";
+import { arrayBytes, type ElementType } from "./array-bytes.ts";
 import { ConnectionLost, faultKind, isStalePlan } from "./errors.ts";
 import type { Target } from "./target.ts";
 import { prepareAnew, prepared } from "./statement-text.ts";
@@ -14,7 +14,7 @@ const owedMs = 2;
 /** What a parameter may be. */
 export type Cell = string | number | boolean | null | Uint8Array;
 
-/** A parameter: a value, or those of many rows, for one that the statement takes as an array. */
+/** A parameter: a value, or those of many rows, for one that the statement casts to an array. No array holds bytes. */
 export type Parameter = Cell | readonly Cell[];
 
 /**
@@ -88,12 +88,12 @@ export class Connection {
    */
   within<R>(sql: string, values?: readonly Parameter[]): Promise<Answer<R>>;
   async within(sql: string, values: readonly Parameter[] = []): Promise<Answer<unknown>> {
-    const { text, name } = prepared(sql);
+    const { text, name, arrays } = prepared(sql);
     try {
       return await this.#answered(
         () =>
           new Promise<Answer<unknown>>((resolve, reject) => {
-            const wire = values.map((value) => bound(value));
+            const wire = values.map((value, at) => bound(value, arrays.get(at)));
             this.#gathered.push({ text, name, values: wire, resolve, reject });
           }),
       );
@@ -213,9 +213,13 @@ const types: pg.CustomTypesConfig = {
  */
 const escape = "\uFDD0";
 
-function bound(value: Parameter): Wire {
+/** `elements` is what the statement says of a parameter that is an array. */
+function bound(value: Parameter, elements: ElementType = "text"): Wire {
   if (isMany(value))
-    return arrayLiteral(value.map((cell) => (typeof cell === "string" ? escaped(cell) : cell)));
+    return arrayBytes(
+      elements,
+      value.map((cell) => element(cell)),
+    );
   if (value === null) return null;
   if (value instanceof Uint8Array) return Buffer.from(value.buffer, value.byteOffset, value.length);
   return typeof value === "string" ? escaped(value) : String(value);
@@ -223,6 +227,11 @@ function bound(value: Parameter): Wire {
 
 function isMany(value: Parameter): value is readonly Cell[] {
   return Array.isArray(value);
+}
+
+function element(value: Cell): Exclude<Cell, Uint8Array> {
+  if (value instanceof Uint8Array) throw new TypeError("An array of the database holds no bytes");
+  return typeof value === "string" ? escaped(value) : value;
 }
 
 function escaped(text: string): string {

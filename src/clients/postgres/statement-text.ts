@@ -1,3 +1,5 @@
+import type { ElementType } from "./array-bytes.ts";
+
 /** A statement in PostgreSQL's words, with the name under which each connection prepares it once. */
 export interface PreparedText {
   readonly text: string;
@@ -5,12 +7,16 @@ export interface PreparedText {
   readonly name?: string;
   /** Whether it may change rows. */
   readonly writes: boolean;
+  /** Of each parameter that is cast to an array, what its elements are. */
+  readonly arrays: ReadonlyMap<number, ElementType>;
 }
 
 /** The product has some hundred; lists of names of any length must not add up in every connection's memory. */
 const mostNamed = 1_000;
 
 const known = new Map<string, PreparedText>();
+
+const arrayTypes = ["text", "bigint", "boolean"] as const satisfies readonly ElementType[];
 
 /** Part of the names. */
 let edition = 0;
@@ -20,13 +26,16 @@ export function prepared(sql: string): PreparedText {
   const before = known.get(sql);
   if (before !== undefined) return before;
   let count = 0;
-  const text = sql.replaceAll("?", () => {
+  const arrays = new Map<number, ElementType>();
+  const text = sql.replaceAll("?", (_, at: number) => {
+    const type = arrayTypes.find((one) => sql.startsWith(`::${one}[]`, at + 1));
+    if (type !== undefined) arrays.set(count, type);
     count += 1;
     return `$${count}`;
   });
   const writes = !/^\s*select\b/iu.test(sql);
-  if (known.size >= mostNamed) return { text, writes };
-  const made = { text, name: `g${edition}_${known.size}`, writes };
+  if (known.size >= mostNamed) return { text, writes, arrays };
+  const made = { text, name: `g${edition}_${known.size}`, writes, arrays };
   known.set(sql, made);
   return made;
 }
