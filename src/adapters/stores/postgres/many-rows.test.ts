@@ -53,6 +53,16 @@ describe("a statement that is said for many rows", () => {
     );
   });
 
+  it("leaves what a list of one names, and says nothing of longer ones", () => {
+    const others = `delete from "observed" where "group" = ? and "address" not in `;
+    assert.equal(
+      saidForMany(`${others}(?)`)?.sql,
+      `delete from "observed" using unnest(?::text[], ?::text[]) with ordinality as "i"("p1", "p2", "at") ` +
+        `where "group" = "i"."p1" and "address" not in ("i"."p2") returning "i"."at"`,
+    );
+    assert.equal(saidForMany(`${others}(?, ?)`), undefined);
+  });
+
   it("inserts the rows, and tells which were not there already", () => {
     const said = saidForMany(
       `insert into "run" ("id", "blocker", "killRequested") values (?, null, ?) `,

@@ -16,8 +16,8 @@ export interface Together {
   readonly key: (values: readonly Cell[]) => string;
 }
 
-/** A parameter that a column is compared with or set to. */
-const besideColumn = /"(\w+)" (=|<>|<=|>=|<|>) (?:"\w+" \+ )?\?/gu;
+/** A parameter that a column is compared with or set to, or that is all of a list that the column must not be in. */
+const besideColumn = /"(\w+)" (=|<>|<=|>=|<|>|not in \() ?(?:"\w+" \+ )?\?/gu;
 
 /**
  * Works out from a statement's text how it is said for many rows. That can be done where each parameter stands beside a
