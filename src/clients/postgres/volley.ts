@@ -6,7 +6,12 @@ export interface Answer<R> {
   readonly count: number;
   /** The command as the server calls it: `COMMIT` may be answered by `ROLLBACK`. */
   readonly command: string;
+  /** What the rows' column `whose` said, which is no part of them: taken out of a finished row it would cost more than the row. */
+  readonly whose?: readonly number[];
 }
+
+/** The column by which a statement says whose each row is, where several asked. */
+const whose = "at";
 
 /** A parameter as it goes over the wire: text, or bytes as they are. */
 export type Wire = string | Buffer | null;
@@ -52,6 +57,7 @@ export class Volley extends pg.Query {
   #at = 0;
   #columns: Columns = null;
   #rows: unknown[] = [];
+  #whose: number[] = [];
   readonly #answers: Answer<unknown>[] = [];
   /** What it prepares itself. */
   readonly #prepares = new Set<string>();
@@ -93,7 +99,8 @@ export class Volley extends pg.Query {
   handleRowDescription({ fields }: RowDescription): void {
     const names = fields.map(({ name }) => name);
     const parsers = fields.map(({ dataTypeID }) => this.#types.getTypeParser(dataTypeID, "text"));
-    const empty = Object.fromEntries(names.map((name) => [name, null]));
+    const own = names.filter((name) => name !== whose);
+    const empty = Object.fromEntries(own.map((name) => [name, null]));
     this.#columns = { names, parsers, empty };
     const { name } = this.#current();
     if (name !== undefined) this.#prepared.set(name, this.#columns);
@@ -106,7 +113,10 @@ export class Volley extends pg.Query {
     const row: Record<string, unknown> = { ...columns.empty };
     for (let at = 0; at < fields.length; at += 1) {
       const cell = fields[at] ?? null;
-      if (cell !== null) row[columns.names[at] ?? ""] = columns.parsers[at]?.(cell);
+      if (cell === null) continue;
+      const column = columns.names[at] ?? "";
+      if (column === whose) this.#whose.push(Number(cell));
+      else row[column] = columns.parsers[at]?.(cell);
     }
     this.#rows.push(row);
   }
@@ -114,8 +124,10 @@ export class Volley extends pg.Query {
   handleCommandComplete({ text }: { readonly text: string }): void {
     const words = text.split(" ");
     const [command = "", ...counts] = words;
-    this.#answers.push({ rows: this.#rows, count: Number(counts.at(-1) ?? 0), command });
+    const count = Number(counts.at(-1) ?? 0);
+    this.#answers.push({ rows: this.#rows, count, command, whose: this.#whose });
     this.#rows = [];
+    this.#whose = [];
     this.#columns = null;
     this.#at += 1;
   }

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
-import type { Parameter } from "../../../clients/postgres/connection.ts";
+import type { Answer, Parameter } from "../../../clients/postgres/connection.ts";
 import { insertEdge } from "../sql/step-insert.ts";
 import { selectRecord } from "../sql/record.ts";
 import { storeSequence } from "../sql/event.ts";
@@ -11,11 +11,14 @@ interface Sent {
   readonly values: readonly Parameter[];
 }
 
-function sentBy(packing: Packing, rows: readonly object[] = []): readonly Sent[] {
+function sentBy(
+  packing: Packing,
+  { rows, whose }: Pick<Answer<object>, "rows" | "whose"> = { rows: [] },
+): readonly Sent[] {
   const sent: Sent[] = [];
   packing.sendAll(async (sql, values) => {
     sent.push({ sql, values });
-    return { rows, count: rows.length, command: "" };
+    return { rows, count: rows.length, command: "", ...(whose === undefined ? {} : { whose }) };
   });
   return sent;
 }
@@ -101,10 +104,7 @@ describe("statements that wait to be sent", () => {
     const asked = ["a", "b", "c"].map((group) =>
       packing.add({}, selectRecord.sql, ["e", "t", group]),
     );
-    sentBy(packing, [
-      { group: "c", at: 3 },
-      { group: "a", at: 1 },
-    ]);
+    sentBy(packing, { rows: [{ group: "c" }, { group: "a" }], whose: [3, 1] });
     const answers = await Promise.all(asked);
     assert.deepEqual(
       answers.map(({ rows }) => rows),

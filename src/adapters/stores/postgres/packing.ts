@@ -103,19 +103,15 @@ function columnsOf(asked: readonly Asked[]): readonly (readonly Cell[])[] {
   );
 }
 
-/** Each row of the answer says whose it is: `at`, from 1. */
+/** Each row of the answer says whose it is, from 1. */
 function share(answer: Answer<unknown>, asked: readonly Asked[], answers: boolean): void {
-  const { command } = answer;
+  const { command, whose = [] } = answer;
   if (!answers) {
     for (const { resolve } of asked) resolve({ rows: [], count: 0, command });
     return;
   }
-  const rows: object[][] = asked.map(() => []);
-  for (const row of answer.rows) {
-    if (typeof row !== "object" || row === null || !("at" in row)) continue;
-    const { at, ...own } = row;
-    rows[Number(at) - 1]?.push(own);
-  }
+  const rows: unknown[][] = asked.map(() => []);
+  for (const [index, row] of answer.rows.entries()) rows[(whose[index] ?? 0) - 1]?.push(row);
   for (const [index, { resolve }] of asked.entries()) {
     const own = rows[index] ?? [];
     resolve({ rows: own, count: own.length, command });
