@@ -10,6 +10,7 @@ import { mayOwn } from "../sql/worker.ts";
 import { databaseTime } from "./database-time.ts";
 import { isRunning, rowsOf } from "./rows.ts";
 
+/** What the end of a step came to. */
 interface Ended {
   readonly done: number;
   readonly total: number;
@@ -19,14 +20,16 @@ interface Ended {
   /** Steps may be claimed now that nobody was woken for. */
   readonly releases: boolean;
   readonly areOffered: boolean;
-  /** Null, and with it all columns of a step: none was claimed in its place. */
-  readonly runAttempt: number | null;
 }
 
-type EndedRow = Ended & StepRow;
+/** A step that was claimed in its place: a row of its own, as a join would look at all that are claimed for each that ends. */
+interface Claimed extends StepRow {
+  readonly done: null;
+  readonly runAttempt: number;
+}
 
 /** Stands for the text below, which takes the ends of any number of steps. */
-export const endOne = statement<EndedRow>("end a step");
+export const endOne = statement<Ended | Claimed>("end a step");
 
 const columns =
   "stepId runId environmentId token status reason failure changes now counted outcome done failed skipped inPlace".split(
@@ -87,19 +90,16 @@ export const endAll = `with "held" as materialized (
     update "run" "r" set "done" = "r"."done" + "h"."done", "failed" = "r"."failed" + "h"."failed",
       "skipped" = "r"."skipped" + "h"."skipped"
     from "held" "h" where "r"."id" = "h"."runId"
-    returning "r"."id", "r"."done", "r"."total", "r"."failed", "r"."skipped"),
-  "asked" as (
-    select "h"."at", "h"."runId",
+    returning "h"."at", "r"."done", "r"."total", "r"."failed", "r"."skipped",
       exists (select 1 from "step" "o" where "o"."runId" = "h"."runId" and "o"."id" <> "h"."stepId"
         and "o"."status" in ('ready', 'running', 'unknown') and "o".${indexedStatus}) as "wasOpen",
-      exists (select 1 from "opens" "x" where "x"."at" = "h"."at") as "opens",
-      exists (select 1 from "opens" "x" where "x"."at" = "h"."at" and "x"."isOffered" and not "x"."isTaken") as "releases"
-    from "held" "h")
-  select "a"."at", "a"."wasOpen" or "a"."opens" as "isOpen", "a"."releases",
-    "others"."areOffered" or "a"."releases" as "areOffered",
-    "c"."done", "c"."total", "c"."failed", "c"."skipped", "n".*
-  from "asked" "a" join "counted" "c" on "c"."id" = "a"."runId" cross join "others"
-  left join "released" "n" on "n"."of" = "a"."at" and "n"."isTaken"`;
+      (select count(*) from "opens" "x" where "x"."at" = "h"."at") as "opened",
+      (select count(*) from "opens" "x" where "x"."at" = "h"."at" and "x"."isOffered" and not "x"."isTaken") as "left")
+  select "c"."at", "c"."done", "c"."total", "c"."failed", "c"."skipped", "c"."wasOpen" or "c"."opened" > 0 as "isOpen",
+    "c"."left" > 0 as "releases", "others"."areOffered" or "c"."left" > 0 as "areOffered", "n".*
+  from "counted" "c" cross join "others" left join "released" "n" on false
+  union all
+  select "n"."of", null, null, null, null, null, null, null, "n".* from "released" "n" where "n"."isTaken"`;
 
 /** Null: the fence does not hold, and nothing was changed. */
 export async function endAtOnce(
@@ -110,7 +110,7 @@ export async function endAtOnce(
   const { status, reason, failure, changes, now, progress = {} } = outcome;
   const { done = 0, failed = 0, skipped = 0 } = progress;
   await session.locks.hold(fence.environmentId);
-  const row = await session.one(
+  const rows = await session.all(
     endOne,
     fence.stepId,
     fence.runId,
@@ -128,12 +128,18 @@ export async function endAtOnce(
     skipped,
     session.mayClaimInPlace,
   );
+  const row = rows.find(isEnd);
   if (row === undefined) return null;
   session.locks.knows(fence.runId, fence.environmentId);
   tellOffers(session, row.areOffered);
   if (row.releases) session.touch("steps");
-  if (row.runAttempt !== null)
-    keepInPlace(session, { step: stepOf(row), settle: false, runAttempt: row.runAttempt });
+  for (const taken of rows)
+    if (!isEnd(taken))
+      keepInPlace(session, { step: stepOf(taken), settle: false, runAttempt: taken.runAttempt });
   const { total, isOpen } = row;
   return { progress: { done: row.done, total, failed: row.failed, skipped: row.skipped }, isOpen };
+}
+
+function isEnd(row: Ended | Claimed): row is Ended {
+  return row.done !== null;
 }
