@@ -18,6 +18,8 @@ export interface Beginning extends PlanningInput {
   readonly uses: readonly string[];
   readonly fresh: Environment;
   readonly freshRun: Run;
+  /** The run is not written yet. */
+  readonly isNew?: boolean;
 }
 
 /**
@@ -43,7 +45,9 @@ export async function beginRun(
     generation: run.generation,
     progress: begun(freshRun.progress, rows),
   } as const;
-  await tx.runs.update(run.id, beginning);
+  const startedRun: Run = { ...freshRun, ...beginning };
+  if (of.isNew === true) await tx.runs.insert(startedRun);
+  else await tx.runs.update(run.id, beginning);
   if (of.uses.length > 0) await tx.runs.use(run.id, of.uses);
   const change = statusWhenStarted(run.kind);
   const patch: Partial<Environment> = {
@@ -66,7 +70,6 @@ export async function beginRun(
     });
   }
   await tx.steps.insert(rows.steps, rows.dependsOn);
-  const startedRun: Run = { ...freshRun, ...beginning };
   const subject = `environments/${environment.name}`;
   const about = { environmentId: environment.id, subject, runId: run.id };
   const events = [

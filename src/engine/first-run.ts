@@ -1,5 +1,5 @@
 import { requiredEnvironments } from "../domain/desired.ts";
-import type { FirstRun, Starter, TakenIn } from "../ports/starter.ts";
+import { leaveQueued, type FirstRun, type Starter, type TakenIn } from "../ports/starter.ts";
 import type { Store, Tx } from "../ports/store.ts";
 import type { Attempts, Before } from "./attempts.ts";
 import { beginRun } from "./begin-run.ts";
@@ -37,12 +37,16 @@ export class FirstRuns implements Starter {
     let stage: "refused" | "taking in" | "beginning" = "refused";
     const both = async (tx: Tx): Promise<Before> => {
       stage = "taking in";
-      const { value, first } = await fn(tx);
+      const { value, first, events } = await fn(tx);
       given = { value };
       const planned = first === null ? null : await this.#plan(tx, first);
       if (planned !== null) stage = "beginning";
-      if (first === null || planned === null) return { facts: null, events: [] };
-      return this.#begin(tx, first, planned);
+      if (first !== null && planned !== null) {
+        const begun = await this.#begin(tx, first, planned);
+        return { ...begun, events: [...events, ...begun.events] };
+      }
+      if (first !== null) await tx.runs.insert(first.run);
+      return { facts: null, events };
     };
     try {
       const started = await this.#of.attempts.within(both, { brief: true });
@@ -63,8 +67,8 @@ export class FirstRuns implements Starter {
   }
 
   async #takeInAlone<T>(fn: (tx: Tx) => Promise<TakenIn<T>>): Promise<T> {
-    const { value } = await this.#of.store.transact(fn, { brief: true });
-    return value;
+    const alone = async (tx: Tx): Promise<T> => leaveQueued(tx, await fn(tx));
+    return this.#of.store.transact(alone, { brief: true });
   }
 
   /** Null: it does not begin here. */
@@ -89,7 +93,7 @@ export class FirstRuns implements Starter {
   }
 
   async #begin(tx: Tx, { run, environment }: FirstRun, planned: Planned): Promise<Before> {
-    const beginning = { ...planned, uses: [], fresh: environment, freshRun: run };
+    const beginning = { ...planned, uses: [], fresh: environment, freshRun: run, isNew: true };
     const events = await beginRun(tx, this.#of.deps, beginning);
     return { facts: planned.facts, events };
   }

@@ -1,9 +1,13 @@
 import type { Environment } from "../domain/environment.ts";
+import type { NewEvent } from "../domain/event.ts";
 import type { Run } from "../domain/run.ts";
 import type { Template } from "../domain/template.ts";
 import type { Tx } from "./store.ts";
 
-/** A run that a transaction has just queued, of an environment that it has just made: nothing can be before it. */
+/**
+ * A run that a transaction wants of an environment that it has just made: nothing can be before it. It is written by whoever runs
+ * that transaction, as queued or as begun.
+ */
 export interface FirstRun {
   readonly run: Run;
   readonly environment: Environment;
@@ -18,6 +22,10 @@ export interface TakenIn<T> {
   readonly value: T;
   /** What may begin in the same transaction; null: whoever looks at the queue next begins what there is. */
   readonly first: FirstRun | null;
+  /** What is told of it. Written by whoever runs the transaction, as one with what the beginning of `first` tells. */
+  readonly events: readonly NewEvent[];
+  /** When it was, RFC 3339. */
+  readonly at: string;
 }
 
 /** Who can begin runs without their being looked for in the queue. */
@@ -29,4 +37,12 @@ export interface Starter {
    * of `Store.transact` without it.
    */
   takeIn<T>(fn: (tx: Tx) => Promise<TakenIn<T>>): Promise<T>;
+}
+
+/** Writes what a transaction has left to whoever runs it, where nothing begins in it. Gives what it gave. */
+export async function leaveQueued<T>(tx: Tx, taken: TakenIn<T>): Promise<T> {
+  const { value, first, events, at } = taken;
+  if (first !== null) await tx.runs.insert(first.run);
+  await tx.events.append(events, at);
+  return value;
 }

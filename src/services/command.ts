@@ -120,8 +120,8 @@ async function commit(
     tx.commands.bySource(request.source, request.id),
     asked.effect.holds?.(tx),
   ]);
-  if (known !== null) return { value: sameAgain(known, asked), first: null };
   const now = timestamp(deps.clock);
+  if (known !== null) return { value: sameAgain(known, asked), first: null, events: [], at: now };
   const effected = await asked.effect(tx, now);
   const command = commandRow(asked, effected, now);
   await tx.commands.insert(command);
@@ -139,11 +139,10 @@ async function commit(
     data: commandEventData(command),
   };
   const events = [accepted, ...caused, ...(effected.status === "completed" ? [completed] : [])];
-  await tx.events.append(events, now);
   await audit(tx, deps, { command, subject, now });
-  const { first } = effected;
   const { traceparent } = command;
-  return { value: command, first: first === undefined ? null : { ...first, traceparent } };
+  const first = effected.first === undefined ? null : { ...effected.first, traceparent };
+  return { value: command, first, events, at: now };
 }
 
 async function subjectOf(tx: Tx, effected: Effected, command: Command): Promise<string> {

@@ -61,7 +61,7 @@ export interface Effected {
   readonly templateId?: string | null;
   readonly runId?: string | null;
   readonly planId?: string | null;
-  /** The run that it has queued, where nothing can be before that. */
+  /** The run that it queues, where nothing can be before that. It is not written yet. */
   readonly first?: Omit<FirstRun, "traceparent">;
   /** The command's body as it is kept: secrets as references. */
   readonly data: Json;

@@ -59,7 +59,7 @@ export async function enqueue(
     readonly run: Run;
     readonly environmentName: string;
     readonly asking: readonly Asking[];
-    /** The environment was made in this transaction: nothing else waits for it. */
+    /** The environment was made in this transaction: nothing else waits for it, and the run is written with what begins it. */
     readonly isFirst?: boolean;
   },
 ): Promise<NewEvent> {
@@ -74,7 +74,7 @@ export async function enqueue(
     );
   }
   await deps.room.take(tx, queuedRuns);
-  await tx.runs.insert(run);
+  if (of.isFirst !== true) await tx.runs.insert(run);
   return runEvent("run.queued", run, environmentName);
 }
 

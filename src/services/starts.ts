@@ -1,4 +1,4 @@
-import type { Starter, TakenIn } from "../ports/starter.ts";
+import { leaveQueued, type Starter, type TakenIn } from "../ports/starter.ts";
 import type { Store, Tx } from "../ports/store.ts";
 
 /** The way of a command into the store: through whoever works in this process, where somebody does. */
@@ -17,7 +17,7 @@ export class Starts implements Starter {
 
   async takeIn<T>(fn: (tx: Tx) => Promise<TakenIn<T>>): Promise<T> {
     if (this.#starter !== null) return this.#starter.takeIn(fn);
-    const { value } = await this.#store.transact(fn, { brief: true });
-    return value;
+    const alone = async (tx: Tx): Promise<T> => leaveQueued(tx, await fn(tx));
+    return this.#store.transact(alone, { brief: true });
   }
 }
