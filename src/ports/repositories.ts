@@ -15,6 +15,9 @@ import type { Page, PageRequest } from "./page.ts";
 /** A template without its body and files, for lists. */
 export type TemplateSummary = Omit<Template, "body" | "files">;
 
+/** What of a version decides whether it is the one that a name means, and whether it is still the same. */
+export type TemplateMark = Pick<Template, "id" | "version" | "status" | "digest">;
+
 export interface TemplateRepository {
   /** Errors: `already-exists` when name and version are taken. */
   insert(template: Template): Promise<void>;
@@ -26,6 +29,8 @@ export interface TemplateRepository {
   summary(id: string): Promise<TemplateSummary | null>;
   /** All versions of a name, in order of registration. */
   versions(name: string): Promise<readonly TemplateSummary[]>;
+  /** The same in short: for those who only ask whether anything has changed. */
+  marks(name: string): Promise<readonly TemplateMark[]>;
   /** By name, then order of registration. */
   list(page: PageRequest): Promise<Page<TemplateSummary>>;
   /** Digests of the blobs that any template uses. */

@@ -187,6 +187,14 @@ export const environmentCases: readonly ContractCase[] = [
         versions.map(({ version }) => version),
         ["2.0.0", "1.0.0"],
       );
+      const [marks, summaries] = await store.read(async (tx) => [
+        await tx.templates.marks("b"),
+        await tx.templates.versions("b"),
+      ]);
+      assert.deepEqual(
+        marks.map((mark) => ({ ...mark })),
+        summaries.map(({ id, version, status, digest }) => ({ id, version, status, digest })),
+      );
       assert.deepEqual(await store.read((tx) => tx.templates.blobDigests()), ["d1"]);
     },
   },

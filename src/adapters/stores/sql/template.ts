@@ -1,7 +1,11 @@
 import type { Selectable } from "kysely";
 import { GlasshouseError } from "../../../domain/errors.ts";
 import type { Template } from "../../../domain/template.ts";
-import type { TemplateRepository, TemplateSummary } from "../../../ports/repositories.ts";
+import type {
+  TemplateMark,
+  TemplateRepository,
+  TemplateSummary,
+} from "../../../ports/repositories.ts";
 import { indexTemplate } from "./document.ts";
 import { fromJson, toJson } from "./json.ts";
 import { pageOf, readTextCursor } from "./paging.ts";
@@ -37,6 +41,9 @@ export const selectSummary = statement<SummaryRow>(
 const selectVersions = statement<SummaryRow>(
   `select ${summaryList} from "template" where "name" = ? order by "number"`,
 );
+const selectMarks = statement<TemplateMark>(
+  `select "id", "version", "status", "digest" from "template" where "name" = ? order by "number"`,
+);
 
 export function templates(session: Session): TemplateRepository {
   return {
@@ -62,6 +69,7 @@ export function templates(session: Session): TemplateRepository {
       const rows = await session.all(selectVersions, name);
       return rows.map((row) => summaryOf(row));
     },
+    marks: (name) => session.all(selectMarks, name),
     list: (page) => list(session, page),
     async blobDigests() {
       const rows = await session.db.selectFrom("template").select("files").execute();
