@@ -24,8 +24,6 @@ export function outboundOf(notice: BusNotice): Outbound {
 }
 
 function envelopeOf({ routingKey, attributes }: EncodedMessage): Envelope {
-  const headers = Object.entries(attributes).map(([name, value]) => [`cloudEvents_${name}`, value]);
-  const { traceparent } = attributes;
   return {
     routingKey,
     durable: true,
@@ -34,11 +32,26 @@ function envelopeOf({ routingKey, attributes }: EncodedMessage): Envelope {
     type: attributes.type,
     appId: "glasshouse",
     timestamp: Math.floor(Date.parse(attributes.time) / 1000),
-    headers: {
-      ...Object.fromEntries(headers),
-      ...(traceparent === undefined ? {} : { traceparent }),
-    },
+    headers: headersOf(attributes),
   };
+}
+
+/** The attributes are few: the name that each has here is put together once. */
+const headerNames = new Map<string, string>();
+
+function headersOf(attributes: EncodedMessage["attributes"]): Record<string, unknown> {
+  const headers: Record<string, unknown> = {};
+  for (const [name, value] of Object.entries(attributes)) headers[headerName(name)] = value;
+  if (attributes.traceparent !== undefined) headers["traceparent"] = attributes.traceparent;
+  return headers;
+}
+
+function headerName(attribute: string): string {
+  const known = headerNames.get(attribute);
+  if (known !== undefined) return known;
+  const made = `cloudEvents_${attribute}`;
+  headerNames.set(attribute, made);
+  return made;
 }
 
 /** The service at the broker: of what it has laid down itself it knows who had sent it. */
