@@ -109,10 +109,7 @@ function newEngine(parts: Composition): Engine {
 }
 
 /** Until the broker has confirmed all; to ask the store for that again and again would be work that no server does. */
-async function relayAll(
-  parts: Composition,
-  log: ReturnType<typeof createLog>,
-): Promise<number> {
+async function relayAll(parts: Composition, log: ReturnType<typeof createLog>): Promise<number> {
   let left = await behind(parts);
   const all = Promise.withResolvers<void>();
   const bus: Pick<Bus, "publish"> = {

@@ -42,6 +42,12 @@ describe("an array for PostgreSQL", () => {
     assert.equal(type, 16);
     assert.deepEqual(elements, [Buffer.from([1]), Buffer.from([0]), null]);
   });
+
+  it("refuses what is not of its type, and turns it into nothing else", () => {
+    assert.throws(() => arrayBytes("bigint", [1.5]), TypeError);
+    assert.throws(() => arrayBytes("bigint", ["1"]), TypeError);
+    assert.throws(() => arrayBytes("boolean", [1]), TypeError);
+  });
 });
 
 /** As `array_recv` reads one with a single dimension. */

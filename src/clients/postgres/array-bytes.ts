@@ -13,7 +13,7 @@ const half = 2 ** 32;
 
 /**
  * An array as the server's `array_send` writes it and `array_recv` reads it: nothing is quoted, and neither side goes through the
- * texts sign by sign, of which most here are JSON.
+ * texts sign by sign, of which most here are JSON. Errors: `TypeError` for what is not of this type.
  */
 export function arrayBytes(type: ElementType, elements: readonly Element[]): Buffer {
   const bytes = Buffer.allocUnsafe(
@@ -41,10 +41,28 @@ function write(
   { type, element }: { readonly type: ElementType; readonly element: Element },
 ): number {
   if (element === null) return bytes.writeInt32BE(none, at);
-  const size = sizeOf(type, element);
-  const from = bytes.writeInt32BE(size, at);
-  if (type === "text") return from + bytes.write(String(element), from);
-  if (type === "boolean") return bytes.writeUInt8(element === true ? 1 : 0, from);
-  const number = Number(element);
-  return bytes.writeUInt32BE(number >>> 0, bytes.writeInt32BE(Math.floor(number / half), from));
+  const from = at + lengthBytes;
+  if (type !== "text") {
+    bytes.writeInt32BE(sizeOf(type, element), at);
+    return writeValue(bytes, from, { type, element });
+  }
+  const size = bytes.write(String(element), from);
+  bytes.writeInt32BE(size, at);
+  return from + size;
+}
+
+function writeValue(
+  bytes: Buffer,
+  at: number,
+  { type, element }: { readonly type: "bigint" | "boolean"; readonly element: Element },
+): number {
+  if (type === "boolean" && typeof element === "boolean")
+    return bytes.writeUInt8(element ? 1 : 0, at);
+  if (type === "boolean" || !isWhole(element))
+    throw new TypeError(`${String(element)} is no ${type} of the database`);
+  return bytes.writeUInt32BE(element >>> 0, bytes.writeInt32BE(Math.floor(element / half), at));
+}
+
+function isWhole(element: Element): element is number {
+  return Number.isSafeInteger(element);
 }
