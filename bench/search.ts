@@ -10,7 +10,7 @@ import type { ObservedResource } from "../src/domain/resource.ts";
 import { parseSearch } from "../src/domain/search-query.ts";
 import type { LastingStore } from "../src/ports/store.ts";
 import { FakeClock } from "../src/testing/fake-clock.ts";
-import { anEnvironment } from "../src/testing/store-contract-data.ts";
+import { anEnvironment, anEvent } from "../src/testing/store-contract-data.ts";
 import { TestPostgres } from "../test/support/postgres.ts";
 import { median, type Row } from "./measure.ts";
 
@@ -143,7 +143,7 @@ async function timed(into: number[], fn: () => Promise<number>): Promise<number>
 
 async function find(store: LastingStore, query: string): Promise<number> {
   const page = { limit: top, cursor: null };
-  const { items } = await store.read((tx) => tx.searches.find(parseSearch(query), [], page));
+  const { items } = await store.search((tx) => tx.searches.find(parseSearch(query), [], page));
   return items.length;
 }
 
@@ -155,6 +155,8 @@ async function fill(store: LastingStore, clock: FakeClock): Promise<void> {
       const place = { environmentId: environment.id, template: "bench", group: `group${at % 50}` };
       const observed = Array.from({ length: ofEach }, (_, n) => thing(at * ofEach + n));
       await tx.resources.replaceObserved(place, observed, "2026-01-01T00:00:00.000Z");
+      const ended = anEvent(environment.id, { type: "step.succeeded", data: place });
+      await tx.events.append([ended], "2026-01-01T00:00:00.000Z");
     });
   }
 }

@@ -272,6 +272,7 @@ describe("updating an environment", () => {
     let overtaken = 0;
     const slow: Store = {
       read: (fn) => store.read(fn),
+      search: (fn) => store.search(fn),
       transact: async (fn) => {
         overtaken += 1;
         if (overtaken === 1) await w.send("environment.update", "overtaken", { template: "shop" });

@@ -50,6 +50,7 @@ async function worldWith(of: Bent = {}): Promise<ServiceWorld> {
 function listening(store: Store, inserting: () => void): Store {
   return {
     read: (fn) => store.read(fn),
+    search: (fn) => store.search(fn),
     watch: (topic, fn) => store.watch(topic, fn),
     lease: (worker) => store.lease(worker),
     health: () => store.health(),

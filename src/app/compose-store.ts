@@ -125,6 +125,7 @@ function closingWith(store: LastingStore, closed: () => void): LastingStore {
   return {
     transact: (fn, how) => store.transact(fn, how),
     read: (fn) => store.read(fn),
+    search: (fn) => store.search(fn),
     watch: (topic, fn) => store.watch(topic, fn),
     lease: (worker) => store.lease(worker),
     health: () => store.health(),

@@ -18,6 +18,7 @@ export function meterStore(store: Store, deps: Deps): Store {
   return {
     transact: (fn, how) => transact(store, deps, { fn, how }),
     read: (fn) => measured(deps, "read", (again) => store.read(once(fn, again))),
+    search: (fn) => measured(deps, "read", (again) => store.search(once(fn, again))),
     watch: (topic, fn) => store.watch(topic, fn),
     health: () => store.health(),
     lease: (...given) => store.lease(...given),

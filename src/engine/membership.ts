@@ -110,6 +110,7 @@ export class Membership {
           return fn(tx);
         }, how),
       read: (fn) => store.read(fn),
+      search: (fn) => store.search(fn),
       watch: (topic, fn) => store.watch(topic, fn),
       lease: (worker) => store.lease(worker),
       health: () => store.health(),

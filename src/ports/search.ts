@@ -13,8 +13,9 @@ import type { Page, PageRequest } from "./page.ts";
 import type { GroupPlace, TemplateSummary } from "./repositories.ts";
 
 /**
- * What can be found is indexed in the transaction that writes it, and is gone with it. Destroyed and prospective environments
- * are not indexed. Every store finds the same: what counts as a word is said in domain/search-words.
+ * The index follows the journal: what can be found is found once its event is committed (domain/search-subject says which), and is
+ * gone with it. Destroyed and prospective environments are not indexed. Every store finds the same: what counts as a word is said in
+ * domain/search-words.
  */
 export interface SearchRepository {
   /**

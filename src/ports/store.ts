@@ -37,6 +37,12 @@ export interface Store {
    */
   read<T>(fn: (tx: ReadTx) => Promise<T>): Promise<T>;
   /**
+   * Reads as `read` does, with `searches`: they find every transaction that was committed before the call, by whichever process.
+   * Errors: `unavailable` when the index cannot be brought up to that in some seconds, and those of `transact`: what is searched is
+   * indexed here at the latest.
+   */
+  search<T>(fn: (tx: SearchTx) => Promise<T>): Promise<T>;
+  /**
    * Calls `fn` soon after a commit that touched the topic (several commits may give one call). The one wake-up of engine,
    * services and live events. Returns a function that ends it. `fn` must not throw.
    */
@@ -114,8 +120,11 @@ export interface Tx {
   readonly audits: AuditRepository;
   readonly workers: WorkerRepository;
   readonly relays: RelayRepository;
-  readonly searches: SearchRepository;
 }
 
 /** The same repositories; their writes are refused by the connection. */
 export type ReadTx = Tx;
+
+export interface SearchTx extends ReadTx {
+  readonly searches: SearchRepository;
+}

@@ -9,7 +9,7 @@ import type { Parameter } from "../domain/template.ts";
 import type { Values } from "../domain/value.ts";
 import type { Page, PageRequest } from "../ports/page.ts";
 import type { EnvironmentFilter, GroupPlace } from "../ports/repositories.ts";
-import type { ReadTx } from "../ports/store.ts";
+import type { ReadTx, SearchTx } from "../ports/store.ts";
 import type { Reads } from "./deps.ts";
 import { environmentQuery } from "./search.ts";
 import { presentTemplateId } from "./desired-change.ts";
@@ -43,21 +43,24 @@ export async function listEnvironments(
   page: PageRequest,
 ): Promise<Page<EnvironmentRead>> {
   const { query } = filter;
-  const parsed = query === undefined ? null : environmentQuery({ ...filter, query });
-  return deps.store.read(async (tx) => {
-    const { items, next } =
-      parsed === null
-        ? await tx.environments.list(filter, page)
-        : await findEnvironments(tx, parsed, page);
-    const known: Declarations = new Map();
-    const reads: EnvironmentRead[] = [];
-    for (const environment of items) reads.push(await withParameters(tx, environment, known));
-    return { items: reads, next };
-  });
+  if (query === undefined)
+    return deps.store.read(async (tx) => readAll(tx, await tx.environments.list(filter, page)));
+  const parsed = environmentQuery({ ...filter, query });
+  return deps.store.search(async (tx) => readAll(tx, await findEnvironments(tx, parsed, page)));
+}
+
+async function readAll(
+  tx: ReadTx,
+  { items, next }: Page<Environment>,
+): Promise<Page<EnvironmentRead>> {
+  const known: Declarations = new Map();
+  const reads: EnvironmentRead[] = [];
+  for (const environment of items) reads.push(await withParameters(tx, environment, known));
+  return { items: reads, next };
 }
 
 async function findEnvironments(
-  tx: ReadTx,
+  tx: SearchTx,
   query: SearchNode,
   page: PageRequest,
 ): Promise<Page<Environment>> {

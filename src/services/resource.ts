@@ -3,7 +3,7 @@ import { checkStatesOf, resourceHealth, type CheckStates, type Health } from "..
 import type { Resource } from "../domain/resource.ts";
 import { parseSearch, type SearchNode } from "../domain/search-query.ts";
 import type { Page, PageRequest } from "../ports/page.ts";
-import type { ReadTx } from "../ports/store.ts";
+import type { ReadTx, SearchTx } from "../ports/store.ts";
 import type { Reads } from "./deps.ts";
 
 export interface ResourceRead {
@@ -22,25 +22,30 @@ export async function listResources(
   page: PageRequest,
   query?: string,
 ): Promise<Page<ResourceRead>> {
-  const parsed = query === undefined ? null : parseSearch(query);
-  return deps.store.read(async (tx) => {
-    const { items, next } =
-      parsed === null ? await tx.resources.list(page) : await findResources(tx, parsed, page);
-    const known = new Map<string, Awaited<ReturnType<typeof aboutEnvironment>>>();
-    const reads: ResourceRead[] = [];
-    for (const resource of items) {
-      const { environmentId } = resource;
-      const environment = known.get(environmentId) ?? (await aboutEnvironment(tx, environmentId));
-      known.set(environmentId, environment);
-      const { environmentName, states } = environment;
-      reads.push({ resource, environmentName, health: resourceHealth(resource, states) });
-    }
-    return { items: reads, next };
-  });
+  if (query === undefined)
+    return deps.store.read(async (tx) => withHealth(tx, await tx.resources.list(page)));
+  const parsed = parseSearch(query);
+  return deps.store.search(async (tx) => withHealth(tx, await findResources(tx, parsed, page)));
+}
+
+async function withHealth(
+  tx: ReadTx,
+  { items, next }: Page<Resource>,
+): Promise<Page<ResourceRead>> {
+  const known = new Map<string, Awaited<ReturnType<typeof aboutEnvironment>>>();
+  const reads: ResourceRead[] = [];
+  for (const resource of items) {
+    const { environmentId } = resource;
+    const environment = known.get(environmentId) ?? (await aboutEnvironment(tx, environmentId));
+    known.set(environmentId, environment);
+    const { environmentName, states } = environment;
+    reads.push({ resource, environmentName, health: resourceHealth(resource, states) });
+  }
+  return { items: reads, next };
 }
 
 async function findResources(
-  tx: ReadTx,
+  tx: SearchTx,
   query: SearchNode,
   page: PageRequest,
 ): Promise<Page<Resource>> {

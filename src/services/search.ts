@@ -22,7 +22,7 @@ export async function search(
   page: PageRequest,
 ): Promise<Page<SearchHit>> {
   const query = parseSearch(text);
-  const { items, next } = await deps.store.read((tx) => tx.searches.find(query, [], page));
+  const { items, next } = await deps.store.search((tx) => tx.searches.find(query, [], page));
   return {
     items: items.map((thing) => ({ thing, matches: searchMatches(documentOf(thing), query) })),
     next,

@@ -21,7 +21,7 @@ export async function listTemplates(
 ): Promise<Page<TemplateSummary>> {
   if (query === undefined) return deps.store.read((tx) => tx.templates.list(page));
   const parsed = parseSearch(query);
-  const { items, next } = await deps.store.read((tx) =>
+  const { items, next } = await deps.store.search((tx) =>
     tx.searches.find(parsed, ["template"], page),
   );
   return { items: items.flatMap((one) => (one.kind === "template" ? [one.template] : [])), next };

@@ -53,7 +53,7 @@ function parsed(query: string): SearchNode | null {
 
 async function found(store: Store, query: string): Promise<readonly FoundThing[]> {
   const page = { limit: 100, cursor: null };
-  const { items } = await store.read((tx) => tx.searches.find(parseSearch(query), [], page));
+  const { items } = await store.search((tx) => tx.searches.find(parseSearch(query), [], page));
   return items;
 }
 

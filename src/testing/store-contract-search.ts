@@ -1,16 +1,18 @@
 import assert from "node:assert/strict";
+import type { NewEvent } from "../domain/event.ts";
 import type { ObservedResource, Resource } from "../domain/resource.ts";
 import type { FoundKind } from "../domain/search-document.ts";
 import { parseSearch } from "../domain/search-query.ts";
 import { timestamp } from "../ports/clock.ts";
 import type { Page, PageRequest } from "../ports/page.ts";
+import type { GroupPlace } from "../ports/repositories.ts";
 import type { FoundThing } from "../ports/search.ts";
 import type { Store } from "../ports/store.ts";
 import type { FakeClock } from "./fake-clock.ts";
 import { holdsToTheLanguage } from "./store-contract-search-law.ts";
 import type { ContractCase } from "./store-contract-case.ts";
 import { sampleRecord } from "./samples.ts";
-import { anEnvironment, aTemplate } from "./store-contract-data.ts";
+import { anEnvironment, anEvent, aTemplate } from "./store-contract-data.ts";
 
 const use = (name: string) => ({ templateId: `tpl_${name}`, name, version: "1", parameters: {} });
 
@@ -33,10 +35,28 @@ export async function fillForSearch(store: Store, clock: FakeClock): Promise<voi
     for (const environment of [shop, other, hidden]) await tx.environments.insert(environment);
     await tx.resources.replaceGroup(at, [aResource(clock, "front"), aResource(clock, "back")]);
     await tx.resources.replaceObserved(at, [server, key], timestamp(clock));
+    const registered = {
+      type: "template.registered",
+      subject: "templates/web-shop@1.0.0",
+    } as const;
+    const events = [anEvent(null, registered), ...[shop, other].map(({ id }) => made(id)), ended];
+    await tx.events.append(events, timestamp(clock));
   });
 }
 
+/** What is told of an environment that begins to live. */
+export function made(environmentId: string): NewEvent {
+  return anEvent(environmentId, { type: "environment.deploying" });
+}
+
 const at = { environmentId: "env_shop", template: "web-shop", group: "servers" } as const;
+
+/** What is told of a step that has ended well, of a group. */
+export function endedOf(place: GroupPlace): NewEvent {
+  return anEvent(place.environmentId, { type: "step.succeeded", data: { ...place } });
+}
+
+const ended = endedOf(at);
 
 const server: ObservedResource = {
   address: "aws_instance.web-1",
@@ -93,8 +113,28 @@ export async function find(
   kinds: readonly FoundKind[] = [],
 ): Promise<readonly string[]> {
   const page = { limit: 100, cursor: null };
-  const { items } = await store.read((tx) => tx.searches.find(parseSearch(query), kinds, page));
+  const { items } = await store.search((tx) => tx.searches.find(parseSearch(query), kinds, page));
   return items.map((thing) => shown(thing));
+}
+
+/** What all pages of so many items hold, one after the other. */
+export async function pages(
+  store: Store,
+  query: string,
+  limit: number,
+): Promise<readonly string[]> {
+  const seen: string[] = [];
+  let cursor: string | null = null;
+  do {
+    const page: PageRequest = { limit, cursor };
+    const found: Page<FoundThing> = await store.search((tx) =>
+      tx.searches.find(parseSearch(query), [], page),
+    );
+    assert.ok(found.items.length <= limit);
+    seen.push(...found.items.map((thing) => shown(thing)));
+    cursor = found.next;
+  } while (cursor !== null);
+  return seen;
 }
 
 export const everything = [
@@ -106,10 +146,6 @@ export const everything = [
   "shop-1",
   "web-shop",
 ];
-
-/** What a worker of a program that does not index leaves of itself. */
-export const oldWorker = `insert into "worker" ("id", "labels", "process", "version", "startedAt", "status")
-  values ('wrk_old', '{}', '{}', '0', '2026-01-01T00:00:00.000Z', 'gone')`;
 
 /** Queries, and what of `everything` each finds, by place. */
 const queries: readonly (readonly [string, readonly number[]])[] = [
@@ -194,7 +230,7 @@ export const searchCases: readonly ContractCase[] = [
       await fillForSearch(store, clock);
       const page = { limit: 10, cursor: null };
       const query = parseSearch("web-1");
-      const { items } = await store.read((tx) => tx.searches.find(query, [], page));
+      const { items } = await store.search((tx) => tx.searches.find(query, [], page));
       const observed = { ...at, ...server, observedAt: timestamp(clock) };
       assert.deepEqual(items, [{ kind: "observed", observed, environmentName: "shop-1" }]);
       assert.deepEqual(await find(store, "shop", ["environment", "template"]), [
@@ -211,24 +247,16 @@ export const searchCases: readonly ContractCase[] = [
         const many = Array.from({ length: 90 }, (_, n) =>
           aResource(clock, `k${n}`, { status: n % 3 === 0 ? "failed" : "present" }),
         );
+        await tx.environments.insert(anEnvironment(clock, { id: "env_shop" }));
         await tx.resources.replaceGroup(at, many);
+        await tx.events.append([ended], timestamp(clock));
       });
       for (const [query, count] of [
-        ["server", 90],
+        ["server kind:resource", 90],
         ["server status:failed", 30],
         ["status:failed", 30],
       ] as const) {
-        const seen: string[] = [];
-        let cursor: string | null = null;
-        do {
-          const page: PageRequest = { limit: 7, cursor };
-          const found: Page<FoundThing> = await store.read((tx) =>
-            tx.searches.find(parseSearch(query), ["resource"], page),
-          );
-          assert.ok(found.items.length <= 7);
-          seen.push(...found.items.map((thing) => shown(thing)));
-          cursor = found.next;
-        } while (cursor !== null);
+        const seen = await pages(store, query, 7);
         assert.equal(seen.length, count, query);
         assert.equal(new Set(seen).size, count, query);
       }
@@ -246,6 +274,8 @@ export const searchCases: readonly ContractCase[] = [
         await tx.resources.replaceObserved(at, [moved], timestamp(clock));
         await tx.environments.update("env_shop", { description: "Invoices" });
         await tx.environments.update("env_hidden", { prospective: false });
+        const events = [ended, anEvent("env_shop"), made("env_hidden")];
+        await tx.events.append(events, timestamp(clock));
       });
       assert.deepEqual(await find(store, "back"), []);
       assert.deepEqual(await find(store, "another"), ["shop-1/front"]);
@@ -258,22 +288,50 @@ export const searchCases: readonly ContractCase[] = [
         await tx.resources.replaceGroup(at, []);
         await tx.resources.replaceObserved(at, [], timestamp(clock));
         await tx.environments.update("env_shop", { status: "destroyed" });
+        const destroyed = anEvent("env_shop", { type: "environment.destroyed" });
+        await tx.events.append([ended, destroyed], timestamp(clock));
       });
       assert.deepEqual(await find(store, "-name:nothing"), ["shop-3", "shop-2", "web-shop"]);
     },
   },
   {
-    title: "indexes nothing of a transaction that is rolled back, and all of it within its own",
+    title: "indexes nothing of a transaction that is rolled back",
     async run({ store, clock }) {
       const failing = store.transact(async (tx) => {
-        await tx.environments.insert(anEnvironment(clock, { name: "never" }));
-        const page = { limit: 10, cursor: null };
-        const { items } = await tx.searches.find(parseSearch("never"), [], page);
-        assert.equal(items.length, 1);
+        const never = anEnvironment(clock, { name: "never" });
+        await tx.environments.insert(never);
+        await tx.events.append([made(never.id)], timestamp(clock));
         throw new Error("rolled back");
       });
       await assert.rejects(failing, /rolled back/u);
       assert.deepEqual(await find(store, "never"), []);
+    },
+  },
+  {
+    title: "finds thousands of changes that nobody has asked for so far, each as it was left",
+    async run({ store, clock }) {
+      const environment = anEnvironment(clock, { name: "large" });
+      const groups = Array.from({ length: 1_500 }, (_, n) => ({
+        environmentId: environment.id,
+        template: "web-shop",
+        group: `g${n}`,
+      }));
+      await store.transact(async (tx) => {
+        await tx.environments.insert(environment);
+        await tx.events.append([made(environment.id)], timestamp(clock));
+      });
+      for (const round of ["first", "last"])
+        for (let from = 0; from < groups.length; from += 100)
+          await store.transact(async (tx) => {
+            for (const [n, place] of groups.slice(from, from + 100).entries()) {
+              const thing = { ...server, attributes: { note: `${round} w${from + n}` } };
+              await tx.resources.replaceObserved(place, [thing], timestamp(clock));
+              await tx.events.append([endedOf(place)], timestamp(clock));
+            }
+          });
+      assert.deepEqual(await find(store, "w1499"), ["large/aws_instance.web-1"]);
+      assert.deepEqual(await find(store, "first"), []);
+      assert.equal((await pages(store, "kind:observed last", 500)).length, groups.length);
     },
   },
   {
@@ -298,6 +356,10 @@ export const searchCases: readonly ContractCase[] = [
       );
       await store.transact(async (tx) => {
         for (const environment of many) await tx.environments.insert(environment);
+        await tx.events.append(
+          many.map(({ id }) => made(id)),
+          timestamp(clock),
+        );
       });
       await assert.rejects(find(store, "environment:many-*"), {
         code: "invalid-request",

@@ -16,6 +16,7 @@ export function bent(store: Store, bend: Bend): Store {
   return {
     transact: (fn) => store.transact((tx) => fn(bending(tx))),
     read: (fn) => store.read((tx) => fn(bending(tx))),
+    search: (fn) => store.search(fn),
     watch: (topic, fn) => store.watch(topic, fn),
     lease: (worker) => store.lease(worker),
     health: () => store.health(),
@@ -46,7 +47,6 @@ function repositoriesOf(tx: Tx): Tx {
     audits: tx.audits,
     workers: tx.workers,
     relays: tx.relays,
-    searches: tx.searches,
   };
 }
 

@@ -92,6 +92,7 @@ function leased(store: Store, leases: FakeLeases): Store {
   return {
     transact: (fn) => store.transact(fn),
     read: (fn) => store.read(fn),
+    search: (fn) => store.search(fn),
     watch: (topic, fn) => store.watch(topic, fn),
     lease: leases.lease,
     health: () => store.health(),

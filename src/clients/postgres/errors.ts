@@ -9,8 +9,8 @@ export class ConnectionLost extends Error {
 }
 
 /**
- * What to do after an error. `rerun`: others were in the way (serialization failure, deadlock, change of the schema), all of
- * it runs again.
+ * What to do after an error. `rerun`: others were in the way (serialization failure, deadlock, change of the schema, a row that is
+ * pointed to is gone), all of it runs again.
  * `overtaken`: a row came in between, and a second look would see it. `lost`: the server or the way to it is gone.
  */
 export type FaultKind = "rerun" | "overtaken" | "lost" | "other";
@@ -20,7 +20,8 @@ export function faultKind(error: unknown): FaultKind {
   const code = sqlState(error);
   if (code === null) return "other";
   // Standbys cancel what stands in the way of replay with 40001 too, and a server that became one refuses writes.
-  if (code === "40001" || code === "40P01" || isStalePlan(error)) return "rerun";
+  // What a new row points to (23503) has been taken away since it was read.
+  if (["40001", "40P01", "23503"].includes(code) || isStalePlan(error)) return "rerun";
   if (code === "23505") return "overtaken";
   if (code.startsWith("08") || lostCodes.includes(code)) return "lost";
   return "other";

@@ -1,5 +1,6 @@
 import type { Log } from "../../../ports/telemetry.ts";
 import type { Connection } from "../../../clients/postgres/connection.ts";
+import { refusedAsClosed } from "./writer.ts";
 
 export interface NumbererDeps {
   /** Says to the others who it was. */
@@ -30,6 +31,7 @@ export class Numberer {
   #connection: Connection | null = null;
   #working: Promise<void> | null = null;
   #again = false;
+  #settling: Promise<void> | null = null;
   #isClosed = false;
   #rest: NodeJS.Timeout | null = null;
   #endedAtMs = Number.NEGATIVE_INFINITY;
@@ -45,13 +47,16 @@ export class Numberer {
     const waitMs = Math.max(gatherMs, this.#endedAtMs + restMs - performance.now());
     this.#rest = setTimeout(() => {
       this.#rest = null;
-      this.#working = this.#work().finally(() => {
-        this.#working = null;
-        this.#endedAtMs = performance.now();
-        if (this.#again) this.poke();
-      });
+      // Whoever could not wait is at it.
+      if (this.#working === null) void this.#during(this.#work());
     }, waitMs);
     this.#rest.unref();
+  }
+
+  /** Resolves once every event that was committed before the call has its position. Errors: those of the database. */
+  settle(): Promise<void> {
+    this.#settling ??= this.#settle();
+    return this.#settling;
   }
 
   /** The next work is over a new connection. */
@@ -70,14 +75,32 @@ export class Numberer {
     await this.#connection?.end();
   }
 
+  /** Those who ask before it begins are served by one. */
+  async #settle(): Promise<void> {
+    // Not in the turn of the first who asks: what is asked for is known to the others by then.
+    do await this.#working;
+    while (this.#working !== null);
+    this.#settling = null;
+    if (this.#isClosed) throw refusedAsClosed();
+    await this.#during(this.#numberAll());
+  }
+
+  /** One works at a time. */
+  #during(work: Promise<void>): Promise<void> {
+    this.#working = work
+      .catch(() => {})
+      .finally(() => {
+        this.#working = null;
+        this.#endedAtMs = performance.now();
+        if (this.#again) this.poke();
+      });
+    return work;
+  }
+
   async #work(): Promise<void> {
     try {
-      this.#again = false;
-      // Those that are there already wait for no rest.
-      while (await this.#number());
+      await this.#numberAll();
     } catch (error) {
-      this.#connection?.destroy();
-      this.#connection = null;
       if (this.#isClosed) return;
       this.#deps.log.warn("Events could not be given their positions; it is tried again", {
         error,
@@ -85,7 +108,19 @@ export class Numberer {
       await new Promise((resolve) => {
         setTimeout(resolve, pauseMs);
       });
-      this.#again = true;
+    }
+  }
+
+  async #numberAll(): Promise<void> {
+    try {
+      this.#again = false;
+      // Those that are there already wait for no rest.
+      while (await this.#number());
+    } catch (error) {
+      this.#connection?.destroy();
+      this.#connection = null;
+      this.#again = !this.#isClosed;
+      throw error;
     }
   }
 

@@ -1,6 +1,6 @@
 import { GlasshouseError } from "../../../domain/errors.ts";
 import type { Clock } from "../../../ports/clock.ts";
-import type { ReadTx } from "../../../ports/store.ts";
+import type { SearchTx } from "../../../ports/store.ts";
 import { noLocks } from "../sql/locks.ts";
 import type { Dialect } from "../sql/session.ts";
 import { within } from "../sql/transaction-context.ts";
@@ -45,7 +45,11 @@ export class Reader {
     this.#deps = deps;
   }
 
-  async read<T>(fn: (tx: ReadTx) => Promise<T>): Promise<T> {
+  read<T>(fn: (tx: SearchTx) => Promise<T>): Promise<T> {
+    return this.run((session) => fn(new SqlTx(session)));
+  }
+
+  async run<T>(fn: (session: PostgresSession) => Promise<T>): Promise<T> {
     const reading = this.#untilRead(fn);
     const seen: Promise<unknown> = reading.catch(() => {}).finally(() => this.#active.delete(seen));
     this.#active.add(seen);
@@ -57,7 +61,7 @@ export class Reader {
     while (this.#active.size > 0) await Promise.all(this.#active);
   }
 
-  async #untilRead<T>(fn: (tx: ReadTx) => Promise<T>): Promise<T> {
+  async #untilRead<T>(fn: (session: PostgresSession) => Promise<T>): Promise<T> {
     let shared = this.#join();
     for (let tries = 1; ; tries += 1) {
       try {
@@ -88,7 +92,7 @@ export class Reader {
     return { transaction, reads: 0, isAlone: true };
   }
 
-  async #readIn<T>(shared: Shared, fn: (tx: ReadTx) => Promise<T>): Promise<T> {
+  async #readIn<T>(shared: Shared, fn: (session: PostgresSession) => Promise<T>): Promise<T> {
     const { builders, dialect, clock } = this.#deps;
     const { transaction } = shared;
     const deps = {
@@ -102,7 +106,7 @@ export class Reader {
     const session = new PostgresSession(deps, () => noLocks);
     shared.reads += 1;
     try {
-      const value = await within(session, () => fn(new SqlTx(session)));
+      const value = await within(session, () => fn(session));
       await session.ensured();
       return value;
     } catch (error) {

@@ -7,6 +7,7 @@ import type {
   LastingStore,
   ReadTx,
   Retention,
+  SearchTx,
   StoreHealth,
   Topic,
   TransactOptions,
@@ -14,7 +15,11 @@ import type {
 } from "../../../ports/store.ts";
 import type { Log, Metrics } from "../../../ports/telemetry.ts";
 import type { WorkerLease } from "../../../ports/worker.ts";
-import { fillAll } from "../sql/search-fill.ts";
+import {
+  SearchFollower,
+  searchFollowerDefaults,
+  type SearchFollowerLimits,
+} from "../sql/search-follower.ts";
 import type { Migration } from "../sql/migrations.ts";
 import { pruneSome } from "../sql/prune.ts";
 import { statement } from "../sql/session.ts";
@@ -72,7 +77,7 @@ export interface PostgresStoreOptions {
   readonly unsafeWithoutFence?: boolean;
 }
 
-export interface PostgresLimits extends WriterLimits, TargetLimits {
+export interface PostgresLimits extends WriterLimits, TargetLimits, SearchFollowerLimits {
   /** Connections for transactions; a few more are used for listening, positions and the lease. */
   readonly pool: number;
   /** How long a transaction waits for a connection. */
@@ -86,6 +91,7 @@ export interface PostgresLimits extends WriterLimits, TargetLimits {
 }
 
 export const postgresDefaults: PostgresLimits = {
+  ...searchFollowerDefaults,
   pool: 16,
   poolWaitMs: 5_000,
   silentMarginMs: 10_000,
@@ -136,9 +142,6 @@ export async function createPostgresStore(options: PostgresStoreOptions): Promis
   }
 }
 
-/** So long after a change of the schema programs of before may still be at work. */
-const upgradeMs = 86_400_000;
-
 const filesPool = 4;
 
 interface Parts {
@@ -157,6 +160,7 @@ export class PostgresStore implements LastingStore {
   readonly #reader: Reader;
   readonly #listener: Listener;
   readonly #numberer: Numberer;
+  readonly #follower: SearchFollower;
   readonly #leases = new Set<PostgresLease>();
   #lookAgain: NodeJS.Timeout | null = null;
   #closing: Promise<void> | null = null;
@@ -196,7 +200,17 @@ export class PostgresStore implements LastingStore {
       instance,
       open,
       log,
-      numbered: () => this.#topics.wake(["journal"]),
+      numbered: () => {
+        this.#topics.wake(["journal"]);
+        this.#follower.poke();
+      },
+    });
+    this.#follower = new SearchFollower({
+      write: (fn) => this.#write(fn),
+      read: (fn) => this.#reader.run(fn),
+      settle: () => this.#numberer.settle(),
+      log,
+      limits,
     });
     this.#listener = new Listener({
       instance,
@@ -217,11 +231,9 @@ export class PostgresStore implements LastingStore {
 
   /** Begins to listen to other processes. */
   async start(): Promise<void> {
-    const { log, clock } = this.#parts.options;
-    // While replicas are replaced one after the other, those of before write what they do not index.
-    const againSince = timestamp(clock, -upgradeMs);
-    await fillAll({ step: (some) => this.#writer.run(some), log, againSince });
     await this.#listener.start();
+    // What a process that was killed has left.
+    this.#follower.poke();
     const leases = { renew: async (identity: Identity) => this.#useInLeases(identity) };
     const parts = [this.#pool, this.#files, this.#listener, this.#numberer, leases];
     this.#parts.wayIn.follow(parts);
@@ -229,13 +241,23 @@ export class PostgresStore implements LastingStore {
 
   async transact<T>(fn: (tx: Tx) => Promise<T>, how?: TransactOptions): Promise<T> {
     refuseInside("transact");
-    this.#refuseClosed();
-    return this.#writer.run((session) => fn(new SqlTx(session)), how);
+    return this.#write((session) => fn(new SqlTx(session)), how);
   }
 
   async read<T>(fn: (tx: ReadTx) => Promise<T>): Promise<T> {
     refuseInside("read");
     this.#refuseClosed();
+    return this.#reader.read(fn);
+  }
+
+  async search<T>(fn: (tx: SearchTx) => Promise<T>): Promise<T> {
+    refuseInside("search");
+    this.#refuseClosed();
+    try {
+      await this.#follower.caughtUp();
+    } catch (error) {
+      throw translate(error);
+    }
     return this.#reader.read(fn);
   }
 
@@ -286,8 +308,7 @@ export class PostgresStore implements LastingStore {
     let more = true;
     while (more) {
       refuseInside("transact");
-      this.#refuseClosed();
-      more = await this.#writer.run(async (session) => {
+      more = await this.#write(async (session) => {
         if (!(await alonePruning(session))) return false;
         await session.run(forgetMarks);
         return pruneSome(session, retention);
@@ -303,6 +324,7 @@ export class PostgresStore implements LastingStore {
   async #close(): Promise<void> {
     // Whoever has not released one lets it run out.
     for (const lease of this.#leases) await lease.release({ gone: false });
+    await this.#follower.close();
     await this.#writer.idle();
     this.#writer.close();
     await this.#reader.idle();
@@ -313,6 +335,11 @@ export class PostgresStore implements LastingStore {
     await this.#listener.close();
     await this.#pool.close();
     await this.#files.close();
+  }
+
+  async #write<T>(fn: (session: Session) => Promise<T>, how?: TransactOptions): Promise<T> {
+    this.#refuseClosed();
+    return this.#writer.run(fn, how);
   }
 
   #useInLeases(identity: Identity): void {

@@ -3,7 +3,6 @@ import type { Environment } from "../../../domain/environment.ts";
 import { GlasshouseError } from "../../../domain/errors.ts";
 import { isId } from "../../../domain/id.ts";
 import type { EnvironmentRepository } from "../../../ports/repositories.ts";
-import { forgetEnvironment, indexEnvironment } from "./document.ts";
 import { fromJson, toJson, toJsonIfGiven } from "./json.ts";
 import { pageOf, readCursor } from "./paging.ts";
 import { atMost, insertion, patchRow, statement } from "./session.ts";
@@ -91,7 +90,6 @@ async function insert(session: Session, environment: Environment): Promise<void>
   const { kept, cells } = insertion("environment", row, "on conflict do nothing");
   await session.sure(onlyOne(environment, session.change(kept, ...cells)));
   session.locks.made(environment.id, environment.sequence);
-  if (!environment.prospective) await indexEnvironment(session, environment);
   await addRequirements(session, environment.id, environment.requires);
 }
 
@@ -138,22 +136,6 @@ async function update(
   };
   await patchRow(session, "environment", { id, patch: row });
   if (patch.requires !== undefined) await writeRequirements(session, id, patch.requires);
-  await indexAgain(session, id, patch);
-}
-
-/** Only what is searched for costs anything: statuses and reasons, which change with every run, are not in the index. */
-async function indexAgain(
-  session: Session,
-  id: string,
-  patch: Parameters<EnvironmentRepository["update"]>[1],
-): Promise<void> {
-  if (patch.status === "destroyed") return forgetEnvironment(session, { id });
-  const { name, description, tags, desired, prospective } = patch;
-  const searched = [name, description, tags, desired, prospective];
-  if (searched.every((member) => member === undefined)) return;
-  const row = await session.one(selectEnvironment, id);
-  if (row === undefined || row.status === "destroyed" || Boolean(row.prospective)) return;
-  await indexEnvironment(session, environmentOf(row));
 }
 
 async function writeRequirements(

@@ -11,6 +11,7 @@ import { lostChecks } from "./migrations/0008-lost-checks.ts";
 import { certificates } from "./migrations/0009-certificates.ts";
 import { search } from "./migrations/0011-search.ts";
 import { changingRows } from "./migrations/0012-changing-rows.ts";
+import { searchPosition } from "./migrations/0013-search-position.ts";
 import { loans } from "./migrations/0010-loans.ts";
 
 export interface Migration {
@@ -38,6 +39,7 @@ export const migrations: readonly Migration[] = [
   { version: 10, name: "lent credentials", oldest: 9, statements: loans },
   { version: 11, name: "search", oldest: 10, statements: search },
   { version: 12, name: "room for rows that change", oldest: 11, statements: changingRows },
+  { version: 13, name: "position of search", oldest: 11, statements: searchPosition },
 ];
 
 /** Where it is kept which changes a database has seen. The last column says of which programs it wants to be used since. */

@@ -1,7 +1,6 @@
 import type { Insertable, Selectable } from "kysely";
 import type { ObservedResource, Resource } from "../../../domain/resource.ts";
 import type { GroupPlace, ResourceRepository } from "../../../ports/repositories.ts";
-import { indexObserved, indexResource } from "./document.ts";
 import { fromJson, toJson } from "./json.ts";
 import { pageOf, readTextCursor } from "./paging.ts";
 import { padded, placeholders, statement } from "./session.ts";
@@ -102,7 +101,6 @@ async function replaceGroup(
     if (!keys.has(key)) await session.db.deleteFrom("resource").where("id", "=", id).execute();
   }
   await forgetEdges(session, at);
-  const known = new Map(present.map(({ id, key }) => [key, id]));
   for (const resource of wanted) {
     const row = rowOf(resource);
     const { id: _id, createdAt: _createdAt, ...changed } = row;
@@ -114,11 +112,10 @@ async function replaceGroup(
       )
       .execute();
     await writeEdges(session, resource);
-    await indexResource(session, resource, known.get(resource.key) ?? resource.id);
   }
 }
 
-/** What is seen again stays, so that the index is not written anew: with it would go the words that are the same. */
+/** What is seen again stays, and with it its place among what is searched. */
 async function replaceObserved(
   session: Session,
   at: GroupPlace,
@@ -138,7 +135,6 @@ async function replaceObserved(
     const what = [address, type, externalId, toJson(attributes), now] as const;
     await session.run(insertObserved, environmentId, template, group, ...what);
   }
-  for (const one of observed) await indexObserved(session, { ...one, ...place(at) });
 }
 
 async function writeEdges(session: Session, resource: Resource): Promise<void> {

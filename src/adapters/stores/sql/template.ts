@@ -6,7 +6,6 @@ import type {
   TemplateRepository,
   TemplateSummary,
 } from "../../../ports/repositories.ts";
-import { indexTemplate } from "./document.ts";
 import { fromJson, toJson } from "./json.ts";
 import { pageOf, readTextCursor } from "./paging.ts";
 import { statement } from "./session.ts";
@@ -92,19 +91,17 @@ async function insert(session: Session, template: Template): Promise<void> {
       `The template ${template.name} has a version ${template.version} already; register the change under a new version.`,
     );
   }
-  await indexTemplate(session, template);
 }
 
 async function replaceDraft(session: Session, template: Template): Promise<void> {
   await session.locks.alone("templates");
   const { id, ...content } = rowOf(template);
-  const changed = await session.db
+  await session.db
     .updateTable("template")
     .set(content)
     .where("id", "=", id)
     .where("status", "=", "draft")
-    .executeTakeFirst();
-  if (changed.numUpdatedRows > 0n) await indexTemplate(session, template);
+    .execute();
 }
 
 async function list(

@@ -13,7 +13,7 @@ export function within<T>(session: Opened, fn: () => Promise<T>): Promise<T> {
 }
 
 /** Throws inside of an open transaction: it would wait for itself for ever, or read beside its own writes. */
-export function refuseInside(what: "transact" | "read" | "lease"): void {
+export function refuseInside(what: "transact" | "read" | "search" | "lease"): void {
   if (current.getStore()?.open !== true) return;
   throw new GlasshouseError(
     "internal",

@@ -16,7 +16,7 @@ import type {
 } from "../../../ports/repositories.ts";
 import type { RelayRepository } from "../../../ports/relay.ts";
 import type { SearchRepository } from "../../../ports/search.ts";
-import type { Tx } from "../../../ports/store.ts";
+import type { SearchTx } from "../../../ports/store.ts";
 import type { LogRepository, RunRepository, StepRepository } from "../../../ports/work.ts";
 import type { WorkerRepository } from "../../../ports/worker.ts";
 import { audits } from "./audit.ts";
@@ -42,7 +42,7 @@ import { templates } from "./template.ts";
 import { workers } from "./worker.ts";
 
 /** The repositories of one transaction. Each is made when it is first asked for: most transactions use three of them. */
-export class SqlTx implements Tx {
+export class SqlTx implements SearchTx {
   readonly #session: Session;
   #templates: TemplateRepository | undefined;
   #environments: EnvironmentRepository | undefined;

@@ -29,11 +29,6 @@ const put = statement(
      "version" = excluded."version", "startedAt" = excluded."startedAt", "status" = excluded."status",
      "leaseEndsAt" = excluded."leaseEndsAt"`,
 );
-/** What this program writes, it indexes: a program of before says nothing of it, and is known by that. */
-const putWriter = statement(
-  `insert into "searchWriter" ("worker", "startedAt") values (?, ?)
-   on conflict ("worker") do update set "startedAt" = excluded."startedAt"`,
-);
 const renew = statement(
   `update "worker" set "leaseEndsAt" = ? where "id" = ? and "status" <> 'gone'`,
 );
@@ -89,7 +84,6 @@ async function putWorker(
   session.touch("workers");
   const { id, labels, process, version, startedAt } = worker;
   const endsAt = leaseMs === null ? null : await fromNow(session, leaseMs);
-  await session.run(putWriter, id, startedAt);
   await session.change(put, id, toJson(labels), toJson(process), version, startedAt, endsAt);
 }
 

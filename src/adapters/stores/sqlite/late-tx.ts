@@ -1,7 +1,7 @@
-import type { Tx } from "../../../ports/store.ts";
+import type { SearchTx } from "../../../ports/store.ts";
 import type { Session } from "../sql/session.ts";
 
-type Make = (session: Session) => Tx;
+type Make = (session: Session) => SearchTx;
 
 /** The repositories, fifty files: loaded for the first transaction or read, as a start gets by without any. */
 export class LateTx {

@@ -12,6 +12,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
 import { FakeClock } from "../../../testing/fake-clock.ts";
 import { withCode } from "../../../testing/store-contract-data.ts";
+import { pages } from "../../../testing/store-contract-search.ts";
 import { createSqliteStore } from "./index.ts";
 import { silentLog } from "./store.fixture.ts";
 
@@ -57,7 +58,7 @@ describe("the lock of the data directory", () => {
 });
 
 describe("a process that is killed", () => {
-  it(`frees the lock and loses no resolved transaction, ${kills} times`, async () => {
+  it(`frees the lock, and loses no resolved transaction and nothing of what is searched, ${kills} times`, async () => {
     await inDirectory(async (directory) => {
       let promised = 0;
       for (let n = 0; n < kills; n += 1) {
@@ -80,6 +81,7 @@ describe("a process that is killed", () => {
       const kept = await countAudits(store);
       // One may have been committed in each life without having been told.
       assert.ok(kept >= promised && kept <= promised + kills, `${kept} kept of ${promised}`);
+      assert.equal((await pages(store, "kind:environment", 1_000)).length, kept);
       await store.close();
     });
   });

@@ -1,4 +1,4 @@
-import type { ReadTx } from "../../../ports/store.ts";
+import type { SearchTx } from "../../../ports/store.ts";
 import { translate } from "./errors.ts";
 import { AskedEarly } from "./late-builder.ts";
 import type { LateTx } from "./late-tx.ts";
@@ -29,7 +29,14 @@ export class Reader {
     this.#commits = commits;
   }
 
-  async read<T>(fn: (tx: ReadTx) => Promise<T>): Promise<T> {
+  read<T>(fn: (tx: SearchTx) => Promise<T>): Promise<T> {
+    return this.run(async (session) => {
+      const make = this.#deps.tx.loaded ?? (await this.#deps.tx.load());
+      return fn(make(session));
+    });
+  }
+
+  async run<T>(fn: (session: SqliteSession) => Promise<T>): Promise<T> {
     await this.#enter();
     try {
       return await this.#run(fn);
@@ -42,11 +49,10 @@ export class Reader {
     }
   }
 
-  async #run<T>(fn: (tx: ReadTx) => Promise<T>): Promise<T> {
-    const make = this.#deps.tx.loaded ?? (await this.#deps.tx.load());
+  async #run<T>(fn: (session: SqliteSession) => Promise<T>): Promise<T> {
     const session = new SqliteSession(this.#deps);
     try {
-      const value = await within(session, () => fn(make(session)));
+      const value = await within(session, () => fn(session));
       this.#deps.builder.refuseEarly();
       return value;
     } finally {

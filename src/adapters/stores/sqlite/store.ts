@@ -8,14 +8,19 @@ import type {
   LastingStore,
   ReadTx,
   Retention,
+  SearchTx,
   StoreHealth,
   Topic,
   Tx,
 } from "../../../ports/store.ts";
 import type { Log } from "../../../ports/telemetry.ts";
 import type { WorkerLease } from "../../../ports/worker.ts";
-import type { Dialect } from "../sql/session.ts";
-import { fillAll } from "../sql/search-fill.ts";
+import type { Dialect, Session } from "../sql/session.ts";
+import {
+  SearchFollower,
+  searchFollowerDefaults,
+  type SearchFollowerLimits,
+} from "../sql/search-follower.ts";
 import type { Migration } from "../sql/migrations.ts";
 import { Connection } from "./connection.ts";
 import { translate } from "./errors.ts";
@@ -39,7 +44,7 @@ export interface SqliteStoreOptions {
   readonly directory: string;
   readonly clock: Clock;
   readonly log: Log;
-  readonly limits?: Partial<WriterLimits>;
+  readonly limits?: Partial<WriterLimits & SearchFollowerLimits>;
   /** Called around the n-th commit, from 1, so that a crash test can end the process there. */
   readonly onCommit?: (n: number, phase: "before" | "after") => void;
   /** When the file is examined for damage, so that it does not slow the start. A second unless given. */
@@ -84,9 +89,7 @@ export async function createSqliteStore(options: SqliteStoreOptions): Promise<Sq
     });
     const reading = new Connection(file, "read");
     opened.push(reading);
-    const store = new SqliteStore({ options, file, lock, writing, reading });
-    await store.fillSearch();
-    return store;
+    return new SqliteStore({ options, file, lock, writing, reading });
   } catch (error) {
     for (const connection of opened) connection.close();
     lock.release();
@@ -109,6 +112,7 @@ export class SqliteStore implements LastingStore {
   readonly #writer: Writer;
   readonly #reader: Reader;
   readonly #tx = new LateTx();
+  readonly #follower: SearchFollower;
   readonly #examination: Examination;
   #damage: string | null = null;
   #closing: Promise<void> | null = null;
@@ -133,23 +137,33 @@ export class SqliteStore implements LastingStore {
       dialect,
       clock: options.clock,
       limits: { ...sqliteDefaults, ...options.limits },
-      committed: (topics) => this.#topics.wake(topics),
+      committed: (topics) => {
+        this.#topics.wake(topics);
+        if (topics.has("journal")) this.#follower.poke();
+      },
       onCommit: options.onCommit ?? (() => {}),
     });
     this.#reader = new Reader(
       { connection: reading, builder, dialect, clock: options.clock, tx: this.#tx },
       () => this.#writer.commits,
     );
+    this.#follower = new SearchFollower({
+      write: (fn) => this.#write(fn),
+      read: (fn) => this.#reader.run(fn),
+      settle: () => Promise.resolve(),
+      log: options.log,
+      limits: { ...searchFollowerDefaults, ...options.limits },
+    });
+    // What a process that was killed has left.
+    this.#follower.poke();
     this.#examination = examine(parts.file, options.examineAfterMs ?? 1_000);
     this.examined = this.#examination.result.then((damage) => this.#turnReadOnly(damage));
   }
 
   async transact<T>(fn: (tx: Tx) => Promise<T>): Promise<T> {
     refuseInside("transact");
-    this.#refuseClosed();
-    this.#refuseDamaged();
     // Loaded within, so that closing waits for it as for every transaction.
-    return this.#writer.run(async (session) => {
+    return this.#write(async (session) => {
       const make = this.#tx.loaded ?? (await this.#tx.load());
       return fn(make(session));
     });
@@ -161,6 +175,13 @@ export class SqliteStore implements LastingStore {
     return this.#reader.read(fn);
   }
 
+  async search<T>(fn: (tx: SearchTx) => Promise<T>): Promise<T> {
+    refuseInside("search");
+    this.#refuseClosed();
+    await this.#follower.caughtUp();
+    return this.#reader.read(fn);
+  }
+
   watch(topic: Topic, fn: () => void): () => void {
     return this.#topics.watch(topic, fn);
   }
@@ -169,9 +190,7 @@ export class SqliteStore implements LastingStore {
   async lease(worker: NewWorker): Promise<WorkerLease> {
     refuseInside("lease");
     const { takeAlone } = await import("../sql/worker.ts");
-    this.#refuseClosed();
-    this.#refuseDamaged();
-    await this.#writer.run((session) => takeAlone(session, worker));
+    await this.#write((session) => takeAlone(session, worker));
     let released: Promise<void> | null = null;
     return {
       holds: () => released === null,
@@ -199,23 +218,12 @@ export class SqliteStore implements LastingStore {
     }
   }
 
-  /** Indexes what was written before there was an index. */
-  async fillSearch(): Promise<void> {
-    await fillAll({
-      step: (some) => this.#writer.run(some),
-      log: this.#parts.options.log,
-      againSince: null,
-    });
-  }
-
   async prune(retention: Retention): Promise<void> {
     const { pruneSome } = await import("../sql/prune.ts");
     let more = true;
     while (more) {
       refuseInside("transact");
-      this.#refuseClosed();
-      this.#refuseDamaged();
-      more = await this.#writer.run((session) => pruneSome(session, retention));
+      more = await this.#write((session) => pruneSome(session, retention));
     }
   }
 
@@ -235,6 +243,7 @@ export class SqliteStore implements LastingStore {
 
   async #close(): Promise<void> {
     await this.#examination.stop();
+    await this.#follower.close();
     await this.#writer.idle();
     this.#writer.close();
     await this.#reader.idle();
@@ -242,6 +251,12 @@ export class SqliteStore implements LastingStore {
     this.#parts.reading.close();
     this.#parts.writing.close();
     this.#parts.lock.release();
+  }
+
+  async #write<T>(fn: (session: Session) => Promise<T>): Promise<T> {
+    this.#refuseClosed();
+    this.#refuseDamaged();
+    return this.#writer.run(fn);
   }
 
   /** For people who look: the next holder of the file knows it without this. */
