@@ -158,6 +158,8 @@ async function fill(store: LastingStore, clock: FakeClock): Promise<void> {
       const ended = anEvent(environment.id, { type: "step.succeeded", data: place });
       await tx.events.append([ended], "2026-01-01T00:00:00.000Z");
     });
+    // By and by, as it is where there is a pause between commits now and then.
+    await find(store, "none");
   }
 }
 

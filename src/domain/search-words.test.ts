@@ -29,6 +29,16 @@ suite("Words of search", () => {
     );
   });
 
+  test("a text of ASCII has the words that it has beside others", () => {
+    const plain = fc.string({ unit: "binary-ascii", maxLength: 200 });
+    fc.assert(
+      fc.property(plain, (text) => {
+        assert.deepEqual([...wordsOf(text), "cafe"], wordsOf(`${text} Café`));
+        assert.deepEqual(`${folded(text)} cafe`, folded(`${text} Café`));
+      }),
+    );
+  });
+
   test("a word that stands for a field is no word of a text, and has only what no engine splits", () => {
     fc.assert(
       fc.property(anything, anything, (value, text) => {

@@ -22,8 +22,11 @@ export interface SearchState {
   readonly oldest: number | null;
 }
 
-/** Events that one transaction follows at most, so that nobody waits long for it. */
-const eventsAtOnce = 128;
+/**
+ * Events that one transaction follows at most, so that nobody waits long for it, and after how many rows it takes no more. Things
+ * that are read at once.
+ */
+const mostAtOnce = { events: 128, rows: 256, subjects: 16 } as const;
 
 const look = statement<SearchState>(
   `select "position", "filling", "after", coalesce((select max("position") from "event"), 0) as "head",
@@ -36,9 +39,9 @@ const fillAll = statement(
 );
 const types = searchedTypes.map((type) => `'${type}'`).join(", ");
 const changes = statement<
-  Pick<Selectable<Tables["event"]>, "type" | "environmentId" | "subject" | "data">
+  Pick<Selectable<Tables["event"]>, "position" | "type" | "environmentId" | "subject" | "data">
 >(
-  `select "type", "environmentId", "subject", "data" from "event"
+  `select "position", "type", "environmentId", "subject", "data" from "event"
    where "position" > ? and "position" <= ? and "type" in (${types}) order by "position"`,
 );
 
@@ -77,17 +80,36 @@ function stateOf(row: SearchState | undefined): SearchState {
 }
 
 async function followEvents(session: Session, state: SearchState): Promise<SearchState> {
-  const position = Math.min(state.position + eventsAtOnce, state.head);
-  const subjects = new Map<string, SearchSubject>();
-  for (const row of await session.all(changes, state.position, position)) {
+  const last = Math.min(state.position + mostAtOnce.events, state.head);
+  const subjects = new Map<string, SearchSubject & { readonly position: number }>();
+  for (const row of await session.all(changes, state.position, last)) {
     const subject = searchSubject({ ...row, data: fromJson(row.data) });
-    if (subject !== null) subjects.set(Object.values(subject).join("\n"), subject);
+    if (subject === null) continue;
+    const key = Object.values(subject).join("\n");
+    if (!subjects.has(key)) subjects.set(key, { ...subject, position: row.position });
   }
-  // Asked for at once, so that an engine may answer all of them together.
-  const read = [...subjects.values()].map((subject) => readSubject(session, subject));
-  for (const index of await Promise.all(read)) await index();
+  const next = await indexSome(session, [...subjects.values()]);
+  const position = next === null ? last : next.position - 1;
   await session.run(move, position);
   return { ...state, position };
+}
+
+/** Gives the first that is left for another transaction; null: all is done. */
+async function indexSome<S extends SearchSubject>(
+  session: Session,
+  subjects: readonly S[],
+): Promise<S | null> {
+  let rows = 0;
+  for (let from = 0; from < subjects.length; from += mostAtOnce.subjects) {
+    if (rows >= mostAtOnce.rows) return subjects[from] ?? null;
+    const some = subjects.slice(from, from + mostAtOnce.subjects);
+    // Asked for at once, so that an engine may answer all of them together.
+    for (const read of await Promise.all(some.map((subject) => readSubject(session, subject)))) {
+      await read.write();
+      rows += read.rows;
+    }
+  }
+  return null;
 }
 
 async function fillSome(session: Session, state: SearchState): Promise<SearchState> {

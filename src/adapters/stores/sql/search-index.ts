@@ -53,10 +53,13 @@ const observedOfGroup: typeof observedOf = statement(
   `select * from "observed" where "environmentId" = ? and "template" = ? and "group" = ? order by "address"`,
 );
 
-/** Writes into the index what was read of a thing before, in the same transaction. */
-export type Indexing = () => Promise<void>;
+/** What was read of a thing, to be written into the index in the same transaction. */
+export interface Indexing {
+  readonly rows: number;
+  readonly write: () => Promise<void>;
+}
 
-const nothing: Indexing = () => Promise.resolve();
+const nothing: Indexing = { rows: 0, write: () => Promise.resolve() };
 
 /**
  * Reads what there is of it now, to be indexed; what is gone of it has gone from the index with its row, or goes by this. Safe to
@@ -68,7 +71,7 @@ export async function readSubject(session: Session, subject: SearchSubject): Pro
       return ofEnvironment(session, await session.one(environmentRow, subject.id));
     case "template": {
       const row = await session.one(templateRow, subject.name, subject.version);
-      return row === undefined ? nothing : () => indexTemplateRow(session, row);
+      return row === undefined ? nothing : { rows: 1, write: () => indexTemplateRow(session, row) };
     }
     case "group":
       return readGroup(session, subject);
@@ -88,7 +91,7 @@ export async function indexEnvironments(session: Session, after: string): Promis
   for (let rows = 0; rows < rowsAtOnce; rows += 1) {
     const row: EnvironmentRow | undefined = await session.one(nextEnvironment, last ?? after);
     if (row === undefined) break;
-    await ofEnvironment(session, row)();
+    await ofEnvironment(session, row).write();
     const resources = await session.all(resourcesOf, row.id);
     const observed = await session.all(observedOf, row.id);
     await indexRows(session, { resources, observed });
@@ -105,10 +108,9 @@ function indexTemplateRow(session: Session, row: TemplateRow): Promise<void> {
 /** Only planned so far: it is not searched. */
 function ofEnvironment(session: Session, row: EnvironmentRow | undefined): Indexing {
   if (row === undefined || Boolean(row.prospective)) return nothing;
-  if (row.status === "destroyed") return () => forgetEnvironment(session, row);
-  const { tags, desired } = row;
-  return () =>
-    indexEnvironment(session, { ...row, tags: fromJson(tags), desired: fromJson(desired) });
+  if (row.status === "destroyed") return { rows: 1, write: () => forgetEnvironment(session, row) };
+  const of = { ...row, tags: fromJson(row.tags), desired: fromJson(row.desired) };
+  return { rows: 1, write: () => indexEnvironment(session, of) };
 }
 
 async function readGroup(
@@ -119,7 +121,8 @@ async function readGroup(
     session.all(resourcesOfGroup, environmentId, template, group),
     session.all(observedOfGroup, environmentId, template, group),
   ]);
-  return () => indexRows(session, { resources, observed });
+  const rows = resources.length + observed.length;
+  return { rows, write: () => indexRows(session, { resources, observed }) };
 }
 
 async function indexRows(
