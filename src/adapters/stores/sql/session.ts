@@ -93,15 +93,31 @@ export function insertion(
   const cells: Cell[] = [];
   for (const [column, value] of Object.entries(members)) {
     if (value === undefined) continue;
-    columns.push(`"${column}"`);
+    columns.push(column);
     cells.push(value);
   }
+  const last = lastInsertions.get(table);
+  if (last?.more === more && areSame(last.columns, columns)) return { kept: last.kept, cells };
   // Columns are named by our own code, never by what came in.
+  const names = columns.map((column) => `"${column}"`).join(", ");
   const values = columns.map(() => "?").join(", ");
-  return {
-    kept: statement(`insert into "${table}" (${columns.join(", ")}) values (${values}) ${more}`),
-    cells,
-  };
+  const kept = statement(`insert into "${table}" (${names}) values (${values}) ${more}`);
+  lastInsertions.set(table, { columns, more, kept });
+  return { kept, cells };
+}
+
+/** The last one of each table: nearly always the next has the same columns, and writing and finding its text anew costs as much as running it. */
+const lastInsertions = new Map<
+  keyof Tables,
+  {
+    readonly columns: readonly string[];
+    readonly more: string;
+    readonly kept: Statement<unknown>;
+  }
+>();
+
+function areSame(one: readonly string[], other: readonly string[]): boolean {
+  return one.length === other.length && one.every((column, at) => column === other[at]);
 }
 
 /** One transaction as the queries see it. Every member throws once the transaction has ended. */
