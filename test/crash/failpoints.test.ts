@@ -52,8 +52,9 @@ describe("a server killed at its n-th store write", { concurrency: 2 }, () => {
         if (!outcome.happened) break;
         writes += 1;
       }
-      // A run of four steps writes at least its command, its start, and each step's claim, child and outcome.
-      assert.ok(writes >= (full ? 12 : 3), `only ${writes} writes were interrupted`);
+      // At least the template, the worker, the command with its run, and for each of two layers its children and its
+      // outcomes: steps that wait at the same time share a write.
+      assert.ok(writes >= (full ? 7 : 3), `only ${writes} writes were interrupted`);
       table.put(`write, ${moment}`, "kill", { complaints: [], words: `${writes} writes` });
       t.diagnostic(`${writes} writes were interrupted`);
     });
