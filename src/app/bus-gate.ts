@@ -35,7 +35,6 @@ export class BusGate {
     const api = {
       accept,
       find: (source: string, id: string) => findCommand(services, source, id),
-      isStoreUp: async () => (await services.store.health()).status === "up",
       clock,
       log,
     };

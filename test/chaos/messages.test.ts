@@ -5,6 +5,7 @@ import { environmentView } from "../../src/contract/rest-environment.ts";
 import { BusPublisher } from "../support/chaos-bus.ts";
 import {
   faultTest,
+  full,
   joined,
   nothingFound,
   type Findings,
@@ -119,14 +120,17 @@ function describing(at: number | string, ifsequence?: number): Order {
   };
 }
 
-/** Each command once in the journal, in some time. */
+/** Each command once in the journal; a minute without a further one is too long. */
 async function effects(cluster: Cluster, wanted: number): Promise<Findings> {
-  const deadline = performance.now() + 60_000;
+  let seen = 0;
+  let deadline = performance.now() + 60_000;
   for (;;) {
     const told = await journalOf(cluster.any, name);
     const updated = told.filter(({ type }) => type === "environment.updated");
     const commands = Map.groupBy(updated, ({ commandid }) => commandid ?? "");
     const doubled = [...commands].flatMap(([id, events]) => (events.length > 1 ? [id] : []));
+    if (commands.size > seen) deadline = performance.now() + 60_000;
+    seen = commands.size;
     if (commands.size < wanted && performance.now() < deadline) {
       await sleep(200);
       continue;
@@ -182,6 +186,12 @@ async function environment(cluster: Cluster): Promise<ReturnType<typeof environm
   return environmentView.parse(await cluster.any.request("GET", `/api/v1/environments/${name}`));
 }
 
+/**
+ * Of two replicas. What is collected late comes on top in the long form: of 5,000 such messages a snapshot of a heap shows 5 MB that
+ * live, code that was loaded since among them.
+ */
+const mostRiseMebibytes = full ? 400 : 100;
+
 /** Bad messages with a good one after each few: the good ones take effect, the bad ones are parked or refused. */
 async function amongGood(
   { cluster, publisher }: Scene,
@@ -209,7 +219,7 @@ async function amongGood(
   const rise = (await residentMebibytes(pids)) - before;
   const broken = [
     ...(left === 0 ? [] : [`${left} messages are still in the queue`]),
-    ...(rise < 100 ? [] : [`the replicas grew by ${rise.toFixed(0)} MiB`]),
+    ...(rise < mostRiseMebibytes ? [] : [`the replicas grew by ${rise.toFixed(0)} MiB`]),
     ...(cluster.living.map(({ pid }) => pid).join() === pids.join() ? [] : ["a replica has ended"]),
     ...(dead >= Math.min(all.length, trials.trials) ? [] : [`only ${dead} were parked`]),
   ];

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { suite, test } from "node:test";
 import { busLimits } from "../../contract/bus.ts";
 import type { Command } from "../../domain/command.ts";
-import { GlasshouseError, type ErrorCode } from "../../domain/errors.ts";
+import { GlasshouseError, StoreFault, type ErrorCode } from "../../domain/errors.ts";
 import type { BusMessage, Verdict } from "../../ports/bus.ts";
 import type { CommandRequest } from "../../services/effect.ts";
 import { FakeClock } from "../../testing/fake-clock.ts";
@@ -14,7 +14,6 @@ interface Asked {
   readonly message?: Partial<BusMessage>;
   /** What the services answer. */
   readonly fails?: unknown;
-  readonly isStoreUp?: boolean;
 }
 
 function quiet(): void {
@@ -23,14 +22,13 @@ function quiet(): void {
 
 async function take(
   body: unknown,
-  { message, fails, isStoreUp = true }: Asked = {},
+  { message, fails }: Asked = {},
 ): Promise<{ readonly verdict: Verdict; readonly requests: readonly CommandRequest[] }> {
   const clock = new FakeClock();
   const requests: CommandRequest[] = [];
   const api = {
     clock,
     log: { debug: quiet, info: quiet, warn: quiet, error: quiet },
-    isStoreUp: async () => isStoreUp,
     async find() {
       return commandOf(requests[0], "refused");
     },
@@ -167,12 +165,14 @@ suite("a message of the bus", () => {
   });
 
   test("waits as long as it takes when nothing can be stored, and for a while when only its own need is down", async () => {
-    const fails = failing("unavailable");
-    const down = (await take(plain, { fails, isStoreUp: false })).verdict;
-    assert.ok(down.outcome === "again" && down.otherwise === null);
-    const full = (await take(plain, { fails: failing("storage-full") })).verdict;
-    assert.ok(full.outcome === "again" && full.otherwise === null);
-    const own = (await take(plain, { fails })).verdict;
+    const ofStore = (["unavailable", "invalid-configuration"] as const).map(
+      (code) => new StoreFault(code, "the store says no"),
+    );
+    for (const fails of [...ofStore, failing("storage-full")]) {
+      const { verdict } = await take(plain, { fails });
+      assert.ok(verdict.outcome === "again" && verdict.otherwise === null, fails.code);
+    }
+    const own = (await take(plain, { fails: failing("unavailable") })).verdict;
     assert.ok(own.outcome === "again" && own.otherwise?.reason === "unavailable");
   });
 });

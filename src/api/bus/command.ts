@@ -4,7 +4,7 @@ import { issueDetails } from "../../contract/issues.ts";
 import { parseJsonBody } from "../../contract/json-body.ts";
 import { mediaTypes } from "../../contract/rest-route.ts";
 import type { Command, RefusedMessage, ReplyAddress } from "../../domain/command.ts";
-import { asGlasshouseError, failureOf, GlasshouseError } from "../../domain/errors.ts";
+import { asGlasshouseError, failureOf, GlasshouseError, StoreFault } from "../../domain/errors.ts";
 import { parseTrace } from "../../lib/trace-context.ts";
 import type { BusMessage, Parked, Reply, Verdict } from "../../ports/bus.ts";
 import { timestamp, type Clock } from "../../ports/clock.ts";
@@ -17,8 +17,6 @@ export interface BusApi {
   readonly accept: (request: CommandRequest) => Promise<Command>;
   /** The command of a source and its id, if there is one. */
   readonly find: (source: string, id: string) => Promise<Command | null>;
-  /** Whether commands can be stored at all now. */
-  readonly isStoreUp: () => Promise<boolean>;
   readonly clock: Clock;
   readonly log: Log;
 }
@@ -147,11 +145,12 @@ async function refuse(api: BusApi, refusal: Refusal): Promise<Verdict> {
     detail: failure.message,
     reply: replyTo(api, to, refusedOf(command, failure)),
   };
+  // A store that cannot be used is everybody's affair; a repository that is down, say, is this command's own.
+  if (failure instanceof StoreFault || failure.code === "storage-full")
+    return { outcome: "again", error: failure, otherwise: null };
   // A limit is no outage: waiting here for one environment's queue would hold up everybody else's commands.
   if (failure.row.kind === "terminal" || failure.code === "too-many") return parked;
-  // A repository that is down, say, is this command's own affair; a store that is down is everybody's.
-  const isOwnAffair = failure.code !== "storage-full" && (await api.isStoreUp());
-  return { outcome: "again", error: failure, otherwise: isOwnAffair ? parked : null };
+  return { outcome: "again", error: failure, otherwise: parked };
 }
 
 /** The refusal as the inbox has it; without it the answer has no id, and says the same. */

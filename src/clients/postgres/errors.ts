@@ -1,5 +1,5 @@
 import pg from "pg";
-import { GlasshouseError } from "../../domain/errors.ts";
+import { GlasshouseError, StoreFault } from "../../domain/errors.ts";
 
 /** The connection is gone, and with it the answer to what was sent on it. */
 export class ConnectionLost extends Error {
@@ -61,35 +61,35 @@ export function translate(error: unknown): unknown {
   const code = sqlState(error);
   const kind = faultKind(error);
   if (code !== null && refusalCodes.includes(code)) {
-    return new GlasshouseError(
+    return new StoreFault(
       "invalid-configuration",
       `PostgreSQL refuses: ${wordsOf(error)}. Look at store.url, store.password (or store.credentials) and store.tls, and at what the database has of user, password, database and pg_hba.conf.`,
       { cause: error },
     );
   }
   if (code === "53100" || code === "58030") {
-    return new GlasshouseError(
+    return new StoreFault(
       "storage-full",
       "PostgreSQL could not write: its disk is full or fails. Make room; work goes on by itself.",
       { cause: error },
     );
   }
   if (code === "25P03") {
-    return new GlasshouseError(
+    return new StoreFault(
       "unavailable",
       "PostgreSQL ended a transaction because nothing was heard of it for too long.",
       { cause: error },
     );
   }
   if (kind === "rerun" || code === "55P03" || code === "57014") {
-    return new GlasshouseError(
+    return new StoreFault(
       "unavailable",
       `PostgreSQL could not do it in time because of others: ${wordsOf(error)}`,
       { cause: error },
     );
   }
   if (kind === "lost" || code?.startsWith("53") === true) {
-    return new GlasshouseError("unavailable", `PostgreSQL is not there: ${wordsOf(error)}`, {
+    return new StoreFault("unavailable", `PostgreSQL is not there: ${wordsOf(error)}`, {
       cause: error,
     });
   }

@@ -1,4 +1,4 @@
-import { GlasshouseError } from "../../domain/errors.ts";
+import { StoreFault } from "../../domain/errors.ts";
 import type { Connection } from "./connection.ts";
 
 export interface PoolOptions {
@@ -168,8 +168,8 @@ export class Pool {
       if (connection.silentMs > this.#options.silentMs) connection.destroy();
   }
 
-  #exhausted(): GlasshouseError {
-    return new GlasshouseError(
+  #exhausted(): StoreFault {
+    return new StoreFault(
       "unavailable",
       `All ${this.#options.size} connections to PostgreSQL were busy for ${this.#options.waitMs} ms: try again. ` +
         "When it stays so, raise store.pool (and max_connections of PostgreSQL).",
@@ -177,6 +177,6 @@ export class Pool {
   }
 }
 
-function closed(): GlasshouseError {
-  return new GlasshouseError("unavailable", "The store is closed; the server is stopping.");
+function closed(): StoreFault {
+  return new StoreFault("unavailable", "The store is closed; the server is stopping.");
 }

@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { randomUUID } from "node:crypto";
 import { after, before, suite, test } from "node:test";
+import { setTimeout as sleep } from "node:timers/promises";
 import { Connection } from "rabbitmq-client";
 import { AmqpBus } from "../../../src/adapters/buses/amqp/bus.ts";
 import type { AmqpTimes } from "../../../src/adapters/buses/amqp/settings.ts";
@@ -79,6 +80,33 @@ suite("over RabbitMQ", { skip: rabbitmqSkip }, () => {
         ({ left }) => left === 1,
       );
       assert.deepEqual(reasons, { unavailable: 1 });
+    } finally {
+      await opened.close();
+    }
+  });
+
+  test("a command whose first try takes longer than that, as when the process was stopped, has a second one", async () => {
+    const opened = await open({ times: { holdMs: 300 } });
+    try {
+      let tries = 0;
+      opened.bus.consume(async () => {
+        tries += 1;
+        if (tries > 1) return { outcome: "taken", reply: null };
+        await sleep(400);
+        const parked = {
+          outcome: "parked",
+          reason: "unavailable",
+          detail: "",
+          reply: null,
+        } as const;
+        return { outcome: "again", error: new Error("too late"), otherwise: parked };
+      });
+      await opened.offer("slow");
+      await until(
+        async () => tries,
+        (seen) => seen > 1,
+      );
+      assert.equal((await opened.bus.redrive({ reason: null, limit: 10, dryRun: true })).left, 0);
     } finally {
       await opened.close();
     }

@@ -160,7 +160,8 @@ export class CommandConsumer {
       const verdict = await take(message);
       if (verdict.outcome !== "again") return verdict;
       if (this.#isStopping || !channel.active || this.#probe !== null) return null;
-      if (clock.monotonic() - sinceMs >= times.holdMs) {
+      // A process that was stopped for so long has tried once at the most.
+      if (attempt > 1 && clock.monotonic() - sinceMs >= times.holdMs) {
         if (verdict.otherwise !== null) return verdict.otherwise;
         const { error } = verdict;
         log.warn("Commands of the bus wait in their queue: they cannot be taken now", { error });

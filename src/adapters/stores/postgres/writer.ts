@@ -1,5 +1,5 @@
 import { AsyncLocalStorage } from "node:async_hooks";
-import { GlasshouseError } from "../../../domain/errors.ts";
+import { StoreFault } from "../../../domain/errors.ts";
 import type { TransactOptions } from "../../../ports/store.ts";
 import type { Session } from "../sql/session.ts";
 import { within } from "../sql/transaction-context.ts";
@@ -119,6 +119,6 @@ export class Writer {
   }
 }
 
-export function refusedAsClosed(): GlasshouseError {
-  return new GlasshouseError("unavailable", "The store is closed; the server is stopping.");
+export function refusedAsClosed(): StoreFault {
+  return new StoreFault("unavailable", "The store is closed; the server is stopping.");
 }

@@ -1,4 +1,4 @@
-import { GlasshouseError } from "../../../domain/errors.ts";
+import { StoreFault } from "../../../domain/errors.ts";
 
 /** SQLite's primary result codes (https://sqlite.org/rescode.html). */
 const busy = 5;
@@ -13,21 +13,21 @@ export function translate(error: unknown): unknown {
   const code = resultCode(error);
   if (code === null) return error;
   if (code === full || code === ioError) {
-    return new GlasshouseError(
+    return new StoreFault(
       "storage-full",
       "The database could not be written: the disk is full or fails. Make room; work goes on by itself.",
       { cause: error },
     );
   }
   if (code === corrupt || code === notADatabase) {
-    return new GlasshouseError(
+    return new StoreFault(
       "unavailable",
       "The database file is damaged. Stop the server and restore a backup with `glasshouse restore`.",
       { cause: error },
     );
   }
   if (code === busy || code === readOnly) {
-    return new GlasshouseError("unavailable", "The database cannot be written just now.", {
+    return new StoreFault("unavailable", "The database cannot be written just now.", {
       cause: error,
     });
   }
