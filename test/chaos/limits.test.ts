@@ -11,7 +11,8 @@ import {
   type Tried,
 } from "../support/chaos.ts";
 import { judgeNotices, sharedBus, type Bus } from "../support/chaos-broker.ts";
-import { BusListener } from "../support/chaos-bus.ts";
+import { BusListener, BusPublisher } from "../support/chaos-bus.ts";
+import type { Upstream } from "../support/cluster.ts";
 import { startLoad } from "../support/chaos-load.ts";
 import { sharedStore, withCluster } from "../support/chaos-servers.ts";
 import type { Cluster } from "../support/cluster.ts";
@@ -122,19 +123,14 @@ faultTest(
     const store = await sharedStore();
     return withCluster({ replicas: 2, of, env, store }, async (cluster) => {
       await cluster.register({ name: "watched", groups: 1, width: 1 });
-      const holder = new pg.Client({ connectionString: store.url(store.port) });
-      holder.on("error", () => undefined);
-      await holder.connect();
-      await holder.query("begin");
-      await holder.query(`lock table "command" in access exclusive mode`);
+      const letGo = await holdCommands(store);
       const asked = Promise.all(
         Array.from({ length: clients }, async (_, at) => answerTo(cluster, at)),
       );
       // Longer than a lease, so that one that could not be renewed would have ended.
       await sleep(8_000);
       const health = await cluster.any.send("GET", "/livez");
-      await holder.query("rollback");
-      await holder.end();
+      await letGo();
       const answers = await asked;
       const strange = answers.filter(({ kind }) => kind === "strange").map(({ words }) => words);
       const lapsed = cluster.replicas.filter(({ output }) =>
@@ -152,6 +148,79 @@ faultTest(
     });
   },
 );
+
+/** A server keeps what it was given for twenty seconds before it gives it back to the queue. */
+const heldMs = 25_000;
+
+faultTest(
+  {
+    id: "F20",
+    fault: `commands come over the bus while that lock is held for ${heldMs / 1_000} s`,
+    mechanism: "a store that cannot be used is nobody's fault: commands wait in their queue",
+    trials: { short: 60, long: 300 },
+    skip,
+  },
+  async (of) => {
+    const env = { GLASSHOUSE_STORE_POOL: "2" };
+    const [store, bus] = await Promise.all([sharedStore(), sharedBus()]);
+    return withCluster({ replicas: 2, of, env, store, bus }, async (cluster) => {
+      await cluster.register({ name: "watched", groups: 1, width: 1 });
+      const publisher = new BusPublisher({ url: bus.direct, source: "chaos" });
+      try {
+        const letGo = await holdCommands(store);
+        for (let at = 0; at < of.trials; at += 1)
+          await publisher.confirm({
+            id: `c${at}`,
+            type: "run.cancel",
+            subject: "run_none",
+            data: {},
+          });
+        await sleep(heldMs);
+        await letGo();
+        const lost = await missing(store, of.trials);
+        const dead = await publisher.count(busNames.deadLetters);
+        const broken = dead === 0 ? [] : [`${dead} were laid with the dead letters`];
+        const words = `${of.trials - lost.length} taken once it was let go`;
+        return { findings: { ...nothingFound, lost, broken }, trials: of.trials, words };
+      } finally {
+        await publisher.close();
+      }
+    });
+  },
+);
+
+/** Nobody can read or write a command until the function that it gives is called. */
+async function holdCommands(store: Upstream): Promise<() => Promise<void>> {
+  const holder = new pg.Client({ connectionString: store.url(store.port) });
+  holder.on("error", () => undefined);
+  await holder.connect();
+  await holder.query("begin");
+  await holder.query(`lock table "command" in access exclusive mode`);
+  return async () => {
+    await holder.query("rollback");
+    await holder.end();
+  };
+}
+
+/** Of the commands c0, c1 and so on, those that the inbox does not have within a minute. */
+async function missing(store: Upstream, sent: number): Promise<readonly string[]> {
+  const client = new pg.Client({ connectionString: store.url(store.port) });
+  await client.connect();
+  try {
+    const deadline = performance.now() + 60_000;
+    for (;;) {
+      const { rows } = await client.query<{ id: string }>(
+        `select "sourceId" as "id" from "command" where "source" = 'chaos'`,
+      );
+      const there = new Set(rows.map(({ id }) => id));
+      const lost = Array.from({ length: sent }, (_, at) => `c${at}`).filter((id) => !there.has(id));
+      if (lost.length === 0 || performance.now() > deadline) return lost;
+      await sleep(500);
+    }
+  } finally {
+    await client.end();
+  }
+}
 
 interface Answered {
   readonly kind: "taken" | "refused" | "strange";
