@@ -1,6 +1,6 @@
 import { closeSync, openSync, mkdirSync } from "node:fs";
 import { join } from "node:path";
-import { GlasshouseError } from "../../../domain/errors.ts";
+import { StoreFault } from "../../../domain/errors.ts";
 import { timestamp } from "../../../ports/clock.ts";
 import type { Clock } from "../../../ports/clock.ts";
 import type { NewWorker } from "../../../domain/worker.ts";
@@ -282,7 +282,7 @@ export class SqliteStore implements LastingStore {
 
   #refuseDamaged(): void {
     if (this.#damage === null) return;
-    throw new GlasshouseError(
+    throw new StoreFault(
       "unavailable",
       `${this.#damage}. Nothing is written any more; stop the server and restore a backup with \`glasshouse restore\`.`,
     );
@@ -290,6 +290,6 @@ export class SqliteStore implements LastingStore {
 
   #refuseClosed(): void {
     if (this.#closing === null) return;
-    throw new GlasshouseError("unavailable", "The store is closed; the server is stopping.");
+    throw new StoreFault("unavailable", "The store is closed; the server is stopping.");
   }
 }
