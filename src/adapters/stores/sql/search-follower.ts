@@ -11,8 +11,8 @@ export interface SearchFollowerDeps {
   /** Runs a transaction. */
   readonly write: <T>(fn: (session: Session) => Promise<T>) => Promise<T>;
   readonly read: <T>(fn: (session: Session) => Promise<T>) => Promise<T>;
-  /** Resolves once every event that was committed before the call has its position. */
-  readonly settle: () => Promise<void>;
+  /** Resolves once every event that was committed before the call has its position. Null where nobody else commits. */
+  readonly settle: (() => Promise<void>) | null;
   readonly log: Pick<Log, "warn">;
   readonly limits: SearchFollowerLimits;
 }
@@ -41,6 +41,9 @@ export class SearchFollower {
   #timer: NodeJS.Timeout | null = null;
   #firstPokeAtMs = 0;
   #wasPoked = false;
+  #pokes = 1;
+  /** The last of them before all that was committed by then was indexed. */
+  #caughtUpPoke = 0;
   #stepping: Promise<SearchState | null> | null = null;
   #working: Promise<void> | null = null;
   #isClosed = false;
@@ -51,6 +54,7 @@ export class SearchFollower {
 
   /** Something was committed, or may have been. Costs next to nothing. */
   poke(): void {
+    this.#pokes += 1;
     this.#wasPoked = true;
     if (this.#timer !== null || this.#working !== null || this.#isClosed) return;
     this.#firstPokeAtMs = performance.now();
@@ -58,20 +62,23 @@ export class SearchFollower {
   }
 
   /**
-   * Resolves once all that was committed before the call is indexed; costs a look when it is. Errors: `unavailable` when that
-   * takes too long, and those of a transaction.
+   * Resolves once all that was committed before the call is indexed. Costs a look when it is, and where nobody else commits nothing.
+   * Errors: `unavailable` when that takes too long, and those of a transaction.
    */
   async caughtUp(): Promise<void> {
     const { limits, settle, read } = this.#deps;
+    const poke = this.#pokes;
+    if (settle === null && poke === this.#caughtUpPoke) return;
     const endsAtMs = performance.now() + limits.waitMs;
     const { isBehind, searchState } = await following();
-    await settle();
+    await settle?.();
     let state = await read(searchState);
     const { head } = state;
     while (isBehind(state, head)) {
       if (performance.now() >= endsAtMs) throw late(state, head);
       state = (await this.#step(false)) ?? state;
     }
+    this.#caughtUpPoke = poke;
   }
 
   /** Resolves when nothing of it is under way; nothing begins any more. */

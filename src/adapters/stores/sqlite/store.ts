@@ -150,7 +150,7 @@ export class SqliteStore implements LastingStore {
     this.#follower = new SearchFollower({
       write: (fn) => this.#write(fn),
       read: (fn) => this.#reader.run(fn),
-      settle: () => Promise.resolve(),
+      settle: null,
       log: options.log,
       limits: { ...searchFollowerDefaults, ...options.limits },
     });
