@@ -75,6 +75,9 @@ export class WriteLocks implements Locks {
     );
   }
 
+  /** Holding it has told. */
+  saw(): void {}
+
   holds(environmentId: string): boolean {
     const { owner, by } = this.#deps;
     return owner.held.has(environmentId) && !owner.isWithOther(environmentId, by);

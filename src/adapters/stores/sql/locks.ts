@@ -15,6 +15,8 @@ export interface Locks {
    * nobody else can change it. The caller stores the new one. Null where that is not known: then the row must be asked.
    */
   take(environmentId: string, count: number): Promise<number | null>;
+  /** Says the sequence of the held environment's row, where a query has seen it. */
+  saw(environmentId: string, sequence: number): void;
   /** Holds an environment that this transaction has just inserted, with this sequence: nobody else can see it yet. */
   made(environmentId: string, sequence: number): void;
   /** Holds the environment of the run. */
@@ -40,12 +42,13 @@ const settled = Promise.resolve();
 const yes = Promise.resolve(true);
 const notKnown = Promise.resolve(null);
 
-/** For one writer at a time, and for reads. Every query asks for one of these, so none makes a promise of its own. */
+/** For reads. Every query asks for one of these, so none makes a promise of its own. */
 export const noLocks: Locks = {
   hold: () => settled,
   holds: () => true,
   tryHold: () => yes,
   take: () => notKnown,
+  saw() {},
   made() {},
   holdRun: () => settled,
   knows() {},

@@ -28,9 +28,11 @@ const withdraw = statement(
   `update "step" set "offered" = 0
    where "runId" = ? and "status" in ('ready', 'unknown') and ${indexedStatus} and "offered" = 1 returning "id"`,
 );
+/** Steps with a time, word for word as in the index of them. */
+export const isDue = `"offered" = 0 and "availableAt" is not null and "status" in ('ready', 'unknown')`;
 const selectDue = statement<DueStep>(
   `select "id", "environmentId" from "step"
-   where "offered" = 0 and "availableAt" is not null and "status" in ('ready', 'unknown') and "availableAt" <= ?
+   where ${isDue} and "availableAt" <= ?
      and exists (select 1 from "run" where "run"."id" = "step"."runId" and "run"."status" = 'running')
    order by "availableAt"`,
 );

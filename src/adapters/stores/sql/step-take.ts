@@ -1,7 +1,7 @@
 import type { Claim, ClaimRequest } from "../../../ports/work.ts";
-import { toJson } from "./json.ts";
 import { statement } from "./session.ts";
 import type { Session, TakenRow } from "./session.ts";
+import { beginAttempt } from "./step-attempt.ts";
 import { indexedStatus, stepOf } from "./step-rows.ts";
 import { mayOwn } from "./worker.ts";
 
@@ -23,18 +23,12 @@ export const take = statement<TakenRow>(
      and ${mayOwn("?", "?")}
    returning *, (select "attempt" from "run" where "run"."id" = "step"."runId") as "runAttempt"`,
 );
-const insertAttempt = statement(
-  `insert into "attempt" ("stepId", "token", "worker", "startedAt", "finishedAt", "outcome", "failure", "child", "notes")
-   values (?, ?, ?, ?, null, null, ?, ?, ?)`,
-);
-
 /** What a step that was taken is to whoever has it: with its attempt, the intent. */
 export async function claimOf(
   session: Session,
   row: TakenRow,
   { worker, now, settle }: Pick<ClaimRequest, "worker" | "now"> & Pick<Claim, "settle">,
 ): Promise<Claim> {
-  const none = toJson(null);
-  await session.run(insertAttempt, row.id, row.token, worker, now, none, none, toJson([]));
+  await beginAttempt(session, { stepId: row.id, token: row.token, worker, now });
   return { step: stepOf(row), settle, runAttempt: row.runAttempt };
 }

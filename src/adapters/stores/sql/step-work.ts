@@ -1,16 +1,15 @@
 import { GlasshouseError } from "../../../domain/errors.ts";
-import type { Failure } from "../../../domain/errors.ts";
 import { exclusiveKinds } from "../../../domain/run.ts";
 import type { RunKind, RunStatus } from "../../../domain/run.ts";
-import type { Attempt, ChildIdentity, StepStatus } from "../../../domain/step.ts";
+import type { ChildIdentity, StepStatus } from "../../../domain/step.ts";
 import type { EndedStep, Fence, StepOutcome, StepRepository } from "../../../ports/work.ts";
 import type { Json } from "../../../lib/json.ts";
 import { fromJson, toJson } from "./json.ts";
 import type { JsonText } from "./json.ts";
-import { countProgress } from "./run-progress.ts";
 import { statement } from "./session.ts";
 import type { Session } from "./session.ts";
-import { anyOpen } from "./step-open.ts";
+import { endAttempt } from "./step-attempt.ts";
+import { endInTurn } from "./step-end.ts";
 
 interface Held {
   readonly status: StepStatus;
@@ -24,25 +23,6 @@ const selectFence = statement<Held>(
   `select s."status", s."token", r."kind", r."status" as "runStatus", e."activeRun"
    from "step" s join "run" r on r."id" = s."runId" join "environment" e on e."id" = s."environmentId"
    where s."id" = ? and s."runId" = ? and s."environmentId" = ?`,
-);
-const exclusive = exclusiveKinds.map((kind) => `'${kind}'`).join(", ");
-/** With the fence in it, unless the first question says that it is not asked. */
-const finish = statement<Pick<Held, "runStatus">>(
-  `update "step" set "status" = ?, "reason" = ?, "failure" = ?, "changes" = ?, "finishedAt" = ?, "offered" = 0,
-     "attempts" = "attempts" + ?
-   where "id" = ? and "runId" = ? and "environmentId" = ? and (? or ("status" = 'running' and "token" = ?
-     and exists (select 1 from "run" where "run"."id" = "step"."runId" and ("run"."kind" not in (${exclusive})
-       or "run"."id" = (select "activeRun" from "environment" where "environment"."id" = "step"."environmentId")))))
-   returning (select "status" from "run" where "run"."id" = "step"."runId") as "runStatus"`,
-);
-const release = statement<{ readonly status: StepStatus }>(
-  `update "step" set "waitingOn" = "waitingOn" - 1,
-     "status" = case when "waitingOn" = 1 and "status" = 'blocked' then 'ready' else "status" end,
-     "offered" = case when "waitingOn" = 1 and "status" = 'blocked' then ? else "offered" end
-   where "id" in (select "stepId" from "stepEdge" where "upstreamId" = ?) returning "status"`,
-);
-const finishAttempt = statement(
-  `update "attempt" set "finishedAt" = ?, "outcome" = ?, "failure" = ? where "stepId" = ? and "token" = ?`,
 );
 const again = statement(
   `update "step" set "status" = ?, "reason" = ?, "failure" = ?, "availableAt" = ?, "attempts" = "attempts" + ?,
@@ -103,50 +83,10 @@ export async function endStep(
   fence: Fence,
   outcome: StepOutcome,
 ): Promise<EndedStep> {
-  const { endStep: atOnce } = session.dialect;
-  if (atOnce !== undefined) {
-    const ended = await atOnce(session, fence, outcome);
-    if (ended !== null) return ended;
-    throw stale(fence, whyNot(await heldAt(session, fence), fence));
-  }
-  const released = await storeEnd(session, fence, outcome);
-  const progress = await countProgress(session, fence.runId, outcome.progress ?? {});
-  return { progress, isOpen: released || (await anyOpen(session, fence.runId)) };
-}
-
-/** Says whether a step became ready by it. */
-async function storeEnd(session: Session, fence: Fence, outcome: StepOutcome): Promise<boolean> {
-  const { status, reason, failure, changes, now } = outcome;
-  const counted = status === "succeeded" || status === "failed" ? 1 : 0;
-  const { stepId, runId, environmentId, token } = fence;
-  await session.locks.hold(environmentId);
-  const ended = await session.one(
-    finish,
-    status,
-    reason,
-    toJson(failure),
-    toJson(changes),
-    now,
-    counted,
-    stepId,
-    runId,
-    environmentId,
-    session.dialect.unsafeWithoutFence,
-    token,
-  );
-  if (ended === undefined) throw stale(fence, whyNot(await heldAt(session, fence), fence));
-  session.locks.knows(runId, environmentId);
-  await endAttempt(session, fence, {
-    outcome: status === "cancelled" ? "interrupted" : status,
-    failure,
-    now,
-  });
-  if (status !== "succeeded" && status !== "skipped") return false;
-  const offered = ended.runStatus === "running" ? 1 : 0;
-  const released = await session.all(release, offered, stepId);
-  const isReady = released.some((step) => step.status === "ready");
-  if (isReady) session.touch("steps");
-  return isReady;
+  const { endStep: atOnce = endInTurn } = session.dialect;
+  const ended = await atOnce(session, fence, outcome);
+  if (ended !== null) return ended;
+  throw stale(fence, whyNot(await heldAt(session, fence), fence));
 }
 
 export async function retryStep(
@@ -194,17 +134,4 @@ export async function addNotes(
   const row = await session.one(selectNotes, fence.stepId, fence.token);
   const before = row === undefined ? [] : fromJson(row.notes);
   await session.run(storeNotes, toJson([...before, ...notes]), fence.stepId, fence.token);
-}
-
-async function endAttempt(
-  session: Session,
-  fence: Fence,
-  ended: {
-    readonly outcome: Attempt["outcome"];
-    readonly failure: Failure | null;
-    readonly now: string;
-  },
-): Promise<void> {
-  const what = [ended.now, ended.outcome, toJson(ended.failure)] as const;
-  await session.run(finishAttempt, ...what, fence.stepId, fence.token);
 }

@@ -4,7 +4,7 @@ import type { IdKind } from "../../../domain/id.ts";
 import { timestamp } from "../../../ports/clock.ts";
 import type { Clock } from "../../../ports/clock.ts";
 import type { Topic } from "../../../ports/store.ts";
-import { noLocks } from "../sql/locks.ts";
+import { noLocks, type Locks } from "../sql/locks.ts";
 import type { Cell, Dialect, Session, Statement } from "../sql/session.ts";
 import type { Tables } from "../sql/tables.ts";
 import type { Connection } from "./connection.ts";
@@ -17,19 +17,23 @@ export interface SessionDeps {
   readonly clock: Pick<Clock, "id" | "now">;
 }
 
+type SessionOptions = Pick<Session, "locks" | "mayClaimInPlace">;
+
 /** One transaction on a connection that it shares with those before and after it. */
 export class SqliteSession implements Session {
   readonly touched = new Set<Topic>();
-  readonly locks = noLocks;
+  readonly locks: Locks;
   readonly transaction = this;
-  readonly mayClaimInPlace = false;
+  readonly mayClaimInPlace: boolean;
   readonly #deps: SessionDeps;
   #open = true;
   /** Statements so far: tells a transaction that works from one that waits for something else. */
   #steps = 0;
 
-  constructor(deps: SessionDeps) {
+  constructor(deps: SessionDeps, how: SessionOptions = { locks: noLocks, mayClaimInPlace: false }) {
     this.#deps = deps;
+    this.locks = how.locks;
+    this.mayClaimInPlace = how.mayClaimInPlace;
   }
 
   get open(): boolean {

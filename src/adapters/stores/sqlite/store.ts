@@ -11,6 +11,7 @@ import type {
   SearchTx,
   StoreHealth,
   Topic,
+  TransactOptions,
   Tx,
 } from "../../../ports/store.ts";
 import type { Log } from "../../../ports/telemetry.ts";
@@ -160,13 +161,13 @@ export class SqliteStore implements LastingStore {
     this.examined = this.#examination.result.then((damage) => this.#turnReadOnly(damage));
   }
 
-  async transact<T>(fn: (tx: Tx) => Promise<T>): Promise<T> {
+  async transact<T>(fn: (tx: Tx) => Promise<T>, how?: TransactOptions): Promise<T> {
     refuseInside("transact");
     // Loaded within, so that closing waits for it as for every transaction.
     return this.#write(async (session) => {
       const make = this.#tx.loaded ?? (await this.#tx.load());
       return fn(make(session));
-    });
+    }, how);
   }
 
   async read<T>(fn: (tx: ReadTx) => Promise<T>): Promise<T> {
@@ -253,10 +254,10 @@ export class SqliteStore implements LastingStore {
     this.#parts.lock.release();
   }
 
-  async #write<T>(fn: (session: Session) => Promise<T>): Promise<T> {
+  async #write<T>(fn: (session: Session) => Promise<T>, how?: TransactOptions): Promise<T> {
     this.#refuseClosed();
     this.#refuseDamaged();
-    return this.#writer.run(fn);
+    return this.#writer.run(fn, how);
   }
 
   /** For people who look: the next holder of the file knows it without this. */

@@ -1,9 +1,10 @@
 import { GlasshouseError } from "../../../domain/errors.ts";
-import type { Topic } from "../../../ports/store.ts";
+import type { Topic, TransactOptions } from "../../../ports/store.ts";
 import { translate } from "./errors.ts";
 import { AskedEarly } from "./late-builder.ts";
 import { SqliteSession } from "./session.ts";
 import type { SessionDeps } from "./session.ts";
+import { writerLocks } from "./writer-locks.ts";
 import { within } from "../sql/transaction-context.ts";
 
 export interface WriterDeps extends SessionDeps {
@@ -24,6 +25,7 @@ export interface WriterLimits {
 
 interface Job {
   readonly run: (session: SqliteSession) => Promise<void>;
+  readonly inPlace: () => boolean;
   readonly kept: () => void;
   readonly failed: (error: unknown) => void;
   /** Set after a shared commit failed: it is tried again by itself, so that one too large takes no others along. */
@@ -62,13 +64,17 @@ export class Writer {
   }
 
   /** Runs `fn` in a transaction of its own and resolves after the commit. */
-  run<T>(fn: (session: SqliteSession) => Promise<T>): Promise<T> {
+  run<T>(
+    fn: (session: SqliteSession) => Promise<T>,
+    { inPlace = no }: Pick<TransactOptions, "inPlace"> = {},
+  ): Promise<T> {
     return new Promise<T>((resolve, reject) => {
       let result: { readonly value: T } | undefined;
       this.#waiting.push({
         run: async (session) => {
           result = { value: await within(session, () => fn(session)) };
         },
+        inPlace,
         kept: () => {
           if (result !== undefined) resolve(result.value);
         },
@@ -177,9 +183,13 @@ export class Writer {
     }
   }
 
+  #session({ inPlace }: Job): SqliteSession {
+    return new SqliteSession(this.#deps, { locks: writerLocks(), mayClaimInPlace: inPlace() });
+  }
+
   /** `undone`: it threw, and nothing of it is kept. `early`: the same, and it is to run again. */
   async #runSingle(job: Job): Promise<ReadonlySet<Topic> | "undone" | "early"> {
-    const session = new SqliteSession(this.#deps);
+    const session = this.#session(job);
     try {
       await this.#limited(job, session);
       return session.touched;
@@ -194,7 +204,7 @@ export class Writer {
   /** `undone` and `early`: rolled back alone. `lost`: SQLite has rolled all of the commit back, as a full disk may. */
   async #runInSavepoint(job: Job): Promise<ReadonlySet<Topic> | "undone" | "early" | "lost"> {
     const { connection } = this.#deps;
-    const session = new SqliteSession(this.#deps);
+    const session = this.#session(job);
     try {
       connection.change("savepoint job", []);
       await this.#limited(job, session);
@@ -281,6 +291,8 @@ export class Writer {
     this.#unwatch();
   }
 }
+
+const no = (): boolean => false;
 
 function failedAs(job: Job, error: unknown): "undone" | "early" {
   if (error instanceof AskedEarly) return "early";
