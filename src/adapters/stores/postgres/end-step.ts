@@ -68,7 +68,7 @@ export const endAll = `with "held" as materialized (
       "h"."inPlace" and "h"."runStatus" = 'running' and "n"."lane" = "h"."lane" and not "others"."areOffered"
         and row_number() over (partition by "h"."at", "n"."lane" order by "n"."number") = 1
         and (select count(*) from "step" "o" where "o"."runId" = "h"."runId" and "o"."id" <> "h"."stepId"
-               and ${isRunning("o")} and "o".${indexedStatus}) < "h"."parallelism"
+               and ${isRunning("o")} and ${indexedStatus(`"o"`)}) < "h"."parallelism"
         and ${mayOwn(`"h"."worker"`, databaseTime)} as "isTaken"
     from "held" "h" join "stepEdge" "d" on "d"."upstreamId" = "h"."stepId" join "step" "n" on "n"."id" = "d"."stepId"
       cross join "others"
@@ -92,7 +92,7 @@ export const endAll = `with "held" as materialized (
     from "held" "h" where "r"."id" = "h"."runId"
     returning "h"."at", "r"."done", "r"."total", "r"."failed", "r"."skipped",
       exists (select 1 from "step" "o" where "o"."runId" = "h"."runId" and "o"."id" <> "h"."stepId"
-        and "o"."status" in ('ready', 'running', 'unknown') and "o".${indexedStatus}) as "wasOpen",
+        and "o"."status" in ('ready', 'running', 'unknown') and ${indexedStatus(`"o"`)}) as "wasOpen",
       (select count(*) from "opens" "x" where "x"."at" = "h"."at") as "opened",
       (select count(*) from "opens" "x" where "x"."at" = "h"."at" and "x"."isOffered" and not "x"."isTaken") as "left")
   select "c"."at", "c"."done", "c"."total", "c"."failed", "c"."skipped", "c"."wasOpen" or "c"."opened" > 0 as "isOpen",

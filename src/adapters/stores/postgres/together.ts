@@ -60,7 +60,7 @@ function taking(types: string, condition: string): string {
     from ${rowsOf(types)}
     where "step"."id" = "i"."p3" and "offered" <> 0 and ${condition}
       and (select count(*) from "step" "other" where "other"."runId" = "step"."runId"
-             and ${isRunning("other")} and "other".${indexedStatus})
+             and ${isRunning("other")} and ${indexedStatus(`"other"`)})
         < (select "parallelism" from "run" where "run"."id" = "step"."runId")
       and ${mayOwn(`"i"."p1"`, databaseTime)}
     returning "step".*, (select "attempt" from "run" where "run"."id" = "step"."runId") as "runAttempt", "i"."at"`;

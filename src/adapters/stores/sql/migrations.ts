@@ -12,6 +12,7 @@ import { certificates } from "./migrations/0009-certificates.ts";
 import { search } from "./migrations/0011-search.ts";
 import { changingRows } from "./migrations/0012-changing-rows.ts";
 import { searchPosition } from "./migrations/0013-search-position.ts";
+import { openSteps } from "./migrations/0014-open-steps.ts";
 import { loans } from "./migrations/0010-loans.ts";
 
 export interface Migration {
@@ -40,6 +41,7 @@ export const migrations: readonly Migration[] = [
   { version: 11, name: "search", oldest: 10, statements: search },
   { version: 12, name: "room for rows that change", oldest: 11, statements: changingRows },
   { version: 13, name: "position of search", oldest: 11, statements: searchPosition },
+  { version: 14, name: "condition of the index of open steps", oldest: 11, statements: openSteps },
 ];
 
 /** Where it is kept which changes a database has seen. The last column says of which programs it wants to be used since. */

@@ -22,7 +22,7 @@ interface Running {
 const running = `select s."id", s."environmentId", s."token", s."worker", a."child" from "step" s
    join "attempt" a on a."stepId" = s."id" and a."token" = s."token"
    where s."runId" in (select "id" from "run" where "status" in ('running', 'waiting'))
-     and s."status" = 'running' and s.${indexedStatus}`;
+     and s."status" = 'running' and ${indexedStatus("s")}`;
 const ofOthers = statement<Running>(
   `${running} and s."worker" <> ? order by s."worker", s."number"`,
 );

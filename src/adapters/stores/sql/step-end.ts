@@ -51,7 +51,7 @@ const areOffered = `exists (select 1 from "step" where "offered" = 1)
 const selectAfter = statement<After>(
   `select "r"."done", "r"."total", "r"."failed", "r"."skipped", "r"."status" as "runStatus", "r"."attempt" as "runAttempt",
      "r"."parallelism", "e"."sequence", "s"."worker" as "endedBy", "n"."lane" = "s"."lane" as "isAlike",
-     (select count(*) from "step" "o" where "o"."runId" = "r"."id" and "o"."status" = 'running' and "o".${indexedStatus})
+     (select count(*) from "step" "o" where "o"."runId" = "r"."id" and "o"."status" = 'running' and ${indexedStatus(`"o"`)})
        as "running",
      ${mayOwn(`"s"."worker"`, "?")} as "mayOwn", ${areOffered} as "areOffered", "n".*
    from "step" "s" join "run" "r" on "r"."id" = "s"."runId" join "environment" "e" on "e"."id" = "s"."environmentId"

@@ -21,12 +21,12 @@ export interface DueStep {
 
 const offer = statement(
   `update "step" set "offered" = 1
-   where "runId" = ? and "status" in ('ready', 'unknown') and ${indexedStatus}
+   where "runId" = ? and "status" in ('ready', 'unknown') and ${indexedStatus()}
      and "offered" = 0 and "availableAt" is null`,
 );
 const withdraw = statement(
   `update "step" set "offered" = 0
-   where "runId" = ? and "status" in ('ready', 'unknown') and ${indexedStatus} and "offered" = 1 returning "id"`,
+   where "runId" = ? and "status" in ('ready', 'unknown') and ${indexedStatus()} and "offered" = 1 returning "id"`,
 );
 /** Steps with a time, word for word as in the index of them. */
 export const isDue = `"offered" = 0 and "availableAt" is not null and "status" in ('ready', 'unknown')`;

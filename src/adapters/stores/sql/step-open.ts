@@ -4,7 +4,7 @@ import { indexedStatus } from "./step-rows.ts";
 
 const anyWithStatus = statement(
   `select 1 from "step"
-   where "runId" = ? and "status" in ('ready', 'running', 'unknown') and ${indexedStatus} limit 1`,
+   where "runId" = ? and "status" in ('ready', 'running', 'unknown') and ${indexedStatus()} limit 1`,
 );
 
 /** Whether any step of the run is still to be worked on. */

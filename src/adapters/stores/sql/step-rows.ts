@@ -3,11 +3,16 @@ import type { Attempt, Step } from "../../../domain/step.ts";
 import { fromJson, toJson } from "./json.ts";
 import type { Tables } from "./tables.ts";
 
+const indexed = ["ready", "running", "unknown", "waiting", "failed"] as const;
+
 /**
  * The condition of the index of steps that are open, word for word: SQLite uses a partial index only when the question
- * repeats its condition.
+ * repeats its condition. `table` where the column must be qualified.
  */
-export const indexedStatus = `"status" in ('ready', 'running', 'unknown', 'waiting', 'failed')`;
+export function indexedStatus(table?: string): string {
+  const column = table === undefined ? `"status"` : `${table}."status"`;
+  return `(${indexed.map((status) => `${column} = '${status}'`).join(" or ")})`;
+}
 
 export type StepRow = Selectable<Tables["step"]>;
 

@@ -18,7 +18,7 @@ export const take = statement<TakenRow>(
      "startedAt" = coalesce("startedAt", ?)
    where "id" = ? and "offered" <> 0 and "status" = ?
      and (select count(*) from "step" "other" where "other"."runId" = "step"."runId"
-            and "other"."status" = 'running' and "other".${indexedStatus})
+            and "other"."status" = 'running' and ${indexedStatus(`"other"`)})
        < (select "parallelism" from "run" where "run"."id" = "step"."runId")
      and ${mayOwn("?", "?")}
    returning *, (select "attempt" from "run" where "run"."id" = "step"."runId") as "runAttempt"`,

@@ -26,13 +26,13 @@ import {
 const selectStep = statement<StepRow>(`select * from "step" where "id" = ?`);
 const storeInput = statement(`update "step" set "input" = ? where "id" = ?`);
 const anyWaiting = statement(
-  `select 1 from "step" where "runId" = ? and "status" = 'waiting' and ${indexedStatus} limit 1`,
+  `select 1 from "step" where "runId" = ? and "status" = 'waiting' and ${indexedStatus()} limit 1`,
 );
 const countByStatus = statement<{ readonly status: StepStatus; readonly count: number }>(
   `select "status", count(*) as "count" from "step" where "runId" = ? group by "status"`,
 );
 const troubledOf = statement<StepRow>(
-  `select * from "step" where "runId" = ? and "status" in ('waiting', 'failed') and ${indexedStatus}
+  `select * from "step" where "runId" = ? and "status" in ('waiting', 'failed') and ${indexedStatus()}
    order by case "status" when 'waiting' then 0 else 1 end, "finishedAt", "number"`,
 );
 const nextDue = statement<{ readonly availableAt: string }>(

@@ -14,7 +14,7 @@ const forgottenAfterMs = 3_600_000;
 
 /** By way of the runs in flight, as running steps have no index of their own. */
 const ownsSteps = `exists (select 1 from "step" where "runId" in (select "id" from "run" where "status" in ('running', 'waiting'))
-  and "status" = 'running' and ${indexedStatus} and "step"."worker" = "worker"."id")`;
+  and "status" = 'running' and ${indexedStatus()} and "step"."worker" = "worker"."id")`;
 
 /** SQL that says whether a worker (its id) may own something: it is known, not gone, and its lease not over at `now`. */
 export function mayOwn(worker: string, now: string): string {

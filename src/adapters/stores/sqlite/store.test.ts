@@ -92,7 +92,7 @@ describe("migrations", () => {
 describe("damage", () => {
   it("turns the store read-only and health says so; an undamaged file stays up", async () => {
     await inDirectory(async (directory) => {
-      await fill(directory, 1_500);
+      await fill(directory, 2_000);
       const sound = await open({ directory, examineAfterMs: 0 });
       await sound.examined;
       assert.equal((await sound.health()).status, "up");
