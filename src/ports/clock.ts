@@ -12,7 +12,12 @@ export interface Clock {
   after(delayMs: number, fn: () => void): () => void;
 }
 
+/** What was said last: a step's end says the time half a dozen times within a millisecond. */
+let said = { atMs: 0, text: new Date(0).toISOString() };
+
 /** The wall clock as RFC 3339 in UTC with milliseconds. */
 export function timestamp(clock: Pick<Clock, "now">, plusMs = 0): string {
-  return new Date(clock.now() + plusMs).toISOString();
+  const atMs = clock.now() + plusMs;
+  if (atMs !== said.atMs) said = { atMs, text: new Date(atMs).toISOString() };
+  return said.text;
 }
