@@ -198,7 +198,9 @@ async function recordApplied(
     const rotation = rotationOf(facts, group, at.group);
     await recordGroupCertificate(tx, at, { certificate: result.certificate, rotation, now });
   }
-  await tx.resources.replaceObserved(at, result.observed, now);
+  // A group without a record has nothing that was observed either: they come and go together.
+  if (before === null) await tx.resources.addObserved(at, result.observed, now);
+  else await tx.resources.replaceObserved(at, result.observed, now);
   const known =
     Object.keys(group.resources).length === 0 && before === null
       ? []

@@ -145,6 +145,8 @@ export interface ResourceRepository {
     observed: readonly ObservedResource[],
     now: string,
   ): Promise<void>;
+  /** Adds them: as `replaceObserved`, for less, where nothing of the group was observed before. */
+  addObserved(at: GroupPlace, observed: readonly ObservedResource[], now: string): Promise<void>;
   observedOf(
     environmentId: string,
   ): Promise<readonly (ObservedResource & GroupPlace & { readonly observedAt: string })[]>;

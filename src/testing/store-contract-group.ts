@@ -67,7 +67,7 @@ export const groupCases: readonly ContractCase[] = [
       const now = timestamp(clock);
       await store.transact(async (tx) => {
         await tx.resources.replaceObserved(at, [seen("a"), seen("b")], now);
-        await tx.resources.replaceObserved({ ...at, group: "other" }, [seen("z")], now);
+        await tx.resources.addObserved({ ...at, group: "other" }, [seen("z")], now);
         await tx.resources.replaceObserved(at, [seen("b"), seen("c")], now);
       });
       const observed = await store.read((tx) => tx.resources.observedOf("env_1"));

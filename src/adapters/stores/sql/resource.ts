@@ -68,7 +68,11 @@ export function resources(session: Session): ResourceRepository {
         place: (row) => row.id,
       });
     },
-    replaceObserved: (at, observed, now) => replaceObserved(session, at, { observed, now }),
+    async replaceObserved(at, observed, now) {
+      await forgetOthers(session, at, observed);
+      await addObserved(session, at, { observed, now });
+    },
+    addObserved: (at, observed, now) => addObserved(session, at, { observed, now }),
     async observedOf(environmentId) {
       const rows = await session.db
         .selectFrom("observed")
@@ -116,10 +120,10 @@ async function replaceGroup(
 }
 
 /** What is seen again stays, and with it its place among what is searched. */
-async function replaceObserved(
+async function forgetOthers(
   session: Session,
   at: GroupPlace,
-  { observed, now }: { readonly observed: readonly ObservedResource[]; readonly now: string },
+  observed: readonly ObservedResource[],
 ): Promise<void> {
   const { environmentId, template, group } = at;
   await session.locks.hold(environmentId);
@@ -130,6 +134,15 @@ async function replaceObserved(
     );
     await session.run(others, environmentId, template, group, ...padded(stay));
   } else await session.run(forgetObserved, environmentId, template, group);
+}
+
+async function addObserved(
+  session: Session,
+  at: GroupPlace,
+  { observed, now }: { readonly observed: readonly ObservedResource[]; readonly now: string },
+): Promise<void> {
+  const { environmentId, template, group } = at;
+  await session.locks.hold(environmentId);
   for (const one of observed) {
     const { address, type, externalId, attributes } = one;
     const what = [address, type, externalId, toJson(attributes), now] as const;
