@@ -186,7 +186,7 @@ async function recordApplied(
   const row: GroupRecord = {
     ...frozen(of, inputs),
     status: "applied",
-    fingerprint: inputs.fingerprint,
+    fingerprint: inputs.fingerprint(),
     outputs: result.outputs,
     memory: result.memory,
     drift: "none",

@@ -25,6 +25,7 @@ import { performSecret } from "./secret-step.ts";
 import {
   applyInputs,
   evaluatedInputs,
+  noFingerprint,
   recordInputs,
   rotationOf,
   scopeOf,
@@ -108,15 +109,15 @@ async function performApply(deps: EngineDeps, of: Performance): Promise<Performe
   const { facts, step } = of;
   const inputs = await inputsOf(deps, of);
   of.prepared(inputs);
-  const { group, record, fingerprint } = inputs;
+  const { group, record } = inputs;
   if (group === null) throw new GlasshouseError("internal", `Step ${step.id} has no group.`);
   const healthy =
     record !== null &&
     record.status === "applied" &&
     record.drift !== "drifted" &&
     record.drift !== "missing";
-  if (!of.settle && healthy && record.fingerprint === fingerprint && sealedPlanOf(step) === null)
-    return { kind: "unchanged" };
+  const maySkip = !of.settle && healthy && sealedPlanOf(step) === null;
+  if (maySkip && record.fingerprint === inputs.fingerprint()) return { kind: "unchanged" };
   await deps.settings.failpoint("step.prepared");
   const context = await contextOf(deps, of, { inputs, executor: step.executor });
   return closing(context, async (ctx) => {
@@ -126,11 +127,23 @@ async function performApply(deps: EngineDeps, of: Performance): Promise<Performe
     if (settled === null && of.cancelling) return { kind: "abandoned" };
     const approval = settled === null ? await deferredApproval(executor, ctx, of) : null;
     if (approval !== null) return approval;
-    const result = settled?.result ?? (await executor.apply(ctx));
+    const result = settled?.result ?? (await acting(executor.apply(ctx), inputs));
     const outputs = declared(group, result.outputs, step);
     const resources = groupResources(deps, { facts, step, inputs, group, outputs });
     return { kind: "applied", group, inputs, result: { ...result, outputs }, resources };
   });
+}
+
+/** What will be recorded is worked out while the step acts: neither its beginning nor its end waits for that. */
+async function acting(act: Promise<ExecutorResult>, inputs: StepInputs): Promise<ExecutorResult> {
+  try {
+    inputs.fingerprint();
+  } catch (error) {
+    // What acts is not left to itself.
+    await act;
+    throw error;
+  }
+  return act;
 }
 
 async function inputsOf(deps: EngineDeps, of: Performance): Promise<StepInputs> {
@@ -190,7 +203,7 @@ async function performAction(deps: EngineDeps, of: Performance): Promise<Perform
     );
   const records = await deps.store.read((tx) => tx.records.list(facts.environment.id));
   const settings: Value = { create: evaluate(action.app.command, scopeOf(facts, records)) };
-  const inputs = { group: null, record: null, settings, fingerprint: null, scope: null };
+  const inputs = { group: null, record: null, settings, fingerprint: noFingerprint, scope: null };
   const context = await contextOf(deps, of, { inputs, executor: step.executor });
   return closing(context, async (ctx) => {
     const executor = executorOf(deps, step.executor);

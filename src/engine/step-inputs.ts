@@ -18,8 +18,8 @@ export interface StepInputs {
   readonly group: Group | null;
   readonly record: GroupRecord | null;
   readonly settings: Value;
-  /** Null for steps that act by their record. */
-  readonly fingerprint: string | null;
+  /** Worked out when it is first asked for. Null for steps that act by their record. */
+  readonly fingerprint: () => string | null;
   /** What its expressions may name. Null for steps that act by their record. */
   readonly scope: Scope | null;
 }
@@ -72,10 +72,9 @@ export function evaluatedInputs(
   const scope: Scope = scopeOf(facts, known.records, known.secrets);
   const settings = evaluate(group.with, scope);
   const rotation = rotationOf(facts, group, step.group ?? "");
-  const fingerprint = settingsFingerprint(group, settings, {
-    ...fingerprintsOf(deps, facts),
-    rotation,
-  });
+  const printed = { ...fingerprintsOf(deps, facts), rotation };
+  let made: string | null = null;
+  const fingerprint = (): string => (made ??= settingsFingerprint(group, settings, printed));
   const record = known.records.find((one) => one.group === step.group) ?? null;
   return { group, record, settings, fingerprint, scope };
 }
@@ -102,6 +101,8 @@ function wantedRecords(of: StepOf): readonly string[] {
   return [...new Set([of.step.group ?? "", ...group.inputs, ...ofResources])];
 }
 
+export const noFingerprint = (): null => null;
+
 /** For destroy and observe: everything comes from the frozen record, never from the template. */
 export async function recordInputs(tx: ReadTx, step: Step): Promise<StepInputs> {
   const record = await tx.records.get(step.environmentId, step.template, step.group ?? "");
@@ -111,7 +112,13 @@ export async function recordInputs(tx: ReadTx, step: Step): Promise<StepInputs> 
       `There is no record of group ${groupKey(step.template, step.group ?? "")}, so it cannot be taken down or looked at.`,
     );
   }
-  return { group: null, record, settings: record.settings, fingerprint: null, scope: null };
+  return {
+    group: null,
+    record,
+    settings: record.settings,
+    fingerprint: noFingerprint,
+    scope: null,
+  };
 }
 
 /** The declared secrets and certificates of the run's environment; costs nothing where the template declares none. */

@@ -39,6 +39,14 @@ const selectAfter = statement<Selectable<Tables["event"]>>(
   `select ${columnList} from "event" where "position" > ? order by "position"`,
 );
 
+/** Where positions are given after the commit, the newest events have none yet. */
+const atEdge = (direction: string) =>
+  statement<{ readonly position: number }>(
+    `select "position" from "event" where "position" is not null order by "position" ${direction} limit 1`,
+  );
+const newest = atEdge("desc");
+const oldest = atEdge("asc");
+
 export function events(session: Session): EventRepository {
   return {
     append: (added, time) => append(session, added, time),
@@ -65,8 +73,8 @@ export function events(session: Session): EventRepository {
       }
       return (await query.execute()).map((row) => eventOf(row));
     },
-    head: () => edge(session, "desc"),
-    oldest: () => edge(session, "asc"),
+    head: () => edge(session, newest),
+    oldest: () => edge(session, oldest),
   };
 }
 
@@ -151,16 +159,8 @@ async function write(session: Session, added: readonly AppendedEvent[]): Promise
   await session.run(insert, ...cells);
 }
 
-async function edge(session: Session, direction: "asc" | "desc"): Promise<number> {
-  const row = await session.db
-    .selectFrom("event")
-    .select("position")
-    // Where positions are given after the commit, the newest events have none yet.
-    .where("position", "is not", null)
-    .orderBy("position", direction)
-    .limit(1)
-    .executeTakeFirst();
-  return row?.position ?? 0;
+async function edge(session: Session, which: typeof newest): Promise<number> {
+  return (await session.one(which))?.position ?? 0;
 }
 
 function eventOf(row: Selectable<Tables["event"]>): JournalEvent {
