@@ -254,13 +254,13 @@ export function isErrorCode(text: string): text is ErrorCode {
   return Object.hasOwn(errorTable, text);
 }
 
-/** A foreign error becomes `internal`, with the original as its cause. */
 /**
  * The store itself says that it cannot be used now, for whatever reason: everybody's affair, and none of the one who asked. What
  * was asked may be asked again once it can.
  */
 export class StoreFault extends GlasshouseError {}
 
+/** A foreign error becomes `internal`, with the original as its cause. */
 export function asGlasshouseError(error: unknown): GlasshouseError {
   if (error instanceof GlasshouseError) return error;
   return new GlasshouseError("internal", "An unexpected fault; the log has its cause.", {

@@ -129,8 +129,10 @@ export interface NewWork {
   readonly steps?: readonly Partial<Step>[];
   readonly upstreams?: readonly (readonly number[])[];
   readonly run?: Partial<Run>;
-  /** Done in the same transaction, after that. */
+  /** Done in the same transaction, before and after that. */
+  readonly before?: (tx: Tx) => Promise<void>;
   readonly alsoDo?: (tx: Tx) => Promise<void>;
+  readonly how?: TransactOptions;
 }
 
 /** Stores an environment whose active run has these steps. */
@@ -147,6 +149,7 @@ export async function insertWork(
     return aStep(clock, run, { waitingOn, status: waitingOn > 0 ? "blocked" : "ready", ...over });
   });
   await store.transact(async (tx) => {
+    await of.before?.(tx);
     await tx.environments.insert(environment);
     await tx.runs.insert(run);
     await tx.steps.insert(
@@ -154,7 +157,7 @@ export async function insertWork(
       steps.map((_step, index) => upstreams[index] ?? []),
     );
     await of.alsoDo?.(tx);
-  });
+  }, of.how);
   return { environment, run, steps };
 }
 

@@ -113,6 +113,28 @@ export const inPlaceCases: readonly ContractCase[] = [
     },
   },
   {
+    title: "leaves to the same transaction's claim what is inserted after the end",
+    async run({ store, clock }) {
+      const open = { store, clock };
+      await insertWork(open, follows);
+      const ended = await claimOne(open);
+      const outcome = { ...succeeded, now: timestamp(clock) };
+      const asked = { worker: "wrk_1", now: timestamp(clock), limit: 9, places: {}, labels: [] };
+      const claims: Claim[] = [];
+      const other = await insertWork(open, {
+        how: { inPlace: () => true },
+        before: async (tx) => {
+          await tx.steps.end(fenceOf(ended), outcome);
+          assert.equal(tx.steps.inPlace().length, 1);
+        },
+        alsoDo: async (tx) => {
+          claims.splice(0, claims.length, ...(await tx.steps.claim(asked)));
+        },
+      });
+      assert.deepEqual(ids(claims), [stepAt(other, 0).id]);
+    },
+  },
+  {
     title: "claims nothing that counts against another place or asks for other labels",
     async run({ store, clock }) {
       const open = { store, clock };

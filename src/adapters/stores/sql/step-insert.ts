@@ -2,6 +2,7 @@ import { GlasshouseError } from "../../../domain/errors.ts";
 import type { Step } from "../../../domain/step.ts";
 import { statement } from "./session.ts";
 import type { Session } from "./session.ts";
+import { tellOffers } from "./step-offer.ts";
 import { keepOwn } from "./step-own.ts";
 import { rowOf } from "./step-rows.ts";
 
@@ -50,7 +51,11 @@ export async function insertSteps(
 async function insertOne(session: Session, step: Step): Promise<void> {
   const row = rowOf(step);
   const claimable = step.status === "ready" || step.status === "unknown";
-  if (claimable) session.touch("steps");
+  if (claimable) {
+    session.touch("steps");
+    // Whoever claims in this transaction may be another who shares it, and has ended a step in it.
+    tellOffers(session, true);
+  }
   if (step.status === "ready" && row.availableAt === null) keepOwn(session, step, row.lane);
   await session.run(
     insertStep,
