@@ -1,8 +1,12 @@
 import assert from "node:assert/strict";
 import { after, before, describe, it } from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
+import { SystemClock } from "../../../src/adapters/clock/system/index.ts";
 import type { PostgresStore } from "../../../src/adapters/stores/postgres/index.ts";
+import { silentLog } from "../../../src/adapters/stores/sqlite/store.fixture.ts";
+import { Remotes } from "../../../src/clients/resilience/remotes.ts";
 import { StoreFault } from "../../../src/domain/errors.ts";
+import { noMetrics } from "../../../src/ports/telemetry.ts";
 import { FakeClock } from "../../../src/testing/fake-clock.ts";
 import { anEnvironment, withCode } from "../../../src/testing/store-contract-data.ts";
 import { StoreServer } from "../../support/postgres-store.ts";
@@ -36,6 +40,28 @@ describe("a PostgreSQL that is away", { skip: postgresSkip }, () => {
     for (let n = 0; n < 100 && (await store.health()).status !== "up"; n += 1) await sleep(50);
     assert.equal((await store.health()).status, "up");
     await store.close();
+  });
+
+  it("is told of in the same way while nothing is sent to it because it is down", async () => {
+    const database = await stores.database();
+    const remotes = new Remotes({ metrics: noMetrics, log: silentLog, clock: new SystemClock() });
+    const store = await stores.open(database, { clock, remotes });
+    await stores.server.stop("fast");
+    try {
+      const seen: string[] = [];
+      for (let tries = 0; tries < 5; tries += 1)
+        await assert.rejects(
+          store.read((tx) => tx.workers.list()),
+          (error) => {
+            seen.push(String(error));
+            return isAway(error);
+          },
+        );
+      assert.match(seen.at(-1) ?? "", /nothing is sent to it for now/u);
+    } finally {
+      await stores.server.start();
+      await store.close();
+    }
   });
 
   for (const how of ["stopped", "killed"] as const) {

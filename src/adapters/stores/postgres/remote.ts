@@ -1,3 +1,5 @@
+import { GlasshouseError, StoreFault } from "../../../domain/errors.ts";
+import type { Connection } from "../../../clients/postgres/connection.ts";
 import type { Remote } from "../../../clients/resilience/remote.ts";
 import type { Remotes } from "../../../clients/resilience/remotes.ts";
 import { faultKind } from "../../../clients/postgres/errors.ts";
@@ -18,4 +20,22 @@ export function databaseRemote(remotes: Pick<Remotes, "remote">): Remote {
     // A wrong password or a missing database is an answer.
     isDown: (error) => faultKind(error) === "lost",
   });
+}
+
+/**
+ * Opens a connection, through the remote where there is one. Errors: those of the driver; whatever the product itself says
+ * against it, such as that nothing is sent to what is down, as a `StoreFault`: it is nobody's own.
+ */
+export async function openThrough(
+  remote: Pick<Remote, "call"> | null,
+  open: () => Promise<Connection>,
+): Promise<Connection> {
+  try {
+    return remote === null ? await open() : await remote.call(open, { repeatable: false });
+  } catch (error) {
+    if (!(error instanceof GlasshouseError) || error instanceof StoreFault) throw error;
+    const { code, message, details, retryAfterMs } = error;
+    const pause = retryAfterMs === null ? {} : { retryAfterMs };
+    throw new StoreFault(code, message, { details, cause: error, ...pause });
+  }
 }

@@ -45,7 +45,7 @@ import { tsvector } from "./full-text.ts";
 import { Numberer } from "./numberer.ts";
 import { Pool } from "../../../clients/postgres/pool.ts";
 import { Reader } from "./reader.ts";
-import { databaseRemote } from "./remote.ts";
+import { databaseRemote, openThrough } from "./remote.ts";
 import type { ChangingUrl, TargetLimits } from "../../../clients/postgres/target.ts";
 import { takeOwn } from "./together.ts";
 import { pruneLock } from "./transaction.ts";
@@ -170,8 +170,7 @@ export class PostgresStore implements LastingStore {
     const { options, limits, wayIn } = parts;
     const { clock, log } = options;
     const remote = options.remotes === undefined ? null : databaseRemote(options.remotes);
-    const open = async (): Promise<Connection> =>
-      remote === null ? wayIn.open() : remote.call(() => wayIn.open(), { repeatable: false });
+    const open = (): Promise<Connection> => openThrough(remote, () => wayIn.open());
     const dialect: Dialect = {
       lockRow: " for no key update",
       turns: new Map(),
