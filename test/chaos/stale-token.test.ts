@@ -116,6 +116,8 @@ async function writeLate({ options, dump, lapse }: Place): Promise<Tried> {
     const successor = new Engine(world.deps);
     await successor.start();
     await taken.promise;
+    // The index of search follows when things have calmed down, which is no write of a step.
+    await world.store.search(() => Promise.resolve());
     const { refused, broken } = await tryAll(calls(world, { ctx, runId: run.id }), dump);
     late.resolve();
     await world.ended(run.id);
