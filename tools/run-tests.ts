@@ -1,5 +1,5 @@
 import { spawn } from "node:child_process";
-import { globSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { chmodSync, globSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { z } from "zod";
@@ -86,14 +86,16 @@ async function runSuite(name: string, words: readonly string[]): Promise<Outcome
   if (files.length === 0 && words.length > 0) return { passed: 0, failed: 0, complaints: [] };
   if (files.length === 0) return { passed: 0, failed: 1, complaints: ["there is no test file"] };
   print(`${name}: ${files.length} files`);
+  // Tests work in it: what those leave that are cut off when all have ended goes with it, and stays to be looked at when one failed.
   const folder = mkdtempSync(join(tmpdir(), "glasshouse-tests-"));
-  try {
-    const report = join(folder, "counts");
-    const exit = await runNode([...nodeArguments(suite, report), ...files]);
-    return judge(exit, readFileSync(report, "utf8"));
-  } finally {
-    rmSync(folder, { recursive: true, force: true });
-  }
+  // Servers that root may not run have a user of their own, who must get to their directories in it.
+  chmodSync(folder, 0o711);
+  const report = join(folder, "counts");
+  const exit = await runNode([...nodeArguments(suite, report), ...files], { TMPDIR: folder });
+  const outcome = judge(exit, readFileSync(report, "utf8"));
+  if (outcome.failed === 0)
+    rmSync(folder, { recursive: true, force: true, maxRetries: 5, retryDelay: 200 });
+  return outcome;
 }
 
 function nodeArguments(suite: Suite, report: string): readonly string[] {
@@ -110,8 +112,15 @@ function nodeArguments(suite: Suite, report: string): readonly string[] {
   ];
 }
 
-async function runNode(args: readonly string[]): Promise<string> {
-  const child = spawn(process.execPath, args, { cwd: root, stdio: "inherit" });
+async function runNode(
+  args: readonly string[],
+  env: Readonly<Record<string, string>>,
+): Promise<string> {
+  const child = spawn(process.execPath, args, {
+    cwd: root,
+    stdio: "inherit",
+    env: { ...process.env, ...env },
+  });
   return new Promise((resolve, reject) => {
     child.on("error", reject);
     child.on("exit", (code, signal) => resolve(signal ?? String(code)));
