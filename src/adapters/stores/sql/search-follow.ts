@@ -24,7 +24,7 @@ export interface SearchState {
 
 /**
  * Events that one transaction follows at most, so that nobody waits long for it, and after how many rows it takes no more. Things
- * that are read at once.
+ * that are read at once, where that costs less than one after the other.
  */
 const mostAtOnce = { events: 128, rows: 256, subjects: 16 } as const;
 
@@ -99,10 +99,11 @@ async function indexSome<S extends SearchSubject>(
   session: Session,
   subjects: readonly S[],
 ): Promise<S | null> {
+  const together = session.dialect.packs ? mostAtOnce.subjects : 1;
   let rows = 0;
-  for (let from = 0; from < subjects.length; from += mostAtOnce.subjects) {
+  for (let from = 0; from < subjects.length; from += together) {
     if (rows >= mostAtOnce.rows) return subjects[from] ?? null;
-    const some = subjects.slice(from, from + mostAtOnce.subjects);
+    const some = subjects.slice(from, from + together);
     // Asked for at once, so that an engine may answer all of them together.
     for (const read of await Promise.all(some.map((subject) => readSubject(session, subject)))) {
       await read.write();

@@ -15,6 +15,8 @@ import type { Tables } from "./tables.ts";
 
 /** One transaction that goes through all takes no further environment after so many rows. */
 const rowsAtOnce = 200;
+/** Rows between two turns of the event loop: some milliseconds of work. */
+const rowsBetweenTurns = 100;
 
 type TemplateRow = Pick<
   Selectable<Tables["template"]>,
@@ -132,10 +134,18 @@ async function indexRows(
     readonly observed: readonly Selectable<Tables["observed"]>[];
   },
 ): Promise<void> {
-  for (const row of rows.resources)
+  let written = 0;
+  const turn = async (): Promise<void> => {
+    written += 1;
+    if (written % rowsBetweenTurns === 0) await session.pause();
+  };
+  for (const row of rows.resources) {
     await indexResource(session, { ...row, tags: fromJson(row.tags) }, row.id);
+    await turn();
+  }
   for (const row of rows.observed) {
     const attributes: Readonly<Record<string, Json>> = fromJson(row.attributes);
     await indexObserved(session, { ...row, attributes });
+    await turn();
   }
 }

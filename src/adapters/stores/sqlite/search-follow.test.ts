@@ -2,9 +2,15 @@ import assert from "node:assert/strict";
 import { join } from "node:path";
 import { describe, it } from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
+import type { Store } from "../../../ports/store.ts";
 import { FakeClock } from "../../../testing/fake-clock.ts";
 import { anEvent } from "../../../testing/store-contract-data.ts";
-import { everything, fillForSearch, find } from "../../../testing/store-contract-search.ts";
+import {
+  endedOf,
+  everything,
+  fillForSearch,
+  find,
+} from "../../../testing/store-contract-search.ts";
 import { Connection } from "./connection.ts";
 import { inDirectory, open } from "./store.fixture.ts";
 
@@ -62,6 +68,25 @@ describe("the index of search follows the journal", () => {
     });
   });
 
+  it("group by group where much was observed, with turns of the event loop in between", async () => {
+    await inDirectory(async (directory) => {
+      const commits: number[] = [];
+      const onCommit = (n: number, phase: string): void => {
+        if (phase === "after") commits.push(n);
+      };
+      const store = await open({ directory, limits: unasked, onCommit });
+      await fillForSearch(store, new FakeClock());
+      await find(store, all);
+      for (const group of ["one", "two", "three"]) await observeMany(store, group);
+      commits.length = 0;
+      const turns = countTurns();
+      assert.equal((await find(store, "name:many")).length, 100);
+      assert.ok(turns.end() >= (3 * many) / 100, "others had to wait");
+      assert.equal(commits.length, 3);
+      await store.close();
+    });
+  });
+
   it("or says that it is behind, when that takes too long", async () => {
     await inDirectory(async (directory) => {
       const store = await open({ directory, limits: { ...unasked, waitMs: 0 } });
@@ -71,6 +96,39 @@ describe("the index of search follows the journal", () => {
     });
   });
 });
+
+const many = 500;
+
+async function observeMany(store: Store, group: string): Promise<void> {
+  const at = { environmentId: "env_shop", template: "web-shop", group };
+  const observed = Array.from({ length: many }, (_, n) => ({
+    address: `many-${group}-${n}`,
+    type: "server",
+    externalId: null,
+    attributes: {},
+  }));
+  await store.transact(async (tx) => {
+    await tx.resources.addObserved(at, observed, "");
+    await tx.events.append([endedOf(at)], "");
+  });
+}
+
+/** How often the event loop turns until the end. */
+function countTurns(): { readonly end: () => number } {
+  let count = 0;
+  let next: NodeJS.Immediate;
+  const turn = (): void => {
+    count += 1;
+    next = setImmediate(turn);
+  };
+  next = setImmediate(turn);
+  return {
+    end: () => {
+      clearImmediate(next);
+      return count;
+    },
+  };
+}
 
 /** How many things are indexed, whoever asks. */
 function documents(directory: string): number {
