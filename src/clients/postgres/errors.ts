@@ -93,7 +93,19 @@ export function translate(error: unknown): unknown {
       cause: error,
     });
   }
+  if (code !== null && isOfServer(code)) {
+    return new StoreFault(
+      "unavailable",
+      `PostgreSQL cannot be used: ${wordsOf(error)}. Look at its log.`,
+      { cause: error },
+    );
+  }
   return error;
+}
+
+/** Files of the server that are missing or damaged, and a database that was dropped. */
+function isOfServer(code: string): boolean {
+  return code.startsWith("58") || ["57P04", "XX001", "XX002"].includes(code);
 }
 
 export function wordsOf(error: unknown): string {

@@ -2,10 +2,13 @@ import { StoreFault } from "../../../domain/errors.ts";
 
 /** SQLite's primary result codes (https://sqlite.org/rescode.html). */
 const busy = 5;
+const noMemory = 7;
 const readOnly = 8;
 const ioError = 10;
 const corrupt = 11;
 const full = 13;
+/** Also of files beside the database, as when the process has too many open. */
+const cannotOpen = 14;
 const notADatabase = 26;
 
 /** Gives a fault of the database the product's words; other errors pass through. */
@@ -30,6 +33,13 @@ export function translate(error: unknown): unknown {
     return new StoreFault("unavailable", "The database cannot be written just now.", {
       cause: error,
     });
+  }
+  if (code === noMemory || code === cannotOpen) {
+    return new StoreFault(
+      "unavailable",
+      "The database cannot be used just now: memory is short, or a file beside it cannot be opened (too many are open, or its directory is gone).",
+      { cause: error },
+    );
   }
   return error;
 }

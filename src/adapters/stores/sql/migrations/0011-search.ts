@@ -1,8 +1,9 @@
 import type { Ddl } from "./ddl.ts";
 
 /**
- * What can be found, a row each, with its words. Rows of resources and of what was observed go with those they are about. What
- * was there before is indexed at the start after it (`fill`); `searchFill` says how far that is.
+ * What can be found, a row each, with its words. Rows of resources and of what was observed go with those they are about.
+ * `searchFill` and `searchWriter` are for programs of this version alone, which index in their own commits and go through all that
+ * `searchFill` names when they start; since 0013 the index follows the journal.
  */
 export function search(ddl: Ddl): readonly string[] {
   return [
@@ -37,8 +38,9 @@ const mark = (row: string): string => `insert into "searchFill" ("noun", "after"
       on conflict ("noun") do update set "after" = '';`;
 
 /**
- * A program of before works with these tables too, but does not index what it writes. Its workers are known by what they
- * do not say of themselves: when one begins, ends or is forgotten, the next start of a program that indexes goes through all again.
+ * Programs of before and after this version work with these tables too, and do not index in their commits. Their workers are known
+ * by what they do not say of themselves: when one begins, ends or is forgotten, the next start of a program of this version goes
+ * through all again.
  */
 function marks(): readonly string[] {
   return [
