@@ -101,6 +101,16 @@ const events = [
   stepEvent("web", "running", { attempts: 2 }),
 ];
 
+/** What the server tells of a step that has to wait for something that is away. */
+const away: EventView = {
+  ...stepEvent("beds", "ready", {
+    attempts: 0,
+    finishedAt: null,
+    failure: { code: "unavailable", message: "no such host:\nregistry.example.com\n" },
+  }),
+  type: "step.retrying",
+};
+
 describe("progress on a terminal", () => {
   test("keeps a line for each step that ended and moves those that run below them", () => {
     const { during } = show(true, events);
@@ -109,6 +119,14 @@ describe("progress on a terminal", () => {
       "✖ catalog   1.5s   exit 1\\u001b[2J",
       "⠋ web       4.2s   attempt 2",
       "create shop  running  1/3",
+    ]);
+  });
+
+  test("says why a step waits for its next attempt, also where that is not counted", () => {
+    const { during } = show(true, [stepEvent("beds", "running"), away]);
+    assert.deepEqual(during, [
+      "⠋ beds      4.2s   is tried again: no such host: registry.example.com",
+      "create shop  running  0/3",
     ]);
   });
 
@@ -148,6 +166,18 @@ describe("progress elsewhere", () => {
       "web started (attempt 2)",
       "and a word",
       "",
+    ]);
+  });
+});
+
+describe("progress of a step that waits for something that is away", () => {
+  test("says why between two starts", () => {
+    const started = stepEvent("beds", "running");
+    const { terminal } = show(false, [started, away, started]);
+    assert.deepEqual(terminal.errors().split("\n").slice(0, 3), [
+      "beds started",
+      "beds is tried again: no such host: registry.example.com",
+      "beds started",
     ]);
   });
 });
@@ -216,6 +246,10 @@ describe("a reason of the server", () => {
     assert.equal(plainReason("action:lab/water: cut off"), "action water: cut off");
     assert.equal(plainReason("see apply:lab/show"), "see apply:lab/show");
     assert.equal(plainReason("apply:lab/show.sh: no"), "apply:lab/show.sh: no");
+  });
+
+  test("is one line", () => {
+    assert.equal(plainReason("init failed: no such\n  host\r\n"), "init failed: no such host");
   });
 
   test("comes with what can be done, which is to approve where that is asked for", () => {

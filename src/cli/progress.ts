@@ -59,17 +59,22 @@ function plainProgress(terminal: Terminal, nowMs: () => number): Progress {
 function plainWords(step: ShownStep, nowMs: number): string | null {
   if (step.status === "running")
     return step.attempts > 1 ? `started (attempt ${step.attempts})` : "started";
-  if (step.status === "ready" && step.attempts > 0)
-    return `is tried again: ${step.failure ?? step.reason ?? ""}`;
+  if (isTriedAgain(step))
+    return `is tried again: ${plainReason(step.failure ?? step.reason ?? "")}`;
   const look = looks[step.status];
   if (look === undefined) return null;
   const time = step.startedAt === null ? "" : ` after ${timeOf(step, nowMs)}`;
   return `${look.word}${time}${because(step)}`;
 }
 
+/** It waits for its next attempt. What is only away (a registry, a full disk) makes it wait without counting an attempt. */
+function isTriedAgain(step: ShownStep): boolean {
+  return step.status === "ready" && (step.attempts > 0 || step.failure !== null);
+}
+
 function because(step: ShownStep): string {
   const why = step.status === "succeeded" ? null : (step.failure ?? step.reason);
-  return why === null || why === "" ? "" : `: ${why}`;
+  return why === null || why === "" ? "" : `: ${plainReason(why)}`;
 }
 
 function timeOf({ startedAt, finishedAt }: ShownStep, nowMs: number): string {
@@ -152,13 +157,16 @@ class MovingProgress implements Progress {
 
   #live(): readonly string[] {
     const paint = painter(this.#terminal, "err");
-    const running = [...this.#model.steps.values()].filter((step) => step.status === "running");
+    const running = [...this.#model.steps.values()].filter(
+      (step) => step.status === "running" || isTriedAgain(step),
+    );
     const most = Math.max(1, Math.min(mostLive, this.#terminal.rows() - 3));
     const sign = frames[this.#frame % frames.length] ?? "";
     const lines = running.slice(0, most).map((step) => {
       const again = step.attempts > 1 ? ` attempt ${step.attempts}` : "";
       const time = pad(timeOf(step, this.#nowMs()), 6);
-      const text = `${pad(safe(step.label), this.#labelWidth())}  ${time}${again} ${safe(step.detail)}`;
+      const detail = isTriedAgain(step) ? (plainWords(step, this.#nowMs()) ?? "") : step.detail;
+      const text = `${pad(safe(step.label), this.#labelWidth())}  ${time}${again} ${safe(detail)}`;
       return `${paint("cyan", sign)} ${cut(text.trimEnd(), this.#room() - 2)}`;
     });
     const rest = running.length - lines.length;

@@ -154,9 +154,11 @@ export function labelOf(
   return step.phase === "apply" || step.phase === "destroy" ? group : `${step.phase} ${group}`;
 }
 
-/** A reason of the server as people read it: where it begins with a step's key, the group takes its place. */
+/** A reason of the server as people read it, in one line: where it begins with a step's key, the group takes its place. */
 export function plainReason(text: string): string {
   return text
+    .trim()
+    .replaceAll(/\s*[\r\n]\s*/gu, " ")
     .replace(/^(?:apply|destroy):[-a-z0-9]+\/([a-z][a-z0-9_]*)(?=$|[: ])/u, "group $1")
     .replace(
       /^(plan|observe|action|secret|certificate|revoke):[-a-z0-9]+\/([a-z][a-z0-9_]*)(?=$|[: ])/u,

@@ -34,7 +34,7 @@ function plain(value: unknown, depth: number): unknown {
   if (depth >= deepest) return "…";
   if (value instanceof Error) return errorFields(value, depth);
   if (value instanceof Uint8Array) return `${value.length} bytes`;
-  if (value instanceof Date) return value.toISOString();
+  if (value instanceof Date) return value.toJSON();
   if (Array.isArray(value))
     return value.slice(0, longestList).map((item) => plain(item, depth + 1));
   return members(Object.entries(value), depth + 1);
@@ -47,6 +47,7 @@ function errorFields(error: Error, depth: number): Record<string, unknown> {
     message: error.message,
     ...(typeof code === "string" || typeof code === "number" ? { code } : {}),
     stack: error.stack,
+    ...(error instanceof AggregateError ? { errors: plain(error.errors, depth + 1) } : {}),
     ...(error.cause === undefined ? {} : { cause: plain(error.cause, depth + 1) }),
   };
 }

@@ -56,6 +56,23 @@ describe("the log", () => {
     assert.equal(written.cause.message, "disk");
   });
 
+  test("names every error that one stands for", () => {
+    const refused = new AggregateError([
+      new Error("refused by ::1"),
+      new Error("refused by 127.0.0.1"),
+    ]);
+    const [line = ""] = logged({}, (log) => log.warn("away", { error: refused }));
+    assert.deepEqual(
+      JSON.parse(line).error.errors.map(({ message }: Error) => message),
+      ["refused by ::1", "refused by 127.0.0.1"],
+    );
+  });
+
+  test("survives a time that is none", () => {
+    const [line = ""] = logged({}, (log) => log.info("x", { at: new Date(Number.NaN) }));
+    assert.equal(JSON.parse(line).at, null);
+  });
+
   test("survives circles, big integers and bytes", () => {
     const circle: { self?: unknown } = {};
     circle.self = circle;

@@ -1,7 +1,7 @@
 import type { Log, LogFields } from "../../../ports/telemetry.ts";
 import { plainFields } from "./fields.ts";
+import { patientWriter } from "./patient-writer.ts";
 import { prettyLine } from "./pretty.ts";
-import { writeWhole } from "./write-whole.ts";
 
 const ranks = { debug: 0, info: 1, warn: 2, error: 3, silent: 4 } as const;
 
@@ -16,31 +16,35 @@ export interface LogOptions {
 }
 
 /**
- * A log of lines. They are written before the call returns, so the last words of a process that dies are there.
- * Members whose names look like secrets are masked; errors are written with their code, causes and stack.
+ * A log of lines. They are written before the call returns, so the last words of a process that dies are there; those that
+ * nobody reads for a second are lost, and their number is told. Members whose names look like secrets are masked; errors are written with their code, causes and stack.
  */
-export function createLog({ level, format, write = toStderr }: LogOptions): Log {
+export function createLog({ level, format, write }: LogOptions): Log {
+  const lineOf = (of: Line): string => {
+    const line = jsonLine(of);
+    return format === "json" ? line : prettyLine(line);
+  };
+  const out = write ?? patientWriter(2, (lost) => lineOf(lostLines(lost)));
   const at = (own: Exclude<LogLevel, "silent">): Log["info"] => {
     if (ranks[own] < ranks[level]) return () => undefined;
-    return (message, fields) => {
-      const line = jsonLine({ level: own, message, fields });
-      write(format === "json" ? line : prettyLine(line));
-    };
+    return (message, fields) => out(lineOf({ level: own, message, fields }));
   };
   return { debug: at("debug"), info: at("info"), warn: at("warn"), error: at("error") };
 }
 
-function jsonLine(of: {
+interface Line {
   readonly level: LogLevel;
   readonly message: string;
   readonly fields: LogFields | undefined;
-}): string {
-  const { level, message, fields } = of;
+}
+
+function lostLines(lines: number): Line {
+  const message = "Lines of the log were lost: whoever reads it did not keep up";
+  return { level: "warn", message, fields: { lines } };
+}
+
+function jsonLine({ level, message, fields }: Line): string {
   const time = new Date().toISOString();
   const more = fields === undefined ? {} : plainFields(fields);
   return `${JSON.stringify({ level, time, ...more, message })}\n`;
-}
-
-function toStderr(line: string): void {
-  writeWhole(2, line);
 }

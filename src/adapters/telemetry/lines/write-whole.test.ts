@@ -15,8 +15,8 @@ describe("a text that is written whole", () => {
     context.after(() => rmSync(directory, { recursive: true }));
     const file = join(directory, "log");
     const descriptor = openSync(file, "a");
-    writeWhole(descriptor, "one\n");
-    writeWhole(descriptor, "zwei – drei\n");
+    writeWhole(descriptor, "one\n", 0);
+    writeWhole(descriptor, "zwei – drei\n", 0);
     assert.equal(readFileSync(file, "utf8"), "one\nzwei – drei\n");
     closeSync(descriptor);
   });
@@ -27,7 +27,7 @@ describe("a text that is written whole", () => {
       process.execPath,
       [
         "-e",
-        `process.stderr; import(${here}).then(({ writeWhole }) => { writeWhole(2, "x".repeat(1_000_000)); process.exit(0); })`,
+        `process.stderr; import(${here}).then(({ writeWhole }) => { writeWhole(2, "x".repeat(1_000_000), 600_000); process.exit(0); })`,
       ],
       { stdio: ["ignore", "ignore", "pipe"] },
     );
@@ -41,7 +41,7 @@ describe("a text that is written whole", () => {
 
   test("is given up when nobody reads any more", () => {
     const descriptor = openSync("/dev/full", "a");
-    writeWhole(descriptor, "lost\n");
+    assert.equal(writeWhole(descriptor, "lost\n", 0), 0);
     closeSync(descriptor);
   });
 });
