@@ -26,6 +26,44 @@ export function listenAddress(config: Listening): ListenAddress {
   return { host, port: Number(listen.slice(colon + 1)) };
 }
 
+/**
+ * Begins to listen. Errors: `conflict` when something else listens there, `invalid-configuration` when this process may not or the
+ * machine has no such address.
+ */
+export async function listenOn<T>(
+  address: ListenAddress,
+  begin: (address: ListenAddress) => Promise<T>,
+): Promise<T> {
+  try {
+    return await begin(address);
+  } catch (error) {
+    throw refusedListening(error, address) ?? error;
+  }
+}
+
+function refusedListening(error: unknown, { host, port }: ListenAddress): GlasshouseError | null {
+  const code = error instanceof Error && "code" in error ? error.code : undefined;
+  const where = `${host.includes(":") ? `[${host}]` : host}:${port}`;
+  if (code === "EADDRINUSE")
+    return new GlasshouseError(
+      "conflict",
+      `Something else listens on ${where} already, another server perhaps. Stop that, or listen elsewhere (--listen, GLASSHOUSE_LISTEN, listen).`,
+      { cause: error },
+    );
+  const why =
+    code === "EACCES"
+      ? "this user may not use that port: take one from 1024 on"
+      : code === "EADDRNOTAVAIL" || code === "ENOTFOUND"
+        ? "this machine has no such address"
+        : null;
+  if (why === null) return null;
+  return new GlasshouseError(
+    "invalid-configuration",
+    `Listening on ${where} (listen) is not possible: ${why}.`,
+    { cause: error },
+  );
+}
+
 /** Names and addresses that requests may give as the server's, beside those of loopback. */
 export function ownNames(config: Listening & Pick<Config, "security">): readonly string[] {
   const { host } = listenAddress(config);

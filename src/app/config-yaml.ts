@@ -22,7 +22,11 @@ export interface ConfigFile {
 /** What the text of the file at `path` says. It never throws: mistakes are among its problems. */
 export function parseConfigFile(path: string, text: string): ConfigFile {
   const lines = new LineCounter();
-  const document = parseDocument(text, { lineCounter: lines, uniqueKeys: true });
+  const document = parseDocument(text, {
+    lineCounter: lines,
+    uniqueKeys: true,
+    prettyErrors: false,
+  });
   const place = (node: Node | null): string => {
     const { line, col } = lines.linePos(node?.range?.[0] ?? 0);
     return `${path}:${line}:${col}`;

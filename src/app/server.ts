@@ -7,7 +7,7 @@ import type { Log } from "../ports/telemetry.ts";
 import type { Isolation } from "../clients/process/isolation.ts";
 import { BusGate } from "./bus-gate.ts";
 import { compose, type Composition } from "./compose.ts";
-import { listenAddress } from "./config-listen.ts";
+import { listenAddress, listenOn } from "./config-listen.ts";
 import type { ConsulRegistration } from "./consul-registration.ts";
 import { refuseIdleRoles } from "./config-roles.ts";
 import { Housekeeping } from "./housekeeping.ts";
@@ -47,7 +47,7 @@ export async function startServer(
   failed.promise.catch(() => undefined);
   try {
     if (!config.roles.includes("api")) await roles.worker?.start();
-    const url = urlOf(await http.listen({ host: address.host, port: address.port }), parts);
+    const url = urlOf(await listenOn(address, (at) => http.listen({ ...at })), parts);
     roles.waits?.start();
     state.phase = "ready";
     const registration = await registrationIn(config, { parts, log, url });

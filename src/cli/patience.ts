@@ -52,7 +52,8 @@ export class Patience {
       const ownMs = backoff({ attempt, baseMs: 200, mostMs: 2_000, random: Math.random() });
       const waitMs = Math.max(ownMs, answer.afterMs ?? 0);
       if (once || waitMs > leftMs) throw answer.error;
-      if (attempt === 1) this.#say(`${answer.why}; trying again for up to ${mostMs / 1000} s`);
+      if (attempt === 1)
+        this.#say(`${answer.why.replace(/\.$/u, "")}; trying again for up to ${mostMs / 1000} s`);
       await pause(waitMs, signal ?? new AbortController().signal);
       if (signal !== undefined && isAborted(signal)) throw answer.error;
     }
