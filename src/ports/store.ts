@@ -28,7 +28,8 @@ export interface Store {
    * Runs `fn` in a transaction and resolves after the commit. `fn` awaits nothing but its `tx`, and may run again (a
    * serialization failure), so it has no effects but those on `tx`. When it throws, nothing of it is kept and the error
    * is passed on. Transactions that wait at the same time may share one commit, each by itself kept or rolled back.
-   * Errors: `storage-full` (disk), `unavailable` (database down), and whatever `fn` throws.
+   * Errors: `storage-full` (disk), `unavailable` (database down), and whatever `fn` throws. What the store itself says, here and
+   * below, is a `StoreFault`: whoever works off what others have asked for waits then, and lays nothing down.
    */
   transact<T>(fn: (tx: Tx) => Promise<T>, how?: TransactOptions): Promise<T>;
   /**

@@ -54,10 +54,6 @@ const modes = ["disable", "require", "verify-ca", "verify-full"] as const;
 
 type Mode = (typeof modes)[number];
 
-export function isPostgresUrl(url: string): boolean {
-  return /^postgres(?:ql)?:/u.test(url);
-}
-
 /** The hosts of a URL in their order. Errors: `invalid-configuration`; the message never repeats the password. */
 export function targetsOf(options: TargetOptions): readonly Target[] {
   const parts = form.exec(options.url)?.groups;
