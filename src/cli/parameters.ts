@@ -42,8 +42,8 @@ function parsed(text: string, what: string): unknown {
     const value: unknown = parse(text, { maxAliasCount: 0 });
     return value;
   } catch (error) {
-    const reason = error instanceof Error ? error.message.split("\n")[0] : String(error);
-    throw new UsageError(`${what}: ${reason}`);
+    const [reason = ""] = (error instanceof Error ? error.message : String(error)).split("\n");
+    throw new UsageError(`${what}: ${reason.replace(/ at (line \d+, column \d+):$/u, " ($1)")}`);
   }
 }
 

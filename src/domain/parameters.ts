@@ -88,10 +88,10 @@ function unknownNames({ declared, given, reset }: ParametersInput): ErrorDetail[
     .map((name) => {
       const known = Object.keys(declared);
       const near = nearest(name, known);
-      const list = known.length === 0 ? "it has none" : `it has ${known.slice(0, 12).join(", ")}`;
+      const list = known.length === 0 ? "it has none." : `it has ${known.slice(0, 12).join(", ")}.`;
       const hint = near === null ? list : `did you mean ${near}?`;
       return {
-        message: `The template has no parameter ${name}: ${hint}.`,
+        message: `The template has no parameter ${name}: ${hint}`,
         pointer: pointerTo(name),
       };
     });
