@@ -42,7 +42,9 @@ faultTest(
         left.push((await settle(cluster.any, 0)).length);
         await settle(cluster.any, 120_000);
       }
-      if (left.includes(0)) broken.push("every run had ended before the last replica was back");
+      // On a busy machine the replicas' turns may take longer than the runs, but not every time.
+      if (left.every((runsLeft) => runsLeft === 0))
+        broken.push("every run had ended before the last replica was back");
       const findings = await judge(cluster, { sent: publisher.log, groups });
       return {
         findings: joined(findings, { ...nothingFound, broken }),
