@@ -128,6 +128,8 @@ export class Relay {
     let confirmed = position;
     /** Batches that are confirmed and not written down as such. */
     let behind = 0;
+    /** Set once one has failed: one behind it that is read just then would overtake it. */
+    const sent = { isBroken: false };
     const { ahead } = this.#settings;
     try {
       for (;;) {
@@ -135,9 +137,9 @@ export class Relay {
         const batch = this.#isStopping ? null : await this.#read(read);
         if (batch !== null) {
           read = batch.position;
-          const sending = this.#send(batch);
-          // It may fail while those before it are waited for.
-          sending.catch(() => undefined);
+          const sending = this.#send(batch, sent);
+          // It may fail while those before it are waited for, or the next is read.
+          sending.catch(() => (sent.isBroken = true));
           underWay.push(sending);
         }
         const [first] = underWay;
@@ -170,10 +172,11 @@ export class Relay {
     });
   }
 
-  async #send({ position, notices }: Batch): Promise<number> {
+  async #send({ position, notices }: Batch, sent: { readonly isBroken: boolean }): Promise<number> {
     // A lease that may have ended could be another's by now.
     if (this.#deps.clock.monotonic() - this.#renewedAtMs >= this.#settings.leaseMs)
       await this.#renew();
+    if (sent.isBroken) throw new Error("a batch before it was not confirmed");
     const outcomes = await this.#deps.bus.publish(notices);
     for (const [at, outcome] of outcomes.entries()) {
       const notice = notices[at];
