@@ -56,10 +56,12 @@ describe("PostgreSQL that restarts under load", { skip: postgresSkip }, () => {
   });
 });
 
+/** How it ended, with why it failed. */
 async function untilEnded({ store }: World, id: string): Promise<string> {
   for (let tries = 0; tries < 1_200; tries += 1) {
     const run = await store.read((tx) => tx.runs.get(id)).catch(() => null);
-    if (run !== null && isEnded(run)) return run.status;
+    if (run !== null && isEnded(run))
+      return run.failure === null ? run.status : `${run.status}: ${JSON.stringify(run.failure)}`;
     await sleep(50);
   }
   return "late";

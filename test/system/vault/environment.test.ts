@@ -82,7 +82,8 @@ describe("an environment whose secrets are in Vault", { skip: vaultSkip }, () =>
     const command = await site.ask("POST", "/environments", {
       body: { name: "own", template: "vaulted" },
     });
-    while ((await site.outside.read("own.value")) === null) await sleep(40);
+    // The file is there before its text is.
+    while (((await site.outside.read("own.value")) ?? "") === "") await sleep(40);
     const { data, metadata } = await inVault("own");
     assert.equal(metadata.version, 1);
     assert.match(data.value, /^[A-Za-z0-9]{32}$/u);
