@@ -19,7 +19,11 @@ type Open = Pick<OpenStore, "store" | "clock">;
 const follows = { steps: [{}, {}], upstreams: [[], [0]] } as const;
 
 /** Ends it where that may claim, and gives what was claimed so. */
-function endInPlace({ store, clock }: Open, ended: Claim, may = true): Promise<readonly Claim[]> {
+export function endInPlace(
+  { store, clock }: Open,
+  ended: Claim,
+  may = true,
+): Promise<readonly Claim[]> {
   return store.transact(
     async (tx) => {
       const outcome = { ...succeeded, now: timestamp(clock) };

@@ -14,6 +14,8 @@ import { busContract, type OpenBus } from "../../../src/testing/bus-contract.ts"
 import { Rabbitmq, rabbitmqSkip } from "../../support/rabbitmq.ts";
 import { until } from "../../support/site.ts";
 
+const parked = { outcome: "parked", reason: "unavailable", detail: "", reply: null } as const;
+
 suite("over RabbitMQ", { skip: rabbitmqSkip }, () => {
   let broker: Rabbitmq;
   let vhosts = 0;
@@ -59,12 +61,6 @@ suite("over RabbitMQ", { skip: rabbitmqSkip }, () => {
       opened.bus.consume(async ({ body }) => {
         const text = Buffer.from(body).toString();
         if (text === "stuck") {
-          const parked = {
-            outcome: "parked",
-            reason: "unavailable",
-            detail: "",
-            reply: null,
-          } as const;
           return { outcome: "again", error: new Error("its host is down"), otherwise: parked };
         }
         taken.push(text);
@@ -93,12 +89,6 @@ suite("over RabbitMQ", { skip: rabbitmqSkip }, () => {
         tries += 1;
         if (tries > 1) return { outcome: "taken", reply: null };
         await sleep(400);
-        const parked = {
-          outcome: "parked",
-          reason: "unavailable",
-          detail: "",
-          reply: null,
-        } as const;
         return { outcome: "again", error: new Error("too late"), otherwise: parked };
       });
       await opened.offer("slow");

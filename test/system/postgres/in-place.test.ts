@@ -3,18 +3,16 @@ import { after, before, describe, it } from "node:test";
 import type { PostgresStore } from "../../../src/adapters/stores/postgres/index.ts";
 import type { Step } from "../../../src/domain/step.ts";
 import { timestamp } from "../../../src/ports/clock.ts";
-import type { Claim } from "../../../src/ports/work.ts";
 import { FakeClock } from "../../../src/testing/fake-clock.ts";
 import {
   aWorker,
   claim,
   claimOne,
-  fenceOf,
   insertWork,
   stepAt,
-  succeeded,
   type Work,
 } from "../../../src/testing/store-contract-data.ts";
+import { endInPlace } from "../../../src/testing/store-contract-in-place.ts";
 import { StoreServer } from "../../support/postgres-store.ts";
 import { postgresSkip } from "../../support/postgres.ts";
 
@@ -37,26 +35,13 @@ describe("a step's end on PostgreSQL that releases several", { skip: postgresSki
     }
   }
 
-  /** Ends it where that may claim, and gives what was claimed so. */
-  function endInPlace(store: PostgresStore, ended: Claim): Promise<readonly Claim[]> {
-    return store.transact(
-      async (tx) => {
-        const outcome = { ...succeeded, now: timestamp(clock) };
-        const { isOpen } = await tx.steps.end(fenceOf(ended), outcome);
-        assert.equal(isOpen, true);
-        return tx.steps.inPlace();
-      },
-      { brief: true, inPlace: () => true },
-    );
-  }
-
   it("claims the first step that it releases, with its intent", async () => {
     await withStore(async (store) => {
       const upstreams = [[], [0], [0]];
       const work = await insertWork({ store, clock }, { steps: [{}, {}, {}], upstreams });
       const ended = await claimOne({ store, clock });
       clock.advance(1_000);
-      const claims = await endInPlace(store, ended);
+      const claims = await endInPlace({ store, clock }, ended);
       const now = timestamp(clock);
       const step = {
         ...stepAt(work, 1),
