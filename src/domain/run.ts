@@ -81,16 +81,6 @@ export interface Blocker {
   readonly on: readonly string[];
 }
 
-export const runMoves: Readonly<Record<RunStatus, readonly RunStatus[]>> = {
-  queued: ["running", "cancelled", "superseded", "failed", "succeeded"],
-  running: ["waiting", "succeeded", "failed", "cancelled"],
-  waiting: ["running", "failed", "cancelled"],
-  succeeded: [],
-  failed: ["running"],
-  cancelled: ["running"],
-  superseded: [],
-};
-
 export function isEnded(run: Pick<Run, "status">): boolean {
   return (
     run.status === "succeeded" ||

@@ -67,18 +67,6 @@ export type StepStatus =
 /** How much is known of a step when the plan is made. */
 export type PlanMark = "exact" | "deferred" | "unchanged" | "destroy";
 
-export const stepMoves: Readonly<Record<StepStatus, readonly StepStatus[]>> = {
-  blocked: ["ready", "skipped", "cancelled"],
-  ready: ["running", "cancelled", "skipped"],
-  running: ["succeeded", "failed", "skipped", "cancelled", "ready", "waiting", "unknown"],
-  waiting: ["ready", "cancelled", "failed"],
-  unknown: ["running", "ready", "succeeded", "failed", "waiting", "cancelled"],
-  succeeded: [],
-  failed: ["ready"],
-  skipped: ["blocked", "ready"],
-  cancelled: ["ready", "blocked"],
-};
-
 export function isStepEnded(status: StepStatus): boolean {
   return (
     status === "succeeded" || status === "failed" || status === "skipped" || status === "cancelled"
