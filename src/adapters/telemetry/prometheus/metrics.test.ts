@@ -63,6 +63,31 @@ describe("the metrics in Prometheus' format", () => {
     assert.deepEqual(await linesOf(metrics, "glasshouse_live"), ["glasshouse_live_clients 2"]);
   });
 
+  test("say nothing any more of what nobody says anything of", async () => {
+    const metrics = new PrometheusMetrics();
+    const counts = new Map([["consul", 2]]);
+    metrics.observe("glasshouse_checks_followed", () =>
+      [...counts].map(([kind, value]) => ({ value, labels: { kind } })),
+    );
+    const lines = () => linesOf(metrics, "glasshouse_checks_followed");
+    assert.deepEqual(await lines(), ['glasshouse_checks_followed{kind="consul"} 2']);
+    counts.clear();
+    assert.deepEqual(await lines(), []);
+    counts.set("http", 1);
+    assert.deepEqual(await lines(), ['glasshouse_checks_followed{kind="http"} 1']);
+  });
+
+  test("are the same for several who ask at once", async () => {
+    const metrics = new PrometheusMetrics();
+    metrics.observe("glasshouse_places", () => one(20));
+    metrics.observe("glasshouse_queue_runs", async () => {
+      await sleep(5);
+      return [];
+    });
+    const asked = Array.from({ length: 3 }, () => linesOf(metrics, "glasshouse_"));
+    for (const lines of await Promise.all(asked)) assert.deepEqual(lines, ["glasshouse_places 20"]);
+  });
+
   test("come without what cannot be read or is not read in time", async () => {
     const metrics = new PrometheusMetrics();
     metrics.observe("glasshouse_queue_runs", async () =>

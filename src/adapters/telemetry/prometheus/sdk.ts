@@ -1,6 +1,11 @@
 import type { Histogram } from "@opentelemetry/api";
 import { PrometheusSerializer } from "@opentelemetry/exporter-prometheus";
-import { MeterProvider, MetricReader } from "@opentelemetry/sdk-metrics";
+import {
+  AggregationTemporality,
+  InstrumentType,
+  MeterProvider,
+  MetricReader,
+} from "@opentelemetry/sdk-metrics";
 import {
   metricTable,
   type HistogramName,
@@ -44,12 +49,36 @@ export function createSdk(readingsOf: (name: MetricName) => Promise<readonly Rea
   const serializer = new PrometheusSerializer(undefined, false, undefined, true, true);
   return {
     record: (name, value, labels) => histograms.get(name)?.record(value, labels),
-    text: async () => serializer.serialize((await reader.collect()).resourceMetrics),
+    text: oneAtATime(async () => serializer.serialize((await reader.collect()).resourceMetrics)),
+  };
+}
+
+/** One collection would take what another one has just been told of gauges. Who asks during one shares the next one. */
+function oneAtATime(collect: () => Promise<string>): () => Promise<string> {
+  let last: Promise<unknown> = Promise.resolve();
+  let next: Promise<string> | null = null;
+  const collectNext = (): Promise<string> => {
+    next = null;
+    return collect();
+  };
+  return () => {
+    next ??= last.then(collectNext, collectNext);
+    last = next;
+    return next;
   };
 }
 
 /** Collects when it is asked and at no other time. */
 class AskedReader extends MetricReader {
+  constructor() {
+    // The SDK would go on telling of a gauge what was said of it last, long after nobody says anything of it any more.
+    const gauge = InstrumentType.OBSERVABLE_GAUGE;
+    super({
+      aggregationTemporalitySelector: (type) =>
+        type === gauge ? AggregationTemporality.DELTA : AggregationTemporality.CUMULATIVE,
+    });
+  }
+
   protected override async onForceFlush(): Promise<void> {
     // Nothing is kept back.
   }
