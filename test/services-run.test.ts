@@ -1,11 +1,13 @@
 import assert from "node:assert/strict";
 import { afterEach, describe, test } from "node:test";
+import { setTimeout as sleep } from "node:timers/promises";
 import { GlasshouseError } from "../src/domain/errors.ts";
 import {
   fakeExecutor,
   untilInterrupted,
   type FakeExecutorOptions,
 } from "../src/testing/fake-executor.ts";
+import { getRun, listRuns } from "../src/services/run.ts";
 import { createServiceWorld, plainYaml, type ServiceWorld } from "./support/services.ts";
 
 const worlds: ServiceWorld[] = [];
@@ -33,6 +35,58 @@ function failing(times: number): FakeExecutorOptions {
     },
   };
 }
+
+describe("a run of which a step waits", () => {
+  for (const [code, kind] of [
+    ["unavailable", "dependency"],
+    ["storage-full", "storage"],
+  ] as const)
+    test(`says so while that is ${code}, and nothing any more once it is done`, async () => {
+      const world = { isAway: true };
+      const w = await worldWith({
+        act: async () => {
+          if (world.isAway) throw new GlasshouseError(code, "It is not there.");
+        },
+      });
+      const { runId } = await create(w);
+      const read = async () => (await getRun(w.services, runId ?? "")).run;
+      let run = await read();
+      while (run.blocker === null) {
+        await sleep(5);
+        run = await read();
+      }
+      assert.deepEqual(
+        [run.status, run.reason, run.blocker],
+        [
+          "running",
+          "apply:plain/one: it is tried again: It is not there.",
+          { kind, on: ["apply:plain/one"] },
+        ],
+      );
+      const page = await listRuns(w.services, { status: "running" }, { limit: 5, cursor: null });
+      assert.deepEqual(page.items[0]?.run.blocker, run.blocker);
+      world.isAway = false;
+      assert.equal((await w.ended(runId ?? "")).status, "succeeded");
+      const { reason, blocker } = await read();
+      assert.deepEqual([reason, blocker], [null, null]);
+    });
+
+  test("says nothing of a failure that counts: that is said by the step", async () => {
+    const w = await worldWith({
+      act: async () => {
+        throw new GlasshouseError("timeout", "It was late.");
+      },
+    });
+    const { runId } = await create(w);
+    let tries = 0;
+    while (tries === 0) {
+      await sleep(5);
+      tries = (await w.steps(runId ?? "")).filter(({ failure }) => failure !== null).length;
+    }
+    const { run } = await getRun(w.services, runId ?? "");
+    assert.deepEqual([run.status, run.blocker], ["running", null]);
+  });
+});
 
 describe("retrying a run", () => {
   test("goes on with the same run, and ends its command with it", async () => {

@@ -1,4 +1,4 @@
-import type { Failure } from "./errors.ts";
+import type { ErrorCode, Failure } from "./errors.ts";
 import type { Desired } from "./environment.ts";
 
 /** One execution of a plan. A queued run is also the environment's queue: the oldest goes first. */
@@ -65,6 +65,15 @@ export const exclusiveKinds: readonly RunKind[] = [
   "action",
   "validate",
 ];
+
+/**
+ * What work waits for that failed with this code: room on a disk, or something that is away or was taken away. It is no failure
+ * of the work, and goes on by itself. Null: the work failed.
+ */
+export function pauseOf(code: ErrorCode): "storage" | "dependency" | null {
+  if (code === "storage-full") return "storage";
+  return code === "unavailable" || code === "credentials-ended" ? "dependency" : null;
+}
 
 export interface Blocker {
   readonly kind:

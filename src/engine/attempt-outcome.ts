@@ -1,4 +1,5 @@
-import { GlasshouseError, failureOf, type ErrorCode, type Failure } from "../domain/errors.ts";
+import { GlasshouseError, failureOf, type Failure } from "../domain/errors.ts";
+import { pauseOf } from "../domain/run.ts";
 import type { Step } from "../domain/step.ts";
 import { backoff } from "../lib/backoff.ts";
 import type { Performed } from "./perform.ts";
@@ -47,7 +48,7 @@ export function outcomeOfError(
   const failure = failureOf(error);
   const transient = error instanceof GlasshouseError && error.row.kind === "transient";
   // Nor is it a failure of the step when there was no way to look at what it did.
-  const counts = !of.unsettled && !pausing.includes(failure.code);
+  const counts = !of.unsettled && pauseOf(failure.code) === null;
   if (!transient && of.unsettled) return unlooked(failure);
   if (!transient || (counts && step.attempts + 1 >= step.retry.attempts))
     return { kind: "failed", failure };
@@ -59,9 +60,6 @@ export function outcomeOfError(
   });
   return { kind: "retry", failure, delayMs, counts, unknown: of.unsettled };
 }
-
-/** A full disk, or something that is away or was taken away, pauses work; it is no failure of the step. */
-const pausing: readonly ErrorCode[] = ["storage-full", "unavailable", "credentials-ended"];
 
 /** Looking itself failed for good: doing it again blindly is not for the engine to decide. */
 function unlooked(failure: Failure): Outcome {

@@ -133,6 +133,11 @@ export interface StepRepository {
   anyWaiting(runId: string): Promise<boolean>;
   /** Steps of the run that failed or wait for an operator, waiting ones first, then by when they ended. Cheap when there are none. */
   troubled(runId: string, limit: number): Promise<readonly Step[]>;
+  /**
+   * Steps of these runs that failed and are put off until their next attempt, the next one first. At most 1,000 runs. Costs
+   * what there is of such steps, not what the runs have.
+   */
+  putOff(runIds: readonly string[], limit: number): Promise<readonly Step[]>;
   /** Moves every step of the run in one of `from` to `to`; returns those moved. Not for running steps. */
   moveAll(
     runId: string,

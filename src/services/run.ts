@@ -4,6 +4,7 @@ import type { ReadTx } from "../ports/store.ts";
 import type { Page, PageRequest } from "../ports/page.ts";
 import type { Reads } from "./deps.ts";
 import { findRun } from "./run-find.ts";
+import { withPauses } from "./run-pause.ts";
 
 export interface RunRead {
   /** A queued run that waits for others of its environment says so in its blocker. */
@@ -34,11 +35,11 @@ export async function listRuns(
   });
 }
 
-/** Adds to runs what is known of their environments and queues. */
+/** Adds to runs what is known of their environments and queues, and what their steps wait for. */
 export async function readRuns(tx: ReadTx, runs: readonly Run[]): Promise<readonly RunRead[]> {
   const queues = new Map<string, Queue>();
   const reads: RunRead[] = [];
-  for (const run of runs) {
+  for (const run of await withPauses(tx, runs)) {
     const queue = queues.get(run.environmentId) ?? (await queueOf(tx, run.environmentId));
     queues.set(run.environmentId, queue);
     reads.push(readRun(run, queue));

@@ -1,7 +1,9 @@
 import assert from "node:assert/strict";
+import type { Failure } from "../domain/errors.ts";
 import type { Step } from "../domain/step.ts";
 import { timestamp } from "../ports/clock.ts";
 import type { Store } from "../ports/store.ts";
+import type { Fence } from "../ports/work.ts";
 import type { ContractCase } from "./store-contract-case.ts";
 import {
   allPages,
@@ -221,6 +223,40 @@ export const stepCases: readonly ContractCase[] = [
       );
       assert.equal((await store.read((tx) => tx.steps.troubled(work.run.id, 1))).length, 1);
       assert.deepEqual(await claim({ store, clock }), []);
+    },
+  },
+  {
+    title: "finds the steps of some runs that failed and are put off, the next to be tried first",
+    async run({ store, clock }) {
+      const [one, other] = [
+        await insertWork({ store, clock }, { steps: [{}, {}, {}] }),
+        await insertWork({ store, clock }, { steps: [{}] }),
+      ];
+      const away = { code: "unavailable", message: "it is away" } as const;
+      const again = { counts: false, reason: "it is tried again", now: timestamp(clock) };
+      const claims = await claim({ store, clock });
+      const claimed = (id: string): Fence => {
+        const found = claims.find(({ step }) => step.id === id);
+        assert.ok(found);
+        return fenceOf(found);
+      };
+      const put = async (id: string, failure: Failure | null, availableAt: string | null) =>
+        store.transact((tx) =>
+          tx.steps.retry(claimed(id), { ...again, failure, availableAt, unknown: false }),
+        );
+      const [later, sooner, looked] = [0, 1, 2].map((at) => stepAt(one, at).id);
+      assert.ok(later !== undefined && sooner !== undefined && looked !== undefined);
+      await put(later, away, timestamp(clock, 9_000));
+      await put(sooner, away, timestamp(clock, 5_000));
+      // A check that is looked at again later has not failed; what may be claimed now is not put off.
+      await put(looked, null, timestamp(clock, 1_000));
+      await put(stepAt(other, 0).id, away, null);
+      const found = async (runs: readonly string[], limit = 5) =>
+        store.read(async (tx) => (await tx.steps.putOff(runs, limit)).map(({ id }) => id));
+      assert.deepEqual(await found([one.run.id, other.run.id]), [sooner, later]);
+      assert.deepEqual(await found([one.run.id], 1), [sooner]);
+      assert.deepEqual(await found([other.run.id]), []);
+      assert.deepEqual(await found([]), []);
     },
   },
   {

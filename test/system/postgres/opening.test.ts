@@ -31,9 +31,7 @@ describe("opening a PostgreSQL", { skip: postgresSkip }, () => {
         }),
       ),
     );
-    const rows = await server.query(`select count(*)::int as n from "schemaVersion"`, database);
-    const changes = said.filter((text) => text === "Database schema changed");
-    assert.equal(rows[0]?.["n"], changes.length);
+    assert.equal(said.filter((text) => text === "Database schema made").length, 1);
     const [first, second] = all;
     const environment = anEnvironment(clock);
     await first?.transact((tx) => tx.environments.insert(environment));

@@ -3,6 +3,7 @@ import {
   addVersion,
   migrations,
   oldestAfter,
+  sayChanged,
   schemaVersionTable,
   versionRow,
   worksWith,
@@ -51,8 +52,9 @@ export async function migrate(connection: Connection, options: MigrateOptions): 
       const oldest = await oldestProgram(connection, newest);
       options.log.warn(worksWith({ present, newest, oldest }), { present, newest });
     }
-    for (const migration of known)
-      if (migration.version > present) await apply(connection, migration, options);
+    const missing = known.filter((migration) => migration.version > present);
+    for (const migration of missing) await apply(connection, migration, options.now);
+    sayChanged(options.log, { present, applied: missing });
   } finally {
     if (!connection.isLost) await connection.query(`select pg_advisory_unlock(${migrationLock})`);
   }
@@ -83,11 +85,7 @@ async function oldestProgram(connection: Connection, newest: number): Promise<nu
   return rows[0]?.oldest ?? Number.POSITIVE_INFINITY;
 }
 
-async function apply(
-  connection: Connection,
-  migration: Migration,
-  { log, now }: MigrateOptions,
-): Promise<void> {
+async function apply(connection: Connection, migration: Migration, now: string): Promise<void> {
   await connection.query("begin");
   try {
     for (const text of migration.statements(ddl)) await connection.script(columnTypes(text));
@@ -97,7 +95,6 @@ async function apply(
     if (!connection.isLost) await connection.query("rollback");
     throw error;
   }
-  log.info("Database schema changed", { version: migration.version, name: migration.name });
 }
 
 /**

@@ -1,4 +1,5 @@
 import { GlasshouseError } from "../../../domain/errors.ts";
+import type { Log } from "../../../ports/telemetry.ts";
 import type { Ddl } from "./migrations/ddl.ts";
 import { firstTables } from "./migrations/0001-first-tables.ts";
 import { workersTable } from "./migrations/0002-workers.ts";
@@ -56,6 +57,16 @@ export const addVersion = `insert into "schemaVersion" ("version", "name", "appl
 /** The values of `addVersion`. */
 export function versionRow(migration: Migration, now: string): [number, string, string, number] {
   return [migration.version, migration.name, now, migration.oldest ?? migration.version];
+}
+
+/** A line for each change of a database that was there; how a new one came about is nobody's concern. */
+export function sayChanged(
+  log: Log,
+  { present, applied }: { readonly present: number; readonly applied: readonly Migration[] },
+): void {
+  if (present === 0) log.info("Database schema made", { version: applied.at(-1)?.version ?? 0 });
+  else
+    for (const { version, name } of applied) log.info("Database schema changed", { version, name });
 }
 
 /**

@@ -13,6 +13,7 @@ import { moveSteps, openGate, reopenSteps } from "./step-move.ts";
 import { attemptOf, indexedStatus, stepOf } from "./step-rows.ts";
 import type { StepRow } from "./step-rows.ts";
 import { anyOpen } from "./step-open.ts";
+import { nextDue, putOffSteps } from "./step-later.ts";
 import {
   addNotes,
   checkFence,
@@ -35,13 +36,6 @@ const troubledOf = statement<StepRow>(
   `select * from "step" where "runId" = ? and "status" in ('waiting', 'failed') and ${indexedStatus()}
    order by case "status" when 'waiting' then 0 else 1 end, "finishedAt", "number"`,
 );
-const nextDue = statement<{ readonly availableAt: string }>(
-  `select "availableAt" from "step"
-   where "offered" = 0 and "availableAt" is not null and "status" in ('ready', 'unknown') and "availableAt" > ?
-     and exists (select 1 from "run" where "run"."id" = "step"."runId" and "run"."status" = 'running')
-   order by "availableAt" limit 1`,
-);
-
 export function steps(session: Session): StepRepository {
   return {
     insert: (added, dependsOn) => insertSteps(session, added, dependsOn),
@@ -57,9 +51,7 @@ export function steps(session: Session): StepRepository {
     inPlace: () => claimedInPlace(session),
     asked: () => askedLabels(session),
     runsAsking: (runsOn, limit) => runsAsking(session, runsOn, limit),
-    async nextDue(now) {
-      return (await session.one(nextDue, now))?.availableAt ?? null;
-    },
+    nextDue: (now) => nextDue(session, now),
     async fence(fence) {
       await checkFence(session, fence);
     },
@@ -81,6 +73,7 @@ export function steps(session: Session): StepRepository {
       return (await session.one(anyWaiting, runId)) !== undefined;
     },
     troubled: (runId, limit) => troubled(session, runId, limit),
+    putOff: (runIds, limit) => putOffSteps(session, runIds, limit),
     moveAll: (runId, move) => moveSteps(session, runId, move),
     reopen: (runId, now) => reopenSteps(session, runId, now),
     openGate: (runId, phase) => openGate(session, runId, phase),

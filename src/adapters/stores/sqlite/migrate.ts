@@ -3,6 +3,7 @@ import {
   addVersion,
   migrations,
   oldestAfter,
+  sayChanged,
   schemaVersionTable,
   versionRow,
   worksWith,
@@ -48,7 +49,8 @@ export function migrate(connection: Connection, options: MigrateOptions): void {
   const missing = known.filter((migration) => migration.version > present);
   if (missing.length === 0) return;
   if (present > 0) options.backUp(present);
-  for (const migration of missing) apply(connection, migration, options);
+  for (const migration of missing) apply(connection, migration, options.now);
+  sayChanged(options.log, { present, applied: missing });
 }
 
 function makeTable(connection: Connection): void {
@@ -69,7 +71,7 @@ export function schemaVersion(connection: Connection): number {
   return rows[0]?.version ?? 0;
 }
 
-function apply(connection: Connection, migration: Migration, { log, now }: MigrateOptions): void {
+function apply(connection: Connection, migration: Migration, now: string): void {
   const { database } = connection;
   database.exec("begin immediate");
   try {
@@ -80,5 +82,4 @@ function apply(connection: Connection, migration: Migration, { log, now }: Migra
     if (database.isTransaction) database.exec("rollback");
     throw error;
   }
-  log.info("Database schema changed", { version: migration.version, name: migration.name });
 }
