@@ -3,9 +3,11 @@ import { spawn, spawnSync } from "node:child_process";
 import { once } from "node:events";
 import {
   chmodSync,
+  closeSync,
   copyFileSync,
   mkdirSync,
   mkdtempSync,
+  openSync,
   rmSync,
   symlinkSync,
   writeFileSync,
@@ -126,5 +128,18 @@ describe("bin/glasshouse", () => {
     child.kill("SIGTERM");
     const [code] = await once(child, "exit");
     assert.equal(code, 7);
+  });
+
+  test("says in a line that its output cannot be written, and ends with 1", () => {
+    const full = openSync("/dev/full", "w");
+    try {
+      const env = { PATH: "/usr/bin:/bin", GLASSHOUSE_NODE: process.execPath };
+      const stdio = ["ignore", full, "pipe"] as const;
+      const ended = spawnSync(starter, ["version"], { env, encoding: "utf8", stdio: [...stdio] });
+      assert.equal(ended.status, 1);
+      assert.match(ended.stderr, /^error: The output cannot be written: .*no space left.*\n$/u);
+    } finally {
+      closeSync(full);
+    }
   });
 });

@@ -5,7 +5,7 @@ import type { Call } from "./call.ts";
 import { ServerError, UsageError } from "./failure.ts";
 import { liveEvents } from "./live.ts";
 import { isAborted, pause } from "./pause.ts";
-import { newProgress } from "./progress.ts";
+import { newProgress, type Progress } from "./progress.ts";
 import {
   isEnded,
   needsSomebody,
@@ -91,19 +91,16 @@ async function watch(
     progress.changed(
       [...model.steps.values()].filter((step) => hasBegun(step) && !model.isOld(step)),
     );
-    let told: string | null = null;
-    const tellWait = (): void => {
-      const { blocker, reason } = model.run;
-      const wait = blocker?.kind === "worker" ? reason : null;
-      if (wait !== null && wait !== told) progress.say(`it ${wait}`);
-      told = wait;
-    };
+    const tellWait = waitTeller(model, progress);
     tellWait();
     const settled = (): boolean => isEnded(model.run) || needsSomebody(model.run);
     const looking = resync(api, {
       run,
       stop,
-      take: (now) => progress.changed(model.read(now.run, now.steps)),
+      take: (now) => {
+        progress.changed(model.read(now.run, now.steps));
+        tellWait();
+      },
     });
     if (!settled()) {
       for await (const event of liveEvents(api, { run, after: position, signal: stop.signal })) {
@@ -124,6 +121,19 @@ async function watch(
   } finally {
     progress.end();
   }
+}
+
+/** Says what the run waits for before it can begin or go on, each time that this changes. What steps wait for stands in their lines. */
+function waitTeller(model: RunModel, progress: Pick<Progress, "say">): () => void {
+  let told: string | null = null;
+  return () => {
+    const { blocker, reason, status } = model.run;
+    const isQueued = status === "queued" && blocker !== null && reason !== null;
+    const queued = isQueued ? `it is queued: ${plainReason(reason)}` : null;
+    const wait = blocker?.kind === "worker" ? `it ${reason ?? ""}` : queued;
+    if (wait !== null && wait !== told) progress.say(wait);
+    told = wait;
+  };
 }
 
 /** Those that never began are told by their number. */

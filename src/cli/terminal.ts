@@ -24,12 +24,15 @@ export interface Terminal {
 }
 
 export function processTerminal(): Terminal {
-  // A reader such as `head` that closes early ends the program quietly.
-  for (const stream of [process.stdout, process.stderr])
-    stream.on("error", (error: NodeJS.ErrnoException) => {
-      if (error.code === "EPIPE") process.exit(0);
-      throw error;
-    });
+  process.stdout.on("error", (error: NodeJS.ErrnoException) => {
+    endUnread(error);
+    process.stderr.write(`error: The output cannot be written: ${error.message}.\n`);
+    process.exit(1);
+  });
+  process.stderr.on("error", (error) => {
+    endUnread(error);
+    process.exit(1);
+  });
   return {
     env: process.env,
     cwd: process.cwd(),
@@ -51,6 +54,11 @@ export function processTerminal(): Terminal {
       };
     },
   };
+}
+
+/** A reader such as `head` that closes early ends the program quietly. */
+function endUnread(error: NodeJS.ErrnoException): void {
+  if (error.code === "EPIPE") process.exit(0);
 }
 
 async function ask(question: string): Promise<string | null> {

@@ -1,8 +1,10 @@
 import assert from "node:assert/strict";
 import { after, before, describe, test } from "node:test";
 import { z } from "zod";
+import { runProgram } from "../../../src/cli/program.ts";
+import { fakeTerminal } from "../../../src/cli/terminal.fixture.ts";
 import { environmentView } from "../../../src/contract/rest-environment.ts";
-import { Site } from "../../support/site.ts";
+import { Site, until } from "../../support/site.ts";
 
 describe("the queue", () => {
   let site: Site;
@@ -45,6 +47,26 @@ describe("the queue", () => {
     const { generation, appliedGeneration } = await site.environment("many");
     assert.equal(generation, 21);
     assert.equal(appliedGeneration, 21);
+  });
+
+  test("whoever waits for a queued run is told what it waits for, once", async () => {
+    const release = await site.outside.hold("told", "a");
+    const creation = await site.ask("POST", "/environments", {
+      body: { name: "told", template: "counter" },
+    });
+    await site.begun("told", "begin-create told.a");
+    const terminal = fakeTerminal({ env: { GLASSHOUSE_SERVER: site.server.url, NO_COLOR: "1" } });
+    const line = ["env", "update", "told", "--param", "n=1", "--wait"];
+    const ended = runProgram(line, terminal);
+    const wait = `it is queued: it waits for run ${creation.run ?? ""} of the same environment`;
+    await until(
+      async () => terminal.errors(),
+      (said) => said.includes(wait),
+    );
+    await release();
+    assert.equal(await ended, 0);
+    assert.equal(terminal.errors().split(wait).length, 2, terminal.errors());
+    assert.match(terminal.output(), /^told {2}deployed-ok$/mu);
   });
 
   test("a wish that comes while its run is being worked on gets a run of its own", async () => {
