@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { after, before, describe, it } from "node:test";
+import { endAll } from "../../../src/adapters/stores/postgres/end-step.ts";
 import type { PostgresStore } from "../../../src/adapters/stores/postgres/index.ts";
 import type { Step } from "../../../src/domain/step.ts";
 import { timestamp } from "../../../src/ports/clock.ts";
@@ -71,7 +72,44 @@ describe("a step's end on PostgreSQL that releases several", { skip: postgresSki
       );
     });
   });
+
+  it("goes through rows in proportion to how many it releases", async () => {
+    await withStore(async (store, database) => {
+      // As transactions of this kind have it.
+      for (const way of ["seqscan", "hashjoin", "mergejoin"])
+        await stores.server.query(`alter database "${database}" set enable_${way} = off`);
+      const few = await rowsGoneThrough(store, database, 100);
+      const many = await rowsGoneThrough(store, database, 400);
+      assert.ok(few > 100, `${few} rows for 100 steps`);
+      assert.ok(many < 6 * few, `${few} rows for 100 steps, ${many} for 400`);
+    });
+  });
+
+  /** Ends a step that so many follow. */
+  async function rowsGoneThrough(store: PostgresStore, database: string, followers: number) {
+    const steps = Array.from({ length: followers + 1 }, () => ({}));
+    const upstreams = steps.map((_, index) => (index === 0 ? [] : [0]));
+    await insertWork({ store, clock }, { steps, upstreams });
+    const { step } = await claimOne({ store, clock });
+    const cells = [
+      ...[step.id, step.runId, step.environmentId, step.token],
+      ...["succeeded", null, "null", "[]", timestamp(clock)],
+      ...[1, "succeeded", 1, 0, 0, true],
+    ];
+    const values = cells.map((cell) => (cell === null ? "null" : `'${cell}'`)).values();
+    const text = endAll.replaceAll("?", () => `array[${values.next().value ?? ""}]`);
+    const rows = await stores.server.query(`explain (analyze, timing off) ${text}`, database);
+    assert.equal((await store.read((tx) => tx.steps.get(step.id)))?.status, "succeeded");
+    return rows.map((row) => goneThrough(String(row["QUERY PLAN"]))).reduce((a, b) => a + b, 0);
+  }
 });
+
+/** Rows that one node of a plan gave, or looked at in vain. */
+function goneThrough(line: string): number {
+  const [, rows = "0", loops = "1"] = /actual rows=(\d+) loops=(\d+)/u.exec(line) ?? [];
+  const [, vain = "0"] = /Rows Removed by .*: (\d+)/u.exec(line) ?? [];
+  return Number(rows) * Number(loops) + Number(vain);
+}
 
 async function secondOf(store: PostgresStore, work: Work): Promise<Step | null> {
   return store.read((tx) => tx.steps.get(stepAt(work, 1).id));

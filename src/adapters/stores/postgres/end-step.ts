@@ -63,29 +63,32 @@ export const endAll = `with "held" as materialized (
   "endedAttempt" as (
     update "attempt" "a" set "finishedAt" = "h"."now", "outcome" = "h"."outcome", "failure" = "h"."failure"
     from "held" "h" where "a"."stepId" = "h"."stepId" and "a"."token" = "h"."token"),
-  "opens" as materialized (
-    select "n"."id", "h"."at", "h"."runStatus" = 'running' as "isOffered",
-      "h"."inPlace" and "h"."runStatus" = 'running' and "n"."lane" = "h"."lane" and not "others"."areOffered"
-        and row_number() over (partition by "h"."at", "n"."lane" order by "n"."number") = 1
-        and (select count(*) from "step" "o" where "o"."runId" = "h"."runId" and "o"."id" <> "h"."stepId"
-               and ${isRunning("o")} and ${indexedStatus(`"o"`)}) < "h"."parallelism"
-        and ${mayOwn(`"h"."worker"`, databaseTime)} as "isTaken"
-    from "held" "h" join "stepEdge" "d" on "d"."upstreamId" = "h"."stepId" join "step" "n" on "n"."id" = "d"."stepId"
-      cross join "others"
-    where "h"."status" in ('succeeded', 'skipped') and "n"."waitingOn" = 1 and "n"."status" = 'blocked'),
+  "next" as materialized (
+    select "n".*, "n"."opens" and "n"."runStatus" = 'running' as "isOffered",
+      "n"."opens" and "n"."inPlace" and "n"."runStatus" = 'running' and "n"."isAlike" and not "others"."areOffered"
+        and row_number() over (partition by "n"."at", "n"."opens" and "n"."isAlike" order by "n"."number") = 1
+        and (select count(*) from "step" "o" where "o"."runId" = "n"."runId" and "o"."id" <> "n"."stepId"
+               and ${isRunning("o")} and ${indexedStatus(`"o"`)}) < "n"."parallelism"
+        and ${mayOwn(`"n"."worker"`, databaseTime)} as "isTaken"
+    from (select "s"."id", "s"."number", "s"."waitingOn" = 1 and "s"."status" = 'blocked' as "opens", "s"."lane" = "h"."lane" as "isAlike",
+        "h"."at", "h"."stepId", "h"."runId", "h"."runStatus", "h"."runAttempt", "h"."parallelism", "h"."worker", "h"."now", "h"."inPlace"
+      from "held" "h" join "stepEdge" "d" on "d"."upstreamId" = "h"."stepId" join "step" "s" on "s"."id" = "d"."stepId"
+      where "h"."status" in ('succeeded', 'skipped')) "n" cross join "others"),
   "released" as (
     update "step" "s" set "waitingOn" = "s"."waitingOn" - 1,
-      "status" = case when "o"."id" is null then "s"."status" when "o"."isTaken" then 'running' else 'ready' end,
-      "offered" = case when "o"."id" is null then "s"."offered" when "o"."isOffered" and not "o"."isTaken" then 1 else 0 end,
-      "token" = "s"."token" + case when "o"."isTaken" then 1 else 0 end,
-      "worker" = case when "o"."isTaken" then "h"."worker" else "s"."worker" end,
-      "startedAt" = case when "o"."isTaken" then coalesce("s"."startedAt", "h"."now") else "s"."startedAt" end
-    from "held" "h" join "stepEdge" "d" on "d"."upstreamId" = "h"."stepId" left join "opens" "o" on "o"."id" = "d"."stepId"
-    where "s"."id" = "d"."stepId" and "h"."status" in ('succeeded', 'skipped')
-    returning "s".*, "h"."at" as "of", "h"."now", "h"."runAttempt", coalesce("o"."isTaken", false) as "isTaken"),
+      "status" = case when not "n"."opens" then "s"."status" when "n"."isTaken" then 'running' else 'ready' end,
+      "offered" = case when not "n"."opens" then "s"."offered" when "n"."isOffered" and not "n"."isTaken" then 1 else 0 end,
+      "token" = "s"."token" + case when "n"."isTaken" then 1 else 0 end,
+      "worker" = case when "n"."isTaken" then "n"."worker" else "s"."worker" end,
+      "startedAt" = case when "n"."isTaken" then coalesce("s"."startedAt", "n"."now") else "s"."startedAt" end
+    from "next" "n" where "s"."id" = "n"."id"
+    returning "s".*, "n"."at" as "of", "n"."now", "n"."runAttempt", "n"."isTaken"),
   "begun" as (
     insert into "attempt" ("stepId", "token", "worker", "startedAt", "finishedAt", "outcome", "failure", "child", "notes")
     select "id", "token", "worker", "now", null, null, 'null', 'null', '[]' from "released" where "isTaken"),
+  "opened" as materialized (
+    select "at", count(*) filter (where "opens") as "opened",
+      count(*) filter (where "isOffered" and not "isTaken") as "left" from "next" group by "at"),
   "counted" as (
     update "run" "r" set "done" = "r"."done" + "h"."done", "failed" = "r"."failed" + "h"."failed",
       "skipped" = "r"."skipped" + "h"."skipped"
@@ -93,8 +96,8 @@ export const endAll = `with "held" as materialized (
     returning "h"."at", "r"."done", "r"."total", "r"."failed", "r"."skipped",
       exists (select 1 from "step" "o" where "o"."runId" = "h"."runId" and "o"."id" <> "h"."stepId"
         and "o"."status" in ('ready', 'running', 'unknown') and ${indexedStatus(`"o"`)}) as "wasOpen",
-      (select count(*) from "opens" "x" where "x"."at" = "h"."at") as "opened",
-      (select count(*) from "opens" "x" where "x"."at" = "h"."at" and "x"."isOffered" and not "x"."isTaken") as "left")
+      coalesce((select "opened" from "opened" "x" where "x"."at" = "h"."at"), 0) as "opened",
+      coalesce((select "left" from "opened" "x" where "x"."at" = "h"."at"), 0) as "left")
   select "c"."at", "c"."done", "c"."total", "c"."failed", "c"."skipped", "c"."wasOpen" or "c"."opened" > 0 as "isOpen",
     "c"."left" > 0 as "releases", "others"."areOffered" or "c"."left" > 0 as "areOffered", "n".*
   from "counted" "c" cross join "others" left join "released" "n" on false
