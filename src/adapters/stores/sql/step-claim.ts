@@ -1,32 +1,21 @@
 import { offersAll } from "../../../domain/label.ts";
 import type { Claim, ClaimRequest } from "../../../ports/work.ts";
-import { statement } from "./session.ts";
-import type { Session, Statement } from "./session.ts";
+import type { Dialect, Session } from "./session.ts";
 import { fewOffered, offerDueSteps, offersNow, type Offered } from "./step-offer.ts";
+import {
+  firstAfter,
+  headsAfter,
+  lanesWithWork,
+  type Candidate,
+  type Heads,
+  type Pickable,
+} from "./step-heads.ts";
 import { claimOwn } from "./step-own.ts";
 import { partsOfLane } from "./step-rows.ts";
 import { claimOf, take } from "./step-take.ts";
 
-interface Candidate {
-  readonly id: string;
-  readonly runId: string;
-  readonly environmentId: string;
-}
-
-const nextLane = statement<{ readonly lane: string }>(
-  `select "lane" from "step" where "offered" = 1 and "lane" > ? order by "lane" limit 1`,
-);
-const firstLane = statement<{ readonly lane: string }>(
-  `select "lane" from "step" where "offered" = 1 order by "lane" limit 1`,
-);
-const nextUnknown = statement<Candidate>(
-  `select "id", "runId", "environmentId" from "step"
-   where "offered" = 1 and "status" = 'unknown' and "lane" = ? and "runId" > ? order by "runId", "number" limit 1`,
-);
-const nextReady = statement<Candidate>(
-  `select "id", "runId", "environmentId" from "step"
-   where "offered" = 1 and "status" = 'ready' and "lane" = ? and "runId" > ? order by "runId", "number" limit 1`,
-);
+/** Whose last look found many offered steps: the next asks for their lanes along with them. */
+const sawMany = new WeakSet<Dialect>();
 const inPlace = new WeakMap<Session, Claim[]>();
 
 /** Keeps what a step's end has claimed in its place. */
@@ -48,31 +37,43 @@ export async function claimSteps(
   request: ClaimRequest,
 ): Promise<readonly Claim[]> {
   if (request.limit <= 0) return [];
+  const { dialect } = session;
   const few = Math.max(fewOffered, 2 * request.limit);
-  const [mine, all] = await Promise.all([
+  const [mine, all, seen] = await Promise.all([
     claimOwn(session, request),
     offeredSteps(session, request.now, few),
+    sawMany.has(dialect) ? lanesWithWork(session) : null,
   ]);
   // They may have been seen before they were taken.
   const taken = new Set(mine.map(({ step }) => step.id));
   const offered = all.filter(({ id }) => !taken.has(id));
   if (offered.length === 0) return mine;
   const known = offered.length <= few ? offered : null;
+  if (known === null) sawMany.add(dialect);
+  else sawMany.delete(dialect);
   const round: Round = {
     session,
     known,
     taken,
     request,
     places: placesLeft(request, mine),
+    ahead: new Map(),
     full: new Set(),
     claims: [...mine],
   };
-  const lanes =
-    known === null ? await lanesWithWork(session) : [...new Set(known.map((step) => step.lane))];
+  const lanes = known === null ? (seen ?? (await lanesWithWork(session))) : lanesOf(known);
   const own = lanes.filter((lane) => offersAll(request.labels, partsOfLane(lane).runsOn));
-  await goRound(round, own, { select: nextUnknown, status: "unknown" });
-  await goRound(round, own, { select: nextReady, status: "ready" });
+  const turning = (status: Pickable): Lane[] =>
+    own.map((name) => ({ name, last: dialect.turns.get(turnOf(name, status)) ?? "" }));
+  const [unknown, ready] = [turning("unknown"), turning("ready")];
+  await Promise.all([lookAhead(round, unknown, "unknown"), lookAhead(round, ready, "ready")]);
+  await goRound(round, unknown, "unknown");
+  await goRound(round, ready, "ready");
   return round.claims;
+}
+
+function lanesOf(steps: readonly Offered[]): readonly string[] {
+  return [...new Set(steps.map((step) => step.lane))];
 }
 
 function placesLeft({ places }: ClaimRequest, own: readonly Claim[]): Map<string, number> {
@@ -101,6 +102,8 @@ interface Round {
   readonly session: Session;
   /** All offered steps in the order of the index, when they are few. */
   readonly known: readonly Offered[] | null;
+  /** When they are many: what has been asked of each lane, until something is taken. */
+  readonly ahead: Map<string, readonly Heads[]>;
   readonly taken: Set<string>;
   readonly request: ClaimRequest;
   readonly places: Map<string, number>;
@@ -109,25 +112,32 @@ interface Round {
   readonly claims: Claim[];
 }
 
-interface Pick {
-  readonly select: Statement<Candidate>;
-  readonly status: "unknown" | "ready";
+/** Asks of each lane, where it is not known, as much as one going round can choose: after the run that was served last, and up to it. */
+async function lookAhead(round: Round, lanes: readonly Lane[], status: Pickable): Promise<void> {
+  const { session, known, request, claims, ahead } = round;
+  const most = request.limit - claims.length;
+  if (known !== null || most <= 0) return;
+  const asking = lanes.map(async ({ name: lane, last }) => {
+    const from = last === "" || most === 1 ? [last] : [last, ""];
+    const asked = from.map((after) => headsAfter(session, { lane, after, status }, most));
+    ahead.set(turnOf(lane, status), await Promise.all(asked));
+  });
+  await Promise.all(asking);
 }
 
 /** Chooses and takes until nothing more can be chosen: what could not be taken leaves room for others. */
-async function goRound(round: Round, names: readonly string[], pick: Pick): Promise<void> {
-  const { turns } = round.session.dialect;
-  const lanes = names.map((name) => ({ name, last: turns.get(turnOf(name, pick)) ?? "" }));
-  while (round.claims.length < round.request.limit && mayGive(round, pick)) {
-    const chosen = await choose(round, lanes, pick);
+async function goRound(round: Round, lanes: Lane[], status: Pickable): Promise<void> {
+  while (round.claims.length < round.request.limit && mayGive(round, status)) {
+    const chosen = await choose(round, lanes, status);
     if (chosen.length === 0) return;
     // Side by side: where the database is far away they go to it together.
-    await Promise.all(chosen.map((one) => takeChosen(round, one, pick)));
+    await Promise.all(chosen.map((one) => takeChosen(round, one, status)));
+    await lookAhead(round, lanes, status);
   }
 }
 
 /** Where all that is offered is known, whether some of it is left: looking for it costs more than this. */
-function mayGive({ known, taken }: Round, { status }: Pick): boolean {
+function mayGive({ known, taken }: Round, status: Pickable): boolean {
   return known?.some((step) => step.status === status && !taken.has(step.id)) ?? true;
 }
 
@@ -141,7 +151,7 @@ interface Chosen extends Candidate {
   readonly lane: string;
 }
 
-function turnOf(lane: string, { status }: Pick): string {
+function turnOf(lane: string, status: Pickable): string {
   return `${status} ${lane}`;
 }
 
@@ -149,7 +159,7 @@ function turnOf(lane: string, { status }: Pick): string {
  * What is next as the lanes take turns, until a run would come a second time: whether it has room for another step shows
  * when the first is taken. Lanes that have given go to the end of the list, and those that have nothing leave it.
  */
-async function choose(round: Round, lanes: Lane[], pick: Pick): Promise<readonly Chosen[]> {
+async function choose(round: Round, lanes: Lane[], status: Pickable): Promise<readonly Chosen[]> {
   const { claims, request, places } = round;
   const chosen: Chosen[] = [];
   const taken = new Map<string, number>();
@@ -160,7 +170,7 @@ async function choose(round: Round, lanes: Lane[], pick: Pick): Promise<readonly
     const hasRoom = (places.get(place) ?? Number.POSITIVE_INFINITY) > used;
     // Those that are chosen may turn out not to be taken, and leave their place to this lane.
     if (!hasRoom && used > 0) return chosen;
-    const next = hasRoom ? await nextIn(round, lane, pick) : null;
+    const next = hasRoom ? await nextIn(round, lane, status) : null;
     if (chosen.some(({ runId }) => runId === next?.runId)) return chosen;
     lanes.shift();
     if (next === null) continue;
@@ -173,11 +183,11 @@ async function choose(round: Round, lanes: Lane[], pick: Pick): Promise<readonly
 }
 
 /** The lane's next step: of the first run after the one that was served last, round to that one itself, that is not full. */
-async function nextIn(round: Round, lane: Lane, pick: Pick): Promise<Candidate | null> {
+async function nextIn(round: Round, lane: Lane, status: Pickable): Promise<Candidate | null> {
   let after = lane.last;
   let hasWrapped = after === "";
   for (;;) {
-    const found = await candidateAfter(round, { lane: lane.name, after, pick });
+    const found = await candidateAfter(round, { lane: lane.name, after, status });
     if (found === undefined || (hasWrapped && lane.last !== "" && found.runId > lane.last)) {
       if (hasWrapped) return null;
       hasWrapped = true;
@@ -189,13 +199,13 @@ async function nextIn(round: Round, lane: Lane, pick: Pick): Promise<Candidate |
   }
 }
 
-async function takeChosen(round: Round, chosen: Chosen, pick: Pick): Promise<void> {
+async function takeChosen(round: Round, chosen: Chosen, status: Pickable): Promise<void> {
   const { session, places, full } = round;
-  if (!(await claimOne(round, chosen, pick.status))) {
+  if (!(await claimOne(round, chosen, status))) {
     full.add(chosen.runId);
     return;
   }
-  session.dialect.turns.set(turnOf(chosen.lane, pick), chosen.runId);
+  session.dialect.turns.set(turnOf(chosen.lane, status), chosen.runId);
   const { place } = partsOfLane(chosen.lane);
   const room = places.get(place);
   if (room !== undefined) places.set(place, room - 1);
@@ -203,17 +213,22 @@ async function takeChosen(round: Round, chosen: Chosen, pick: Pick): Promise<voi
 
 /** The next step of the lane that belongs to a later run than `after`. */
 async function candidateAfter(
-  { session, known, taken }: Round,
-  at: { readonly lane: string; readonly after: string; readonly pick: Pick },
+  round: Round,
+  at: { readonly lane: string; readonly after: string; readonly status: Pickable },
 ): Promise<Candidate | undefined> {
-  const { lane, after, pick } = at;
-  if (known === null) return session.one(pick.select, lane, after);
+  const { session, known, taken, ahead, request, claims } = round;
+  const { lane, after, status } = at;
+  if (known === null) {
+    const asked = ahead.get(turnOf(lane, status)) ?? [];
+    const found = firstAfter(asked, after);
+    if (found !== undefined) return found ?? undefined;
+    const more = await headsAfter(session, at, request.limit - claims.length);
+    ahead.set(turnOf(lane, status), [...asked, more]);
+    return more.heads[0];
+  }
   return known.find(
     (step) =>
-      step.lane === lane &&
-      step.runId > after &&
-      step.status === pick.status &&
-      !taken.has(step.id),
+      step.lane === lane && step.runId > after && step.status === status && !taken.has(step.id),
   );
 }
 
@@ -224,7 +239,7 @@ async function candidateAfter(
 async function claimOne(
   round: Round,
   { id, runId, environmentId }: Candidate,
-  status: Pick["status"],
+  status: Pickable,
 ): Promise<boolean> {
   const { session, request } = round;
   session.locks.knows(runId, environmentId);
@@ -235,15 +250,4 @@ async function claimOne(
   if (row === undefined) return false;
   round.claims.push(await claimOf(session, row, { ...request, settle: status === "unknown" }));
   return true;
-}
-
-/** The lanes that hold offered steps, one look into the index for each. */
-export async function lanesWithWork(session: Session): Promise<readonly string[]> {
-  const lanes: string[] = [];
-  let found = await session.one(firstLane);
-  while (found !== undefined) {
-    lanes.push(found.lane);
-    found = await session.one(nextLane, found.lane);
-  }
-  return lanes;
 }

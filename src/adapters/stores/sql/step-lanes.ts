@@ -1,6 +1,6 @@
 import { atMost, statement } from "./session.ts";
 import type { Session } from "./session.ts";
-import { lanesWithWork } from "./step-claim.ts";
+import { lanesWithWork } from "./step-heads.ts";
 import { partsOfLane } from "./step-rows.ts";
 
 const runsInLane = statement<{ readonly runId: string }>(
