@@ -91,11 +91,9 @@ describe("a step's end on PostgreSQL that releases several", { skip: postgresSki
     const upstreams = steps.map((_, index) => (index === 0 ? [] : [0]));
     await insertWork({ store, clock }, { steps, upstreams });
     const { step } = await claimOne({ store, clock });
-    const cells = [
-      ...[step.id, step.runId, step.environmentId, step.token],
-      ...["succeeded", null, "null", "[]", timestamp(clock)],
-      ...[1, "succeeded", 1, 0, 0, true],
-    ];
+    const { id, runId, environmentId, token } = step;
+    const ended = ["succeeded", null, "null", "[]", timestamp(clock), 1, "succeeded"];
+    const cells = [id, runId, environmentId, token, ...ended, 1, 0, 0, true];
     const values = cells.map((cell) => (cell === null ? "null" : `'${cell}'`)).values();
     const text = endAll.replaceAll("?", () => `array[${values.next().value ?? ""}]`);
     const rows = await stores.server.query(`explain (analyze, timing off) ${text}`, database);
