@@ -72,6 +72,20 @@ test("Terraform's wish for another init is understood", () => {
   assert.ok(!asksForInit([{ severity: "warning", summary: "Module not installed" }]));
 });
 
+/** What Terraform may say of a provider that died during this call. */
+function died(call: string): readonly Diagnostic[] {
+  const name = `plugin6.(*GRPCProvider).${call}`;
+  return [
+    problem("Plugin did not respond", {
+      detail: `The plugin encountered an error, and failed to respond to the ${name} call. The plugin logs may contain more details.`,
+    }),
+    problem("Request cancelled", { detail: `The ${name} request was cancelled.` }),
+    problem("Plugin error", {
+      detail: `The plugin returned an unexpected error from ${name}: rpc error: code = Internal desc = transport is closing`,
+    }),
+  ];
+}
+
 function problem(summary: string, more: Partial<Diagnostic> = {}): Diagnostic {
   return { severity: "error", summary, ...more };
 }
@@ -85,12 +99,10 @@ function redact(text: string): string {
 }
 
 test("a provider that died in the middle of a change has left it unanswered; one that died while reading has not", () => {
-  const died = (call: string): Diagnostic =>
-    problem("Plugin did not respond", {
-      detail: `The plugin encountered an error, and failed to respond to the plugin6.(*GRPCProvider).${call} call. The plugin logs may contain more details.`,
-    });
-  assert.equal(leavesUnanswered([problem("Bad thing"), died("ApplyResourceChange")]), true);
-  assert.equal(leavesUnanswered([died("ReadResource"), problem("Bad thing")]), false);
+  for (const one of died("ApplyResourceChange"))
+    assert.equal(leavesUnanswered([problem("Bad thing"), one]), true, one.summary);
+  for (const one of died("ReadResource"))
+    assert.equal(leavesUnanswered([one, problem("Bad thing")]), false, one.summary);
 });
 
 test("a host that wants a login is no network that is down: it is final, and says who can help", () => {

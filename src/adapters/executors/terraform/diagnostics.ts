@@ -60,13 +60,14 @@ export function asksForInit(diagnostics: readonly Diagnostic[]): boolean {
 
 /**
  * A provider that died while it changed something (killed, out of memory, a panic): Terraform ends in order, and knows as
- * little as anybody whether what it had asked for came to be. The diagnostics do not say of which object.
+ * little as anybody whether what it had asked for came to be. The diagnostics do not say of which object. Which of three texts
+ * is written depends on what is noticed first, the end of the connection or that of the process: "failed to respond to the … call",
+ * "The … request was cancelled", "unexpected error from …" (Terraform 1.11, internal/plugin6/grpc_error.go). All name the call.
  */
 export function leavesUnanswered(diagnostics: readonly Diagnostic[]): boolean {
   return diagnostics.some(
     ({ severity, detail }) =>
-      severity === "error" &&
-      /failed to respond to the .*ApplyResourceChange call/u.test(detail ?? ""),
+      severity === "error" && /\(\*GRPCProvider\)\.ApplyResourceChange\b/u.test(detail ?? ""),
   );
 }
 
