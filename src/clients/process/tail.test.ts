@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
-import { appendFileSync, mkdtempSync, rmSync, statSync, writeFileSync } from "node:fs";
+import fs, { appendFileSync, mkdtempSync, rmSync, statSync, writeFileSync } from "node:fs";
+import { syncBuiltinESMExports } from "node:module";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, test } from "node:test";
@@ -71,6 +72,26 @@ test("begins again when the child empties its own output", async () => {
   await tail.until(2);
   await tail.end();
   assert.deepEqual(tail.lines, ["a long first line", "second"]);
+});
+
+test("reads a program that says much a few times, and not at each of its writes", async (t) => {
+  const looks = t.mock.method(fs, "fstatSync");
+  syncBuiltinESMExports();
+  const tail = following();
+  const begun = performance.now();
+  for (let n = 0; n < 300; n += 1) {
+    tail.append(`${n}\n`);
+    await sleep(1);
+  }
+  const took = performance.now() - begun;
+  await tail.until(300);
+  t.mock.restoreAll();
+  syncBuiltinESMExports();
+  // However slow the machine is: two looks, one before and one after the watch, for each pause that there was time for.
+  const most = 20 + took / 10;
+  assert.ok(looks.mock.callCount() < most, `${looks.mock.callCount()} looks in ${took} ms`);
+  await tail.end();
+  assert.equal(tail.lines.length, 300);
 });
 
 test("waits for a slow reader and rejects with what it throws", async () => {
