@@ -1,15 +1,19 @@
 import { hash } from "node:crypto";
-import { chmod, lstat, mkdir, readdir, readFile, rename, rm, writeFile } from "node:fs/promises";
+import { lstatSync, mkdirSync, readFileSync, type Stats } from "node:fs";
+import { chmod, lstat, mkdir, rename, rm, writeFile } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { GlasshouseError } from "../domain/errors.ts";
 import type { TemplateFile } from "../domain/template.ts";
+import { pathFault } from "../lib/file-tree.ts";
 import type { BlobStore } from "../ports/blob.ts";
 import type { TemplateFiles } from "../ports/executor.ts";
 
 const templateFile = "template.yaml";
 
+type Contents = Pick<BlobStore, "get">;
+
 /** The files of a registered template, as executors see them. */
-export function templateFiles(files: readonly TemplateFile[], blobs: BlobStore): TemplateFiles {
+export function templateFiles(files: readonly TemplateFile[], blobs: Contents): TemplateFiles {
   return {
     paths: files.map((file) => file.path),
     digestOf: (paths) => filesDigest(files, paths),
@@ -66,17 +70,17 @@ interface Materialise {
   readonly files: readonly TemplateFile[];
   readonly path: string;
   readonly directory: string;
-  readonly blobs: BlobStore;
+  readonly blobs: Contents;
 }
 
 const manifestName = ".glasshouse-files.json";
 
 /** Puts the files there, relative to `path`. The list of what was put is kept beside them, so a later version removes what it no longer has and rewrites only what differs. */
 async function materialise({ files, path, directory, blobs }: Materialise): Promise<void> {
-  await mkdir(directory, { recursive: true, mode: 0o700 });
+  mkdirSync(directory, { recursive: true, mode: 0o700 });
   const prefix = normal(path);
   const wanted = new Map(files.map((file) => [relativeTo(prefix, file.path), file]));
-  const before = await readManifest(directory);
+  const before = readManifest(directory);
   for (const name of before.keys()) {
     if (!wanted.has(name)) await rm(join(directory, name), { force: true });
   }
@@ -111,19 +115,55 @@ async function realFolder(directory: string, folder: string): Promise<void> {
   }
 }
 
-async function putFile(target: string, file: TemplateFile, blobs: BlobStore): Promise<void> {
+async function putFile(target: string, file: TemplateFile, blobs: Contents): Promise<void> {
   const temporary = `${target}.${process.pid}.part`;
   await writeFile(temporary, await blobs.get(file.digest), { mode: 0o600 });
   await chmod(temporary, file.mode & 0o777);
   await rename(temporary, target);
 }
 
-/** What lies there by our own doing. A file that somebody removed or a half-written list counts as not put. */
-async function readManifest(directory: string): Promise<ReadonlyMap<string, string>> {
-  const text = await readFile(join(directory, manifestName), "utf8").catch(() => "{}");
-  const present = new Set(await readdir(directory, { recursive: true }));
-  const entries = parseManifest(text);
-  return new Map(entries.filter(([name]) => present.has(name)));
+/**
+ * What lies there by our own doing. A file that somebody removed, one behind a link, or a half-written list counts as not put.
+ * Only what the list names is looked at: beside it lie a program's own folders, with thousands of files that a tool keeps
+ * there. Synchronous: a look at a file takes less than the way to a thread and back.
+ */
+function readManifest(directory: string): ReadonlyMap<string, string> {
+  const isReal = realFolders(directory);
+  const entries = parseManifest(textOf(join(directory, manifestName)));
+  // The list lies where programs write: a name in it that leads out is none of ours.
+  return new Map(
+    entries.filter(
+      ([name]) =>
+        pathFault(name) === null &&
+        isReal(dirname(name)) &&
+        look(join(directory, name)) !== undefined,
+    ),
+  );
+}
+
+/** Says of a folder whether all on the way to it are folders, and no links. */
+function realFolders(directory: string): (folder: string) => boolean {
+  const known = new Map([[".", true]]);
+  const isReal = (folder: string): boolean => {
+    const before = known.get(folder);
+    if (before !== undefined) return before;
+    const found = isReal(dirname(folder)) && look(join(directory, folder))?.isDirectory() === true;
+    known.set(folder, found);
+    return found;
+  };
+  return isReal;
+}
+
+function look(path: string): Stats | undefined {
+  return lstatSync(path, { throwIfNoEntry: false });
+}
+
+function textOf(path: string): string {
+  try {
+    return readFileSync(path, "utf8");
+  } catch {
+    return "{}";
+  }
 }
 
 function parseManifest(text: string): readonly (readonly [string, string])[] {
