@@ -1,4 +1,4 @@
-import { readFile, readdir, readlink } from "node:fs/promises";
+import { readdirSync, readFileSync, readlinkSync } from "node:fs";
 import { hostname } from "node:os";
 import { setTimeout as sleep } from "node:timers/promises";
 
@@ -22,8 +22,9 @@ export async function identify(
 ): Promise<ProcessIdentity | null> {
   if (process.platform !== "linux")
     return answers(pid) ? { pid, startTime: "", bootId: "", stopsWithinMs } : null;
-  const [stat, bootId] = await Promise.all([readStat(pid), readBootId()]);
-  return stat === null ? null : { pid, startTime: stat.startTime, bootId, stopsWithinMs };
+  const stat = readStat(pid);
+  if (stat === null) return null;
+  return { pid, startTime: stat.startTime, bootId: readBootId(), stopsWithinMs };
 }
 
 /** A process that others on this machine may look for. Its members beside pid and start time say whether they can see it. */
@@ -38,11 +39,9 @@ export interface MachineProcess {
 export async function identifySelf(): Promise<MachineProcess> {
   const self = { host: hostname(), pid: process.pid };
   if (process.platform !== "linux") return { ...self, startTime: "", bootId: "", pidNamespace: "" };
-  const [stat, bootId, pidNamespace] = await Promise.all([
-    readStat(process.pid),
-    readBootId(),
-    readlink("/proc/self/ns/pid").catch(() => ""),
-  ]);
+  const stat = readStat(process.pid);
+  const bootId = readBootId();
+  const pidNamespace = ownPidNamespace();
   return { ...self, startTime: stat?.startTime ?? "", bootId, pidNamespace };
 }
 
@@ -58,7 +57,7 @@ export async function provenGone(other: MachineProcess): Promise<boolean> {
     self.pidNamespace === other.pidNamespace &&
     self.pidNamespace !== "";
   if (!sameView) return false;
-  const stat = await readStat(other.pid);
+  const stat = readStat(other.pid);
   if (stat === null) return !exists(other.pid);
   return stat.startTime !== other.startTime || "ZX".includes(stat.state);
 }
@@ -69,8 +68,8 @@ export async function provenGone(other: MachineProcess): Promise<boolean> {
  */
 export async function identityAlive(identity: ProcessIdentity): Promise<boolean> {
   if (process.platform !== "linux") return answers(identity.pid);
-  if (identity.bootId !== (await readBootId())) return false;
-  const stat = await readStat(identity.pid);
+  if (identity.bootId !== readBootId()) return false;
+  const stat = readStat(identity.pid);
   return stat !== null && stat.startTime === identity.startTime && !"ZX".includes(stat.state);
 }
 
@@ -106,17 +105,14 @@ export async function awaitGone(
 }
 
 /** Pids of the direct children of a process of this machine. */
-export async function childPids(pid: number): Promise<readonly number[]> {
+export function childPids(pid: number): readonly number[] {
   try {
-    const list = await readFile(`/proc/${pid}/task/${pid}/children`, "utf8");
+    const list = readFileSync(`/proc/${pid}/task/${pid}/children`, "utf8");
     return list.split(" ").filter(Boolean).map(Number);
   } catch {
     // Kernels without CONFIG_PROC_CHILDREN: look through all of them.
-    const pids = (await readdir("/proc")).filter((name) => /^\d+$/u.test(name)).map(Number);
-    const stats = await Promise.all(
-      pids.map(async (each) => [each, await readStat(each)] as const),
-    );
-    return stats.filter(([, stat]) => stat?.parent === pid).map(([each]) => each);
+    const pids = readdirSync("/proc").filter((name) => /^\d+$/u.test(name));
+    return pids.map(Number).filter((each) => readStat(each)?.parent === pid);
   }
 }
 
@@ -141,10 +137,13 @@ interface Stat {
   readonly startTime: string;
 }
 
-/** The command's name, in parentheses, may hold anything, so fields are counted after the last one. */
-async function readStat(pid: number): Promise<Stat | null> {
+/**
+ * The command's name, in parentheses, may hold anything, so fields are counted after the last one. Synchronous, as all
+ * that is read of /proc here: the kernel answers from memory, sooner than a thread would be woken, and a child waits for it.
+ */
+function readStat(pid: number): Stat | null {
   try {
-    const text = await readFile(`/proc/${pid}/stat`, "utf8");
+    const text = readFileSync(`/proc/${pid}/stat`, "utf8");
     const fields = text.slice(text.lastIndexOf(")") + 2).split(" ");
     return { state: fields[0] ?? "", parent: Number(fields[1]), startTime: fields[19] ?? "" };
   } catch {
@@ -152,8 +151,17 @@ async function readStat(pid: number): Promise<Stat | null> {
   }
 }
 
-async function readBootId(): Promise<string> {
-  return (await readFile("/proc/sys/kernel/random/boot_id", "utf8")).trim();
+function readBootId(): string {
+  return readFileSync("/proc/sys/kernel/random/boot_id", "utf8").trim();
+}
+
+/** Empty where it is hidden. */
+function ownPidNamespace(): string {
+  try {
+    return readlinkSync("/proc/self/ns/pid");
+  } catch {
+    return "";
+  }
 }
 
 /** A process of another user exists too, although it may not be signalled. */

@@ -85,7 +85,7 @@ export class Warden {
   /** The process that counts is the warden, in a namespace its pid 1: the only child of the wrapper. */
   async identify(stopsWithinMs: number): Promise<ProcessIdentity> {
     const outer = this.#process.pid ?? 0;
-    const pid = this.#isWrapped ? (await childPids(outer))[0] : outer;
+    const pid = this.#isWrapped ? childPids(outer)[0] : outer;
     const identity = pid === undefined ? null : await identify(pid, stopsWithinMs);
     if (identity === null) throw new Error("its warden ended at once");
     this.#identity = identity;

@@ -104,7 +104,7 @@ async function change(
 ): Promise<Ended> {
   const { ctx, layout } = job;
   const { before, sealed } = from;
-  await checkFreeSpace(layout.root, before.bytes.length);
+  checkFreeSpace(layout.root, before.bytes.length);
   // A lineage that the store does not know could not be proven to be ours after a crash.
   if (before.serial === 0) await ctx.state.saveProgress(before);
   const first = await changeOnce(job, before, { operation, sealed, forceInit: false });
@@ -156,7 +156,7 @@ async function changeOnce(
       return saveStateAlongside({ path: layout.state, slot, serial, log: means.log, lost });
     },
   });
-  await removeAll([layout.plan]);
+  removeAll([layout.plan]);
   journal.close();
   const state = await concludeState(job, { before, journal, exit });
   return { exit, ended: { state, journal, initialised } };

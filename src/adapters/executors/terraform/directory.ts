@@ -1,7 +1,13 @@
-import { chmod, mkdir, readFile, rename, rm, stat, statfs, writeFile } from "node:fs/promises";
+import { chmodSync, mkdirSync, renameSync, rmSync, statfsSync, statSync } from "node:fs";
+import { readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { GlasshouseError } from "../../../domain/errors.ts";
 import { Mutex } from "./mutex.ts";
+
+/*
+ * What is a single system call is made where it stands: a step waits for each of them, Terraform may be at work on all of the
+ * processors, and a way to a thread and back takes both of them many times as long.
+ */
 
 /**
  * What lies in a group's work directory. It is a cache: everything that must last is sealed in the store, and then the
@@ -51,27 +57,27 @@ export function leftovers(layout: Layout): readonly string[] {
 }
 
 /** Removes what must not outlive a sealed state. Safe to repeat. */
-export async function cleanAfterApply(layout: Layout): Promise<void> {
+export function cleanAfterApply(layout: Layout): void {
   const files = [
     ...leftovers(layout),
     `${layout.state}.backup`,
     join(layout.module, ".terraform.tfstate.lock.info"),
     layout.output,
   ];
-  await removeAll(files);
+  removeAll(files);
   // Last, so that what a crash leaves of these files still says whose they are.
-  await removeAll([layout.origin]);
-  await cleanAfterLook(layout);
+  removeAll([layout.origin]);
+  cleanAfterLook(layout);
 }
 
 /** Removes what a plan or a look left. Never touches an apply's files. */
-export async function cleanAfterLook(layout: Layout): Promise<void> {
+export function cleanAfterLook(layout: Layout): void {
   const { lookState, lookOutput, plan } = layout;
-  await removeAll([lookState, `${lookState}.backup`, lookOutput, plan]);
+  removeAll([lookState, `${lookState}.backup`, lookOutput, plan]);
 }
 
-export async function removeAll(files: readonly string[]): Promise<void> {
-  await Promise.all(files.map((file) => rm(file, { force: true })));
+export function removeAll(files: readonly string[]): void {
+  for (const file of files) rmSync(file, { force: true });
 }
 
 /** Null when the file is not there. */
@@ -87,14 +93,14 @@ export async function readIfThere(path: string): Promise<Buffer | null> {
 /** A file for its owner alone, whole or not there at all. */
 export async function writePrivate(path: string, bytes: string | Uint8Array): Promise<void> {
   const temporary = `${path}.new`;
-  await rm(temporary, { force: true });
+  rmSync(temporary, { force: true });
   await writeFile(temporary, bytes, { mode: 0o600, flag: "wx" });
-  await rename(temporary, path);
+  renameSync(temporary, path);
 }
 
-export async function makePrivate(directory: string): Promise<void> {
-  await mkdir(directory, { recursive: true, mode: 0o700 });
-  await chmod(directory, 0o700);
+export function makePrivate(directory: string): void {
+  mkdirSync(directory, { recursive: true, mode: 0o700 });
+  chmodSync(directory, 0o700);
 }
 
 const leastFreeBytes = 64 * 1024 * 1024;
@@ -103,8 +109,8 @@ const leastFreeBytes = 64 * 1024 * 1024;
  * Terraform loses state when the disk fills up under it, so it is not started near that.
  * Errors: `storage-full` when less than max(64 MiB, 4 × state) is free.
  */
-export async function checkFreeSpace(directory: string, stateBytes: number): Promise<void> {
-  const { bavail, bsize } = await statfs(directory);
+export function checkFreeSpace(directory: string, stateBytes: number): void {
+  const { bavail, bsize } = statfsSync(directory);
   const needed = Math.max(leastFreeBytes, 4 * stateBytes);
   if (bavail * bsize >= needed) return;
   throw new GlasshouseError(
@@ -117,10 +123,9 @@ function mebibytes(bytes: number): string {
   return `${Math.floor(bytes / 1024 / 1024)} MiB`;
 }
 
-export async function exists(path: string): Promise<boolean> {
+export function exists(path: string): boolean {
   try {
-    await stat(path);
-    return true;
+    return statSync(path, { throwIfNoEntry: false }) !== undefined;
   } catch {
     return false;
   }

@@ -1,4 +1,5 @@
 import { createHash } from "node:crypto";
+import { readFileSync } from "node:fs";
 import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { z } from "zod";
@@ -49,13 +50,13 @@ export async function ensureInit(
   if (!force && !job.configuration.needsInit && providers.length === 0) return nothing;
   const start = await startingPoint(job);
   const fingerprint = fingerprintOf(job);
-  const mark = await readMark(layout.initMark);
+  const mark = readMark(layout.initMark);
   if (
     !force &&
     mark?.fingerprint === fingerprint &&
     (start.lockFile === mark.startedFrom || start.lockFile === mark.lockFile) &&
     providers.every((provider) => mark.lockFile?.includes(`"${provider}"`)) &&
-    (await exists(join(layout.module, ".terraform")))
+    exists(join(layout.module, ".terraform"))
   ) {
     await layLock(job, mark.lockFile);
     return mark;
@@ -73,7 +74,7 @@ export async function ensureInit(
 
 /** What the last `init` here gave, for a result that was lost. */
 export async function lastInit(layout: Layout): Promise<Initialised> {
-  return (await readMark(layout.initMark)) ?? nothing;
+  return readMark(layout.initMark) ?? nothing;
 }
 
 /** Modules of the template itself are kept with it. */
@@ -102,7 +103,7 @@ async function startingPoint(
 }
 
 async function layLock(job: Job, text: string | null): Promise<void> {
-  if (text === null) return await removeAll([job.layout.lock]);
+  if (text === null) return removeAll([job.layout.lock]);
   const present = await readIfThere(job.layout.lock);
   if (present?.toString("utf8") !== text) await writePrivate(job.layout.lock, text);
 }
@@ -119,9 +120,9 @@ function fingerprintOf(job: Job): string {
   return createHash("sha256").update(JSON.stringify(parts)).digest("hex");
 }
 
-async function readMark(path: string): Promise<z.infer<typeof initMark> | null> {
+function readMark(path: string): z.infer<typeof initMark> | null {
   try {
-    const parsed = initMark.safeParse(JSON.parse(await readFile(path, "utf8")));
+    const parsed = initMark.safeParse(JSON.parse(readFileSync(path, "utf8")));
     return parsed.success ? parsed.data : null;
   } catch {
     return null;
@@ -135,7 +136,7 @@ async function readMark(path: string): Promise<z.infer<typeof initMark> | null> 
  */
 async function init(job: Job, state: TerraformState | null, frozen: Initialised): Promise<void> {
   const { ctx, layout, launcher, redact, program } = job;
-  await removeAll([layout.initMark]);
+  removeAll([layout.initMark]);
   if (frozen.modules !== null) {
     await unpackModules(frozen.modules, join(layout.module, ".terraform", "modules"));
   }
@@ -144,7 +145,7 @@ async function init(job: Job, state: TerraformState | null, frozen: Initialised)
     ...(frozen.modules === null ? [] : ["-get=false"]),
   ];
   // The state says which providers are needed for objects that the configuration no longer names.
-  const borrowed = state !== null && !(await exists(layout.state));
+  const borrowed = state !== null && !exists(layout.state);
   if (borrowed) await writePrivate(layout.state, state.bytes);
   const lines: string[] = [];
   const access = await hostAccess(job.means.hosts(ctx.template.name), {
@@ -171,6 +172,6 @@ async function init(job: Job, state: TerraformState | null, frozen: Initialised)
     const doing = `${program.product} init of group ${ctx.group}`;
     throw errorFrom({ diagnostics: [], doing, text, redact });
   } finally {
-    await removeAll([layout.initOutput, ...(borrowed ? [layout.state] : [])]);
+    removeAll([layout.initOutput, ...(borrowed ? [layout.state] : [])]);
   }
 }

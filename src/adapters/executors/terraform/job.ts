@@ -58,7 +58,7 @@ export interface Job {
 export async function prepareJob(ctx: ExecutorContext, means: Means): Promise<Job> {
   const settings = parseSettings(ctx.settings);
   const layout = layoutOf(ctx.workDirectory, settings.source);
-  await makePrivate(layout.tree);
+  makePrivate(layout.tree);
   const [program] = await Promise.all([means.finder.find(), layFiles(ctx, settings, layout)]);
   const configuration = await checkConfiguration(ctx, layout, settings);
   const mask = await maskFor(ctx, means);
@@ -108,7 +108,7 @@ async function checkConfiguration(
 ): Promise<Configuration> {
   const { source } = settings;
   const folder = source === "" ? "the template's folder" : source;
-  const there = await exists(layout.module);
+  const there = exists(layout.module);
   const found = there ? await readConfiguration(layout.module) : null;
   if (found === null || !found.hasFiles) {
     throw refusal(ctx, `${folder} holds no .tf file`, "Let `source` name the root module's folder");

@@ -73,11 +73,11 @@ async function looking<T>(
     const job = await prepareJob(ctx, means);
     const state = await copyOfState(job);
     addSecretsOf(state, job.mask);
-    await checkFreeSpace(job.layout.root, state.bytes.length);
+    checkFreeSpace(job.layout.root, state.bytes.length);
     try {
       return await fn(job, state);
     } finally {
-      await cleanAfterLook(job.layout);
+      cleanAfterLook(job.layout);
     }
   });
 }

@@ -1,5 +1,5 @@
 import { execFile } from "node:child_process";
-import { access, constants, stat } from "node:fs/promises";
+import { accessSync, constants, statSync } from "node:fs";
 import { delimiter, isAbsolute, join } from "node:path";
 import { GlasshouseError } from "../../../domain/errors.ts";
 
@@ -25,17 +25,17 @@ export class ProgramFinder {
 
   /** Errors: `step-failed` when there is none, or when it does not answer. */
   async find(): Promise<Program> {
-    const path = await this.#locate();
-    const { mtimeMs, size, ino } = await stat(path);
+    const path = this.#locate();
+    const { mtimeMs, size, ino } = statSync(path);
     const stamp = [path, mtimeMs, size, ino].join(" ");
     if (this.#found?.stamp !== stamp) this.#found = { stamp, program: await ask(path) };
     return this.#found.program;
   }
 
-  async #locate(): Promise<string> {
+  #locate(): string {
     const names = this.#wanted === undefined ? ["terraform", "tofu"] : [this.#wanted];
     for (const name of names) {
-      const found = await locate(name, this.#path);
+      const found = locate(name, this.#path);
       if (found !== null) return found;
     }
     const missing =
@@ -49,18 +49,24 @@ export class ProgramFinder {
   }
 }
 
-async function locate(name: string, path: string): Promise<string | null> {
+/** Synchronous: a step waits for it, and a way to a thread for each directory takes longer than all of the looks. */
+function locate(name: string, path: string): string | null {
   const directories = isAbsolute(name) ? [""] : path.split(delimiter).filter(isAbsolute);
   for (const directory of directories) {
     const candidate = directory === "" ? name : join(directory, name);
-    try {
-      await access(candidate, constants.X_OK);
-      if ((await stat(candidate)).isFile()) return candidate;
-    } catch {
-      // The next one may be there.
-    }
+    if (isProgram(candidate)) return candidate;
   }
   return null;
+}
+
+function isProgram(path: string): boolean {
+  try {
+    if (statSync(path, { throwIfNoEntry: false })?.isFile() !== true) return false;
+    accessSync(path, constants.X_OK);
+    return true;
+  } catch {
+    return false;
+  }
 }
 
 async function ask(path: string): Promise<Program> {

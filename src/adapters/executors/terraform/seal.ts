@@ -27,7 +27,7 @@ export async function sealHarvest(
 ): Promise<void> {
   if (left.state !== null && left.unsealed)
     await seal(ctx, left.state, { leaks: left.leaks, tell: true });
-  await cleanAfterApply(layout);
+  cleanAfterApply(layout);
 }
 
 /**
@@ -56,7 +56,7 @@ export async function concludeState(
   const leaks = suspectedLeaks({ events, base: before, state, clean });
   // After success every event has its completion, so the state alone tells; the word costs a commit of its own.
   await seal(ctx, state, { leaks, tell: exit.code !== 0 });
-  await cleanAfterApply(layout);
+  cleanAfterApply(layout);
   const open = leaks.filter(({ address }) => !ctx.acceptedLeaks.includes(address));
   if (open.length > 0) throw leakError(ctx.group, open);
   return state;
