@@ -1,6 +1,5 @@
 import assert from "node:assert/strict";
 import { after, before, describe, it } from "node:test";
-import { setTimeout as sleep } from "node:timers/promises";
 import { timestamp } from "../../../src/ports/clock.ts";
 import type { Store, Tx } from "../../../src/ports/store.ts";
 import { FakeClock } from "../../../src/testing/fake-clock.ts";
@@ -159,11 +158,13 @@ describe("brief transactions that come at once", { skip: postgresSkip }, () => {
     assert.ok(first);
     const replica = await stores.open(database, { clock });
     const letGo = Promise.withResolvers<void>();
+    const held = Promise.withResolvers<void>();
     const holding = replica.transact(async (tx) => {
       await tx.environments.get(first.step.environmentId);
+      held.resolve();
       await letGo.promise;
     });
-    await sleep(100);
+    await held.promise;
     let isBlockedDone = false;
     const blocked = store.transact(endOf(first), brief).then((told) => {
       isBlockedDone = true;
