@@ -4,6 +4,7 @@ import { claimCases } from "./store-contract-claim.ts";
 import { environmentCases } from "./store-contract-environment.ts";
 import { fenceCases } from "./store-contract-fence.ts";
 import { groupCases } from "./store-contract-group.ts";
+import { inChainCases } from "./store-contract-in-chain.ts";
 import { inPlaceCases } from "./store-contract-in-place.ts";
 import { journalCases } from "./store-contract-journal.ts";
 import { ownClaimCases } from "./store-contract-own-claim.ts";
@@ -31,6 +32,7 @@ export function storeContract(name: string, harness: StoreHarness): void {
     claims: claimCases,
     "claims of what the same transaction inserts": ownClaimCases,
     "claims in place of a step that has ended": inPlaceCases,
+    "claims in place, one after the other": inChainCases,
     fence: fenceCases,
     workers: workerCases,
     relays: relayCases,

@@ -1,16 +1,21 @@
 import assert from "node:assert/strict";
 import { after, before, describe, it } from "node:test";
+import pg from "pg";
 import { endAll } from "../../../src/adapters/stores/postgres/end-step.ts";
 import type { PostgresStore } from "../../../src/adapters/stores/postgres/index.ts";
 import type { Step } from "../../../src/domain/step.ts";
 import { timestamp } from "../../../src/ports/clock.ts";
 import { FakeClock } from "../../../src/testing/fake-clock.ts";
 import {
+  anEvent,
   aWorker,
   claim,
   claimOne,
+  fenceOf,
+  ids,
   insertWork,
   stepAt,
+  succeeded,
   type Work,
 } from "../../../src/testing/store-contract-data.ts";
 import { endInPlace } from "../../../src/testing/store-contract-in-place.ts";
@@ -108,6 +113,52 @@ function goneThrough(line: string): number {
   const [, vain = "0"] = /Rows Removed by .*: (\d+)/u.exec(line) ?? [];
   return Number(rows) * Number(loops) + Number(vain);
 }
+
+describe("a claim in place on PostgreSQL", { skip: postgresSkip }, () => {
+  const clock = new FakeClock();
+  let stores: StoreServer;
+  before(async () => {
+    stores = await StoreServer.start(clock);
+  });
+  after(() => stores.server.remove());
+
+  it("ends before the database has been asked, and waits for it with its commit", async () => {
+    const database = await stores.database();
+    const store = await stores.open(database, { clock });
+    const other = new pg.Client({ connectionString: stores.server.url(database) });
+    await other.connect();
+    try {
+      const steps = [{}, {}, {}, {}];
+      const work = await insertWork({ store, clock }, { steps, upstreams: [[], [0], [1], [2]] });
+      const first = await claimOne({ store, clock });
+      const [second] = await endInPlace({ store, clock }, first);
+      assert.ok(second !== undefined);
+      await other.query("begin");
+      await other.query(`select from "environment" where "id" = $1 for update`, [
+        work.environment.id,
+      ]);
+      const told = Promise.withResolvers<readonly string[]>();
+      const now = timestamp(clock);
+      const ending = store.transact(
+        async (tx) => {
+          await tx.steps.end(fenceOf(second), { ...succeeded, now });
+          const [event] = await tx.events.append([anEvent(work.environment.id)], now);
+          told.resolve([...ids(tx.steps.inPlace()), `event ${event?.sequence}`]);
+        },
+        { brief: true, inPlace: () => true },
+      );
+      assert.deepEqual(await told.promise, [stepAt(work, 2).id, "event 1"]);
+      const third = await store.read((tx) => tx.steps.get(stepAt(work, 2).id));
+      assert.equal(third?.status, "blocked");
+      await other.query("commit");
+      await ending;
+      assert.equal((await store.read((tx) => tx.steps.get(stepAt(work, 2).id)))?.status, "running");
+    } finally {
+      await other.end();
+      await store.close();
+    }
+  });
+});
 
 async function secondOf(store: PostgresStore, work: Work): Promise<Step | null> {
   return store.read((tx) => tx.steps.get(stepAt(work, 1).id));

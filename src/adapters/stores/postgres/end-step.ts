@@ -1,14 +1,15 @@
-import { exclusiveKinds } from "../../../domain/run.ts";
 import type { EndedStep, Fence, StepOutcome } from "../../../ports/work.ts";
 import { toJson } from "../sql/json.ts";
 import { keepInPlace } from "../sql/step-claim.ts";
 import { tellOffers } from "../sql/step-offer.ts";
 import { statement } from "../sql/session.ts";
-import type { Session } from "../sql/session.ts";
+import type { Cell, Dialect, Session } from "../sql/session.ts";
 import { indexedStatus, stepOf, type StepRow } from "../sql/step-rows.ts";
 import { mayOwn } from "../sql/worker.ts";
 import { databaseTime } from "./database-time.ts";
-import { isRunning, rowsOf } from "./rows.ts";
+import { endAsForeseen, foresee } from "./end-foreseen.ts";
+import type { Foresight } from "./foresight.ts";
+import { exclusive, isRunning, rowsOf } from "./rows.ts";
 
 /** What the end of a step came to. */
 interface Ended {
@@ -25,6 +26,7 @@ interface Ended {
 /** A step that was claimed in its place: a row of its own, as a join would look at all that are claimed for each that ends. */
 interface Claimed extends StepRow {
   readonly done: null;
+  readonly worker: string;
   readonly runAttempt: number;
 }
 
@@ -36,7 +38,6 @@ const columns =
     " ",
   );
 const due = `"offered" = 0 and "availableAt" is not null and "status" in ('ready', 'unknown')`;
-const exclusive = exclusiveKinds.map((kind) => `'${kind}'`).join(", ");
 
 /**
  * The fence and all that the end of a step changes, in one statement: as its environment is held, nobody else changes any of
@@ -104,17 +105,49 @@ export const endAll = `with "held" as materialized (
   union all
   select "n"."of", null, null, null, null, null, null, null, "n".* from "released" "n" where "n"."isTaken"`;
 
+/** Ends steps in one way to the database and back; in none of its own where it is known what the end will find. */
+export function endsOfSteps(foresight: Foresight): NonNullable<Dialect["endStep"]> {
+  return async (session, fence, outcome) => {
+    await session.locks.hold(fence.environmentId);
+    const isReleasing = outcome.status === "succeeded" || outcome.status === "skipped";
+    const foreseen = isReleasing && session.mayClaimInPlace ? foresight.take(session, fence) : null;
+    if (foreseen !== null) return endAsForeseen(foresight, { session, fence, outcome, foreseen });
+    return endAtOnce(foresight, { session, fence, outcome });
+  };
+}
+
 /** Null: the fence does not hold, and nothing was changed. */
-export async function endAtOnce(
-  session: Session,
-  fence: Fence,
-  outcome: StepOutcome,
+async function endAtOnce(
+  foresight: Foresight,
+  of: { readonly session: Session; readonly fence: Fence; readonly outcome: StepOutcome },
 ): Promise<EndedStep | null> {
+  const { session, fence } = of;
+  const rows = await session.all(endOne, ...cells(of));
+  const row = rows.find(isEnd);
+  if (row === undefined) return null;
+  session.locks.knows(fence.runId, fence.environmentId);
+  tellOffers(session, row.areOffered);
+  if (row.releases) session.touch("steps");
+  const { done, total, failed, skipped, isOpen } = row;
+  const progress = { done, total, failed, skipped };
+  for (const taken of rows) {
+    if (isEnd(taken)) continue;
+    keepInPlace(session, { step: stepOf(taken), settle: false, runAttempt: taken.runAttempt });
+    await foresee(foresight, session, { taken, progress });
+  }
+  return { progress, isOpen };
+}
+
+/** In the order of the columns. */
+function cells(of: {
+  readonly session: Session;
+  readonly fence: Fence;
+  readonly outcome: StepOutcome;
+}): readonly Cell[] {
+  const { session, fence, outcome } = of;
   const { status, reason, failure, changes, now, progress = {} } = outcome;
   const { done = 0, failed = 0, skipped = 0 } = progress;
-  await session.locks.hold(fence.environmentId);
-  const rows = await session.all(
-    endOne,
+  return [
     fence.stepId,
     fence.runId,
     fence.environmentId,
@@ -130,17 +163,7 @@ export async function endAtOnce(
     failed,
     skipped,
     session.mayClaimInPlace,
-  );
-  const row = rows.find(isEnd);
-  if (row === undefined) return null;
-  session.locks.knows(fence.runId, fence.environmentId);
-  tellOffers(session, row.areOffered);
-  if (row.releases) session.touch("steps");
-  for (const taken of rows)
-    if (!isEnd(taken))
-      keepInPlace(session, { step: stepOf(taken), settle: false, runAttempt: taken.runAttempt });
-  const { total, isOpen } = row;
-  return { progress: { done: row.done, total, failed: row.failed, skipped: row.skipped }, isOpen };
+  ];
 }
 
 function isEnd(row: Ended | Claimed): row is Ended {

@@ -4,6 +4,7 @@ import type { Topic } from "../../../ports/store.ts";
 import type { Dialect } from "../sql/session.ts";
 import { tookEffect } from "./commit-mark.ts";
 import { ConnectionLost, faultKind, translate } from "../../../clients/postgres/errors.ts";
+import { isUnforeseen, type Foresight } from "./foresight.ts";
 import { IdleWatch } from "./idle-watch.ts";
 import type { Job } from "./job.ts";
 import type { QueryBuilders } from "./kysely-dialect.ts";
@@ -19,6 +20,7 @@ export interface JobRunsDeps {
   readonly dialect: Dialect;
   readonly clock: Pick<Clock, "id">;
   readonly limits: RunLimits;
+  readonly foresight: Foresight;
   /** Called after a commit with what it touched. */
   readonly committed: (topics: ReadonlySet<Topic>) => void;
   /** Called when a transaction passed over what others held. */
@@ -80,8 +82,24 @@ export class JobRuns {
     this.#watch.close();
   }
 
-  /** Errors: what the function throws, or why it gives way. */
-  async inside(job: Job, owner: Owner): Promise<PostgresSession> {
+  /** Runs a job in a transaction of its own. Errors: what the function throws, or why it gives way. */
+  async first(job: Job, owner: Owner): Promise<PostgresSession> {
+    const opened = this.open(job, { owner, sharing: false });
+    const { session } = opened;
+    const { foresight } = this.#deps;
+    foresight.allow(session);
+    try {
+      await this.runIn(opened, job);
+    } catch (error) {
+      // If it was told what is not so, that is the reason, and not what it made of it.
+      if (foresight.isTrustedBy(session)) await owner.transaction.settled();
+      throw error;
+    }
+    return session;
+  }
+
+  /** Errors: as those of `first`. */
+  async #inside(job: Job, owner: Owner): Promise<PostgresSession> {
     const opened = this.open(job, { owner, sharing: false });
     await this.runIn(opened, job);
     return opened.session;
@@ -138,7 +156,7 @@ export class JobRuns {
         await transaction.settled();
         await transaction.send("savepoint job");
         isSafe = true;
-        const session = await this.inside(job, owner);
+        const session = await this.#inside(job, owner);
         await transaction.settled();
         await transaction.send("release savepoint job");
         kept.push({ job, session });
@@ -162,7 +180,7 @@ export class JobRuns {
   }
 
   async commit(transaction: Transaction, kept: readonly Kept[]): Promise<void> {
-    const { pool, onCommit, committed } = this.#deps;
+    const { pool, onCommit, committed, foresight } = this.#deps;
     const counts = transaction.hasWritten;
     if (counts) {
       this.#commits += 1;
@@ -178,6 +196,8 @@ export class JobRuns {
     if (counts) onCommit(number, "after");
     const touched = new Set<Topic>();
     for (const { job, session } of kept) {
+      await session.told();
+      foresight.committed(session);
       job.kept();
       for (const topic of session.touched) touched.add(topic);
     }
@@ -190,6 +210,8 @@ export class JobRuns {
       if (error.to === "newer rows") job.again.overtaken += 1;
       return error;
     }
+    // Once for each thing that was foreseen.
+    if (isUnforeseen(error)) return new GivesWay("newer rows");
     const kind = faultKind(error);
     if (kind === "other" || job.again[kind] >= most[kind]) {
       job.failed(translate(error));

@@ -1,3 +1,8 @@
+import { exclusiveKinds } from "../../../domain/run.ts";
+
+/** Kinds of runs that hold their environment, as members of a list. */
+export const exclusive = exclusiveKinds.map((kind) => `'${kind}'`).join(", ");
+
 /** Types of parameters: `t` is text, `n` a whole number, `b` yes or no. Blanks are for people. */
 const arrays = new Map([
   ["t", "text[]"],

@@ -34,6 +34,7 @@ export class PostgresSession implements Session {
   #gaveWay: GivesWay | null = null;
   #fault: { readonly error: unknown } | null = null;
   readonly #unsure: Promise<void>[] = [];
+  readonly #telling: Promise<void>[] = [];
   #steps = 0;
   #wrote = false;
 
@@ -113,11 +114,17 @@ export class PostgresSession implements Session {
     then: (rows: readonly R[]) => void,
     ...parameters: readonly Cell[]
   ): Promise<void> {
-    this.#send<R>(kept.sql, parameters).then(
+    const told = this.#send<R>(kept.sql, parameters).then(
       ({ rows }) => then(rows),
       // It is the error of what is awaited next, and of the commit.
       () => {},
     );
+    this.#telling.push(told);
+  }
+
+  /** Resolves when those who were to be given rows have been: a commit that went out with what they asked may be answered before. */
+  async told(): Promise<void> {
+    if (this.#telling.length > 0) await Promise.all(this.#telling.splice(0));
   }
 
   async sure(outcome: Promise<void>): Promise<void> {

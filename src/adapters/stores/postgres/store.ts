@@ -35,7 +35,8 @@ import type {
   DatabaseLogins,
   Identity,
 } from "../../../clients/postgres/logins.ts";
-import { endAtOnce } from "./end-step.ts";
+import { endsOfSteps } from "./end-step.ts";
+import { Foresight } from "./foresight.ts";
 import { QueryBuilders } from "./kysely-dialect.ts";
 import { monotonicMs } from "./lease-cell.ts";
 import { PostgresLease } from "./lease.ts";
@@ -171,13 +172,14 @@ export class PostgresStore implements LastingStore {
     const { clock, log } = options;
     const remote = options.remotes === undefined ? null : databaseRemote(options.remotes);
     const open = (): Promise<Connection> => openThrough(remote, () => wayIn.open());
+    const foresight = new Foresight();
     const dialect: Dialect = {
       lockRow: " for no key update",
       turns: new Map(),
       fullText: tsvector,
       packs: true,
       takeOwn,
-      ...(options.unsafeWithoutFence === true ? {} : { endStep: endAtOnce }),
+      ...(options.unsafeWithoutFence === true ? {} : { endStep: endsOfSteps(foresight) }),
       unsafeWithoutFence: options.unsafeWithoutFence ?? false,
     };
     const { pool: size, poolWaitMs: waitMs } = limits;
@@ -189,6 +191,7 @@ export class PostgresStore implements LastingStore {
     this.#writer = new Writer({
       ...shared,
       limits,
+      foresight,
       committed: (topics) => this.#committed(topics),
       passedOver: () => this.#wakeLater(),
       onCommit: options.onCommit ?? (() => {}),

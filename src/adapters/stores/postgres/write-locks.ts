@@ -75,8 +75,10 @@ export class WriteLocks implements Locks {
     );
   }
 
-  /** Holding it has told. */
-  saw(): void {}
+  /** As holding it tells, where nobody waits for that. */
+  saw(environmentId: string, sequence: number): void {
+    this.#deps.owner.sequences.set(environmentId, Promise.resolve(sequence));
+  }
 
   holds(environmentId: string): boolean {
     const { owner, by } = this.#deps;

@@ -102,7 +102,7 @@ export class Writer {
     const owner = new Owner(transaction, limits);
     const kept: Kept[] = [];
     try {
-      kept.push({ job, session: await this.#runs.inside(job, owner) });
+      kept.push({ job, session: await this.#runs.first(job, owner) });
       await this.#runs.letJoin(owner, kept);
       await this.#runs.commit(transaction, kept);
       return null;

@@ -14,6 +14,7 @@ import { search } from "./migrations/0011-search.ts";
 import { changingRows } from "./migrations/0012-changing-rows.ts";
 import { searchPosition } from "./migrations/0013-search-position.ts";
 import { openSteps } from "./migrations/0014-open-steps.ts";
+import { foreseenEnds } from "./migrations/0015-foreseen-ends.ts";
 import { loans } from "./migrations/0010-loans.ts";
 
 export interface Migration {
@@ -43,6 +44,7 @@ export const migrations: readonly Migration[] = [
   { version: 12, name: "room for rows that change", oldest: 11, statements: changingRows },
   { version: 13, name: "position of search", oldest: 11, statements: searchPosition },
   { version: 14, name: "condition of the index of open steps", oldest: 11, statements: openSteps },
+  { version: 15, name: "ends of steps as foreseen", oldest: 11, statements: foreseenEnds },
 ];
 
 /** Where it is kept which changes a database has seen. The last column says of which programs it wants to be used since. */

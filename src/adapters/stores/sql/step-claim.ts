@@ -11,7 +11,7 @@ import {
   type Pickable,
 } from "./step-heads.ts";
 import { claimOwn } from "./step-own.ts";
-import { partsOfLane } from "./step-rows.ts";
+import { partsOfLane, stepOf, type StepRow } from "./step-rows.ts";
 import { claimOf, take } from "./step-take.ts";
 
 /** Whose last look found many offered steps: the next asks for their lanes along with them. */
@@ -21,6 +21,21 @@ const inPlace = new WeakMap<Session, Claim[]>();
 /** Keeps what a step's end has claimed in its place. */
 export function keepInPlace(session: Session, claim: Claim): void {
   inPlace.set(session, [...claimedInPlace(session), claim]);
+}
+
+/** The same for a step that a statement has claimed, of which the row is known as it was before. */
+export function claimInPlace(
+  session: Session,
+  row: StepRow,
+  by: { readonly worker: string; readonly now: string; readonly runAttempt: number },
+): Claim {
+  const { worker, now, runAttempt } = by;
+  const startedAt = row.startedAt ?? now;
+  const token = row.token + 1;
+  const step = stepOf({ ...row, status: "running", waitingOn: 0, token, worker, startedAt });
+  const claim: Claim = { step, settle: false, runAttempt };
+  keepInPlace(session, claim);
+  return claim;
 }
 
 export function claimedInPlace(session: Session): readonly Claim[] {

@@ -6,10 +6,10 @@ import { addProgress } from "./run-progress.ts";
 import { statement } from "./session.ts";
 import type { Session } from "./session.ts";
 import { beginAttempt, endAttempt } from "./step-attempt.ts";
-import { keepInPlace } from "./step-claim.ts";
+import { claimInPlace } from "./step-claim.ts";
 import { isDue, tellOffers } from "./step-offer.ts";
 import { anyOpen } from "./step-open.ts";
-import { indexedStatus, stepOf, type StepRow } from "./step-rows.ts";
+import { indexedStatus, type StepRow } from "./step-rows.ts";
 import { mayOwn } from "./worker.ts";
 
 /** Not as a list: SQLite makes a table of one each time the statement runs. */
@@ -161,7 +161,5 @@ async function claimNext(
   await session.run(takeNext, worker, now, id);
   await beginAttempt(session, { stepId: id, token, worker, now });
   tellOffers(session, false);
-  const startedAt = next.startedAt ?? now;
-  const step = stepOf({ ...next, status: "running", waitingOn: 0, token, worker, startedAt });
-  keepInPlace(session, { step, settle: false, runAttempt: next.runAttempt });
+  claimInPlace(session, next, { worker, now, runAttempt: next.runAttempt });
 }
