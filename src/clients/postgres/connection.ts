@@ -87,36 +87,45 @@ export class Connection {
    * answered together, and when one of them fails so do all after it.
    */
   within<R>(sql: string, values?: readonly Parameter[]): Promise<Answer<R>>;
-  async within(sql: string, values: readonly Parameter[] = []): Promise<Answer<unknown>> {
+  within(sql: string, values: readonly Parameter[] = []): Promise<Answer<unknown>> {
     const { text, name, arrays } = prepared(sql);
-    try {
-      return await this.#answered(
-        () =>
-          new Promise<Answer<unknown>>((resolve, reject) => {
-            const wire = values.map((value, at) => bound(value, arrays.get(at)));
-            this.#gathered.push({ text, name, values: wire, resolve, reject });
-          }),
-      );
-    } catch (error) {
-      if (name !== undefined && isStalePlan(error)) prepareAnew(name);
-      throw error;
-    }
+    return this.#answered((resolve, reject) => {
+      const wire = values.map((value, at) => bound(value, arrays.get(at)));
+      const failed = (error: unknown): void => {
+        if (name !== undefined && isStalePlan(error)) prepareAnew(name);
+        reject(error);
+      };
+      this.#gathered.push({ text, name, values: wire, resolve, reject: failed });
+    });
   }
 
-  async #answered<T>(send: () => Promise<T>): Promise<T> {
+  /** One promise a statement: there are some ten of them in every step of a run. */
+  #answered<T>(
+    send: (resolve: (answer: T) => void, reject: (error: unknown) => void) => void,
+  ): Promise<T> {
     this.#sendOwed();
     if (this.#unanswered === 0) this.#heardAtMs = performance.now();
     this.#unanswered += 1;
     this.#gather();
-    try {
-      return await send();
-    } catch (error) {
-      if (faultKind(error) === "lost") this.#isLost = true;
-      throw error instanceof pg.DatabaseError ? error : new ConnectionLost(error);
-    } finally {
-      this.#unanswered -= 1;
-      this.#heardAtMs = performance.now();
-    }
+    return new Promise((resolve, reject) => {
+      const heard = (): void => {
+        this.#unanswered -= 1;
+        this.#heardAtMs = performance.now();
+      };
+      const failed = (error: unknown): void => {
+        heard();
+        if (faultKind(error) === "lost") this.#isLost = true;
+        reject(error instanceof pg.DatabaseError ? error : new ConnectionLost(error));
+      };
+      try {
+        send((answer) => {
+          heard();
+          resolve(answer);
+        }, failed);
+      } catch (error) {
+        failed(error);
+      }
+    });
   }
 
   /** Statements of one turn go out together: a write of its own for each costs more than all else that this process does. */
@@ -159,9 +168,9 @@ export class Connection {
 
   /** Runs a text of several statements without parameters, in order with what is sent before and after it. */
   async script(text: string): Promise<void> {
-    await this.#answered(() => {
+    await this.#answered<unknown>((resolve, reject) => {
       this.#sendGathered();
-      return this.#client.query(text);
+      this.#client.query(text).then(resolve, reject);
     });
   }
 

@@ -41,12 +41,12 @@ export class Packing {
     });
   }
 
-  /** Hands over all that waits, in its order. */
-  sendAll(send: Send): void {
+  /** Hands over all that waits, in its order. `reason` says, of the error of one, what its askers are told. */
+  sendAll(send: Send, reason: (error: unknown) => unknown = (error) => error): void {
     const parcels = this.#parcels;
     this.#parcels = [];
     this.#newest.clear();
-    for (const parcel of parcels) sendOne(parcel, send);
+    for (const parcel of parcels) sendOne(parcel, { send, reason });
   }
 
   /** For what can never be sent. */
@@ -74,26 +74,21 @@ export class Packing {
   }
 }
 
-function sendOne(parcel: Parcel, send: Send): void {
+function sendOne(
+  parcel: Parcel,
+  by: { readonly send: Send; readonly reason: (error: unknown) => unknown },
+): void {
   const { sql, together, asked } = parcel;
-  const [only, ...others] = asked;
+  const [only] = asked;
   if (only === undefined) return;
-  const isMany = together !== undefined && (others.length > 0 || together.alone);
-  const answer = isMany ? send(together.sql, columnsOf(asked)) : send(sql, only.values);
-  void answerAll(parcel, { answer, isMany });
-}
-
-async function answerAll(
-  { together, asked }: Parcel,
-  sent: { readonly answer: Promise<Answer<unknown>>; readonly isMany: boolean },
-): Promise<void> {
-  try {
-    const answer = await sent.answer;
-    if (sent.isMany) share(answer, asked, together?.answers ?? false);
-    else asked[0]?.resolve(answer);
-  } catch (error) {
-    for (const one of asked) one.reject(error);
-  }
+  const failed = (error: unknown): void => {
+    const reason = by.reason(error);
+    for (const one of asked) one.reject(reason);
+  };
+  if (together !== undefined && (asked.length > 1 || together.alone)) {
+    const shared = (answer: Answer<unknown>): void => share(answer, asked, together.answers);
+    by.send(together.sql, columnsOf(asked)).then(shared, failed);
+  } else by.send(sql, only.values).then(only.resolve, failed);
 }
 
 function columnsOf(asked: readonly Asked[]): readonly (readonly Cell[])[] {

@@ -1,6 +1,6 @@
 import type { Cell } from "../sql/session.ts";
 import type { Room } from "../sql/locks.ts";
-import type { Answer, Connection, Parameter } from "../../../clients/postgres/connection.ts";
+import type { Answer, Connection } from "../../../clients/postgres/connection.ts";
 import { ConnectionLost, faultKind } from "../../../clients/postgres/errors.ts";
 import type { Pool } from "../../../clients/postgres/pool.ts";
 import { prepared } from "../../../clients/postgres/statement-text.ts";
@@ -131,7 +131,7 @@ export class Transaction {
     if (connection === null) return;
     if (!this.#wrote) return this.leave();
     const name: CommitMark = { connection: connection.id, number: connection.nextCommit() };
-    this.#sendOn(connection, markCommit, [name.connection, name.number]).catch(() => {});
+    this.#track(connection.within(markCommit, [name.connection, name.number])).catch(() => {});
     let answer: Answer<unknown>;
     try {
       answer = await connection.within("commit");
@@ -189,22 +189,13 @@ export class Transaction {
     this.#isSendingSoon = false;
     const connection = this.#connection;
     if (connection !== null)
-      this.#packing.sendAll((sql, values) => this.#sendOn(connection, sql, values));
+      this.#packing.sendAll(
+        (sql, values) => this.#track(connection.within(sql, values)),
+        // What failed first is the reason; all that follows only says that something had.
+        (error) => this.#failure?.error ?? error,
+      );
     // It never began: whoever still asks is told why.
     else if (this.#failure !== null) this.#packing.refuseAll(this.#failure.error);
-  }
-
-  async #sendOn(
-    connection: Connection,
-    sql: string,
-    values: readonly Parameter[],
-  ): Promise<Answer<unknown>> {
-    try {
-      return await this.#track(connection.within<unknown>(sql, values));
-    } catch (error) {
-      // What failed first is the reason; all that follows only says that something had.
-      throw this.#failure?.error ?? error;
-    }
   }
 
   #track<T>(answer: Promise<T>): Promise<T> {
