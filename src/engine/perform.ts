@@ -62,7 +62,7 @@ export interface Performance {
   readonly facts: RunFacts;
   readonly step: Step;
   /** What its claim has asked for ahead. */
-  readonly records: Promise<readonly GroupRecord[]> | null;
+  readonly records: Promise<readonly GroupRecord[] | null> | null;
   /** The last attempt's outcome is unknown. */
   readonly settle: boolean;
   readonly signal: AbortSignal;
@@ -147,8 +147,10 @@ async function acting(act: Promise<ExecutorResult>, inputs: StepInputs): Promise
 }
 
 async function inputsOf(deps: EngineDeps, of: Performance): Promise<StepInputs> {
-  if (of.records === null) return deps.store.read((tx) => applyInputs(tx, deps, of));
-  return evaluatedInputs(deps, of, { records: await of.records, secrets: [] });
+  const records = await of.records;
+  // Nothing was asked for, or the answer was lost with that to the commit of the claim.
+  if (records === null) return deps.store.read((tx) => applyInputs(tx, deps, of));
+  return evaluatedInputs(deps, of, { records, secrets: [] });
 }
 
 async function performDestroy(deps: EngineDeps, of: Performance): Promise<Performed> {

@@ -49,7 +49,7 @@ const mostAhead = 16;
 export async function askAhead(
   tx: ReadTx,
   of: StepOf,
-): Promise<{ readonly answer: Promise<readonly GroupRecord[]> } | null> {
+): Promise<{ readonly answer: Promise<readonly GroupRecord[] | null> } | null> {
   const { facts, step } = of;
   const group = step.phase === "apply" ? facts.template.body.groups[step.group ?? ""] : undefined;
   if (group === undefined || group.secrets !== undefined) return null;

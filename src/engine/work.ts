@@ -24,7 +24,7 @@ import type { StepInputs } from "./step-inputs.ts";
 export interface Claimed extends Claim {
   readonly facts: RunFacts;
   /** The records that its inputs come from, where they were asked for with the claim. */
-  readonly records: Promise<readonly GroupRecord[]> | null;
+  readonly records: Promise<readonly GroupRecord[] | null> | null;
 }
 
 /** What an attempt asks of those around it. */

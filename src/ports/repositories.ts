@@ -108,13 +108,14 @@ export interface RecordRepository {
   get(environmentId: string, template: string, group: string): Promise<GroupRecord | null>;
   /**
    * As `some`, for a few groups, without waiting: resolves once it is asked. The answer is what the transaction sees now; it
-   * may come with that of the commit, and may be awaited after it.
+   * may come with that of the commit, and may be awaited after it. It never rejects: it is null where it was
+   * lost, which happens to a commit that took effect, too.
    */
   ask(
     environmentId: string,
     template: string,
     groups: readonly string[],
-  ): Promise<{ readonly answer: Promise<readonly GroupRecord[]> }>;
+  ): Promise<{ readonly answer: Promise<readonly GroupRecord[] | null> }>;
   /** Those of the named groups that exist; for evaluating a step's inputs. */
   some(
     environmentId: string,

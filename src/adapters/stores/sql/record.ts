@@ -110,22 +110,24 @@ async function ask(
     readonly template: string;
     readonly groups: readonly string[];
   },
-): Promise<{ readonly answer: Promise<readonly GroupRecord[]> }> {
+): Promise<{ readonly answer: Promise<readonly GroupRecord[] | null> }> {
   const { environmentId, template, groups } = of;
   await session.locks.hold(environmentId);
   const rows = Promise.all(
     groups.map((group) => session.one(selectRecord, environmentId, template, group)),
   );
-  const answer = recordsOf(rows);
-  // When it fails so does the transaction, and nobody awaits it.
-  answer.catch(() => {});
-  return { answer };
+  return { answer: recordsOf(rows) };
 }
 
+/** When it fails so does the transaction; or that took effect, and the connection was lost with this answer in it. */
 async function recordsOf(
   asked: Promise<readonly (RecordRow | undefined)[]>,
-): Promise<readonly GroupRecord[]> {
-  return (await asked).flatMap((row) => (row === undefined ? [] : [recordOf(row)]));
+): Promise<readonly GroupRecord[] | null> {
+  try {
+    return (await asked).flatMap((row) => (row === undefined ? [] : [recordOf(row)]));
+  } catch {
+    return null;
+  }
 }
 
 function select(session: Session) {
