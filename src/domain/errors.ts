@@ -260,6 +260,12 @@ export function isErrorCode(text: string): text is ErrorCode {
  */
 export class StoreFault extends GlasshouseError {}
 
+/** Whether the same may go well later: a fault of the store passes whatever its code is, as it is none of what was tried. */
+export function mayPass(error: unknown): error is GlasshouseError {
+  if (error instanceof StoreFault) return true;
+  return error instanceof GlasshouseError && error.row.kind === "transient";
+}
+
 /** A foreign error becomes `internal`, with the original as its cause. */
 export function asGlasshouseError(error: unknown): GlasshouseError {
   if (error instanceof GlasshouseError) return error;

@@ -1,4 +1,4 @@
-import { GlasshouseError, failureOf, type Failure } from "../domain/errors.ts";
+import { failureOf, mayPass, StoreFault, type Failure } from "../domain/errors.ts";
 import { pauseOf } from "../domain/run.ts";
 import type { Step } from "../domain/step.ts";
 import { backoff } from "../lib/backoff.ts";
@@ -46,9 +46,10 @@ export function outcomeOfError(
     return of.unsettled ? unlooked(late) : { kind: "failed", failure: late };
   }
   const failure = failureOf(error);
-  const transient = error instanceof GlasshouseError && error.row.kind === "transient";
+  const transient = mayPass(error);
   // Nor is it a failure of the step when there was no way to look at what it did.
-  const counts = !of.unsettled && pauseOf(failure.code) === null;
+  const pauses = error instanceof StoreFault || pauseOf(failure.code) !== null;
+  const counts = !of.unsettled && !pauses;
   if (!transient && of.unsettled) return unlooked(failure);
   if (!transient || (counts && step.attempts + 1 >= step.retry.attempts))
     return { kind: "failed", failure };

@@ -1,4 +1,4 @@
-import { GlasshouseError } from "../domain/errors.ts";
+import { mayPass } from "../domain/errors.ts";
 import type { Run } from "../domain/run.ts";
 import { timestamp } from "../ports/clock.ts";
 import type { Starter } from "../ports/starter.ts";
@@ -205,10 +205,12 @@ export class Engine {
     } catch (error) {
       this.#unlooked = true;
       // The store is down or full: work pauses and is tried again; nothing that was accepted is lost.
-      const transient = error instanceof GlasshouseError && error.row.kind === "transient";
-      this.#deps.log[transient ? "warn" : "error"]("The engine could not go on; it tries again", {
-        error,
-      });
+      this.#deps.log[mayPass(error) ? "warn" : "error"](
+        "The engine could not go on; it tries again",
+        {
+          error,
+        },
+      );
       this.#timer(this.#deps.settings.sweepMs);
     }
   }

@@ -1,4 +1,4 @@
-import { GlasshouseError, failureOf } from "../domain/errors.ts";
+import { GlasshouseError, failureOf, mayPass } from "../domain/errors.ts";
 import type { NewEvent } from "../domain/event.ts";
 import type { SavedPlan } from "../domain/plan.ts";
 import { exclusiveKinds, type Blocker, type Run } from "../domain/run.ts";
@@ -121,7 +121,7 @@ async function blocked(
 async function refused(deps: EngineDeps, run: Run, error: unknown): Promise<false> {
   if (!(error instanceof GlasshouseError))
     deps.log.error("A run could not be planned", { runId: run.id, error });
-  if (error instanceof GlasshouseError && error.row.kind === "transient") throw error;
+  if (mayPass(error)) throw error;
   const failure = failureOf(error);
   await deps.store.transact(async (tx) => {
     const fresh = await tx.runs.get(run.id);

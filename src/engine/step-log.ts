@@ -1,4 +1,4 @@
-import { GlasshouseError } from "../domain/errors.ts";
+import { mayPass } from "../domain/errors.ts";
 import type { Fence, LogLine } from "../ports/work.ts";
 import { timestamp } from "../ports/clock.ts";
 import type { EngineDeps } from "./deps.ts";
@@ -98,7 +98,7 @@ export class StepLog {
         await tx.logs.append(this.#fence.stepId, lines);
       });
     } catch (error) {
-      if (error instanceof GlasshouseError && error.row.kind === "transient") {
+      if (mayPass(error)) {
         this.#hold(lines);
         return;
       }

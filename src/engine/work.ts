@@ -1,4 +1,4 @@
-import { GlasshouseError } from "../domain/errors.ts";
+import { GlasshouseError, mayPass } from "../domain/errors.ts";
 import { stepEventData } from "../domain/event-data.ts";
 import type { NewEvent } from "../domain/event.ts";
 import type { GroupRecord } from "../domain/record.ts";
@@ -178,15 +178,14 @@ async function settle(trial: Trial, write: (tx: Tx) => Promise<Recorded>): Promi
       });
       return await deps.settings.failpoint("step.recorded");
     } catch (error) {
-      const known = error instanceof GlasshouseError ? error : null;
-      if (known?.code === "stale-token") {
+      if (error instanceof GlasshouseError && error.code === "stale-token") {
         deps.log.warn("A late write was refused: the step has another owner now", {
           stepId: claimed.step.id,
           token: claimed.step.token,
         });
         return;
       }
-      if (known?.row.kind !== "transient") throw error;
+      if (!mayPass(error)) throw error;
       deps.log.warn("A step's outcome is held until the store takes it", {
         stepId: claimed.step.id,
         error,
