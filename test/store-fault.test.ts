@@ -4,6 +4,7 @@ import { setTimeout as pause } from "node:timers/promises";
 import { StoreFault, type ErrorCode } from "../src/domain/errors.ts";
 import { isEnded, type Run } from "../src/domain/run.ts";
 import type { Store } from "../src/ports/store.ts";
+import type { ExecutorContext } from "../src/ports/executor.ts";
 import { fakeExecutor } from "../src/testing/fake-executor.ts";
 import { sampleGroup, sampleTemplate } from "../src/testing/samples.ts";
 import { createWorld } from "./support/world.ts";
@@ -11,7 +12,7 @@ import { createWorld } from "./support/world.ts";
 /** A database that refuses its user for a while, and one that does not come to it in time: both are codes that end a step when they are its own. */
 const codes: readonly ErrorCode[] = ["invalid-configuration", "timeout"];
 /** About as much as a run of two groups asks of its store. */
-const places = 10;
+const places = 14;
 /** A failure of its own would end a step. */
 const retry = { attempts: 1, backoffMs: 0 };
 
@@ -57,29 +58,34 @@ async function trial(of: {
     refused = true;
     throw new StoreFault(of.code, "the store cannot be used now");
   };
-  let seen: Store | null = null;
-  const executor = fakeExecutor();
+  const raw: Store[] = [];
+  const acted: string[] = [];
+  // What it delivers is stored after it has acted and before its outcome is.
+  const act = async (ctx: ExecutorContext): Promise<void> => {
+    acted.push(ctx.group);
+    await ctx.seal("password", "of the test's own");
+  };
+  const executor = fakeExecutor({ act });
   const world = await createWorld({
     executors: [executor],
     settings: { sweepMs: 50 },
     bend: (store) => {
-      seen = store;
+      raw.push(store);
       return refusing(store, refuse);
     },
   });
   try {
     let run = await world.create(await world.template(shop));
     if (of.kind === "destroy") {
-      await endOf(seen ?? world.store, run.id);
+      await endOf(raw[0] ?? world.store, run.id);
       run = await world.queue(run.environmentId, "destroy");
     }
     left = of.at;
-    const ended = await endOf(seen ?? world.store, run.id);
+    const ended = await endOf(raw[0] ?? world.store, run.id);
     const how = ended.failure === null ? ended.status : JSON.stringify(ended.failure);
     left = Number.POSITIVE_INFINITY;
     const counted = (await world.steps(run.id)).map(({ attempts }) => attempts);
-    const [made, unmade] = [executor.order("applied"), executor.order("destroyed")];
-    return { how, made, unmade, counted, refused };
+    return { how, made: acted, unmade: executor.order("destroyed"), counted, refused };
   } finally {
     left = Number.POSITIVE_INFINITY;
     await world.close();

@@ -6,12 +6,13 @@ import type { Attempt, ChildIdentity, Step } from "../domain/step.ts";
 import type { Template } from "../domain/template.ts";
 import { isJsonObject, type Json } from "../lib/json.ts";
 import { Mask } from "../lib/mask.ts";
-import { maskSecrets, type Value, type Values } from "../domain/value.ts";
+import { maskSecrets, type SecretRef, type Value, type Values } from "../domain/value.ts";
 import type { ExecutorContext, StartedChild } from "../ports/executor.ts";
 import type { EngineDeps } from "./deps.ts";
 import { fenceOf } from "./fence.ts";
 import { NoteBuffer } from "./note-buffer.ts";
 import type { RunFacts } from "./run-cache.ts";
+import { patiently } from "./patience.ts";
 import { reveal, sealIn } from "./sealed-values.ts";
 import { stateSlot } from "./state-slot.ts";
 import { StepLog } from "./step-log.ts";
@@ -97,10 +98,12 @@ export async function stepContext(deps: EngineDeps, parts: ContextParts): Promis
         name: `output/${groupKey(step.template, name)}/${output}`,
         plain,
       };
-      return deps.store.transact(async (tx) => {
-        await tx.steps.fence(fence);
-        return sealIn(tx, deps, of);
-      });
+      const seal = (): Promise<SecretRef> =>
+        deps.store.transact(async (tx) => {
+          await tx.steps.fence(fence);
+          return sealIn(tx, deps, of);
+        });
+      return patiently(seal, { log: deps.log, stepId: step.id, kill: parts.kill });
     },
     log: (line) => log.write(line),
     progress: parts.progress,

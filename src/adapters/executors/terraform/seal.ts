@@ -1,5 +1,5 @@
 import { setTimeout as sleep } from "node:timers/promises";
-import { asGlasshouseError } from "../../../domain/errors.ts";
+import { mayPass } from "../../../domain/errors.ts";
 import type { ExecutorContext } from "../../../ports/executor.ts";
 import type { Layout } from "./directory.ts";
 import { leavesUnanswered } from "./diagnostics.ts";
@@ -80,9 +80,9 @@ async function patiently(ctx: ExecutorContext, write: () => Promise<void>): Prom
     try {
       return await write();
     } catch (error) {
-      const { code } = asGlasshouseError(error);
-      if ((code !== "storage-full" && code !== "unavailable") || ctx.kill.aborted) throw error;
-      if (!told) ctx.log(`The outcome cannot be stored yet (${code}); it is kept and tried again.`);
+      if (!mayPass(error) || ctx.kill.aborted) throw error;
+      if (!told)
+        ctx.log(`The outcome cannot be stored yet (${error.code}); it is kept and tried again.`);
       await sleep(retryEveryMs, undefined, { signal: ctx.kill }).catch(() => undefined);
     }
   }
