@@ -91,6 +91,7 @@ export async function foresee(
   session: Session,
   of: { readonly taken: Taken; readonly progress: SeenRun["progress"] },
 ): Promise<void> {
+  if (!foresight.isAllowed(session)) return;
   const { taken, progress } = of;
   await session.runThen(
     selectWaiting,

@@ -61,6 +61,11 @@ export class Foresight {
     this.#sights.set(session, []);
   }
 
+  /** Whether what the transaction has seen would be remembered. */
+  isAllowed(session: Session): boolean {
+    return this.#sights.has(session);
+  }
+
   /** Whether the transaction was told what may turn out not to be so. */
   isTrustedBy(session: Session): boolean {
     return this.#trusting.has(session);

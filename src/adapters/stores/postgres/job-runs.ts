@@ -194,9 +194,10 @@ export class JobRuns {
       if (!(await tookEffect(pool, error.mark))) throw new ConnectionLost(error.cause);
     }
     if (counts) onCommit(number, "after");
+    const telling = kept.flatMap(({ session }) => session.telling);
+    if (telling.length > 0) await Promise.all(telling);
     const touched = new Set<Topic>();
     for (const { job, session } of kept) {
-      await session.told();
       foresight.committed(session);
       job.kept();
       for (const topic of session.touched) touched.add(topic);

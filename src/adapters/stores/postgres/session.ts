@@ -122,9 +122,9 @@ export class PostgresSession implements Session {
     this.#telling.push(told);
   }
 
-  /** Resolves when those who were to be given rows have been: a commit that went out with what they asked may be answered before. */
-  async told(): Promise<void> {
-    if (this.#telling.length > 0) await Promise.all(this.#telling.splice(0));
+  /** Of rows that somebody is to be given still: a commit that went out with the question may be answered before. */
+  get telling(): readonly Promise<void>[] {
+    return this.#telling;
   }
 
   async sure(outcome: Promise<void>): Promise<void> {
