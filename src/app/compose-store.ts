@@ -1,4 +1,4 @@
-import { mkdir, readdir } from "node:fs/promises";
+import { readdir } from "node:fs/promises";
 import { join } from "node:path";
 import { FileBlobs } from "../adapters/blobs/files/index.ts";
 import {
@@ -20,6 +20,7 @@ import { resolveReference } from "./config-grants.ts";
 import { CertificateInUse } from "./certificate-in-use.ts";
 import { certificateSource, type CertificateSource } from "./certificate-source.ts";
 import type { CrashHooks } from "./crash-hooks.ts";
+import { makeDataDirectory } from "./data-directory.ts";
 import { leasedUsers, type LeasedUsers } from "./leased-users.ts";
 import type { NamedServices } from "./service-address.ts";
 import { keyChoice } from "./sealing-key.ts";
@@ -51,7 +52,7 @@ type Variables = Readonly<Record<string, string | undefined>>;
 /** Opens what `store.url` names. Errors: those of the store (in use, newer, damaged, not there), of the keys, and `invalid-configuration`. */
 export async function openStore(config: Config, around: Around): Promise<Lasting> {
   refuseForFiles(config);
-  await mkdir(config.data, { recursive: true, mode: 0o700 });
+  await makeDataDirectory(config.data);
   return config.store.url === "sqlite" ? openFiles(config, around) : openDatabase(config, around);
 }
 
@@ -79,6 +80,8 @@ async function openFiles(config: Config, around: Around): Promise<Lasting> {
   const { clock, log, crash } = around;
   const mayCreate = !(await readdir(config.data)).includes("glasshouse.db");
   const directory = join(config.data, "keys");
+  // The first thing that is made in it: a directory that was there may take none.
+  await makeDataDirectory(directory);
   const { key = defaultKeyFile(directory), ...choice } = keyChoice(config, around);
   const sealer = await openEmbeddedSecrets({ ...choice, directory, key, mayCreate });
   const store = await createSqliteStore({
