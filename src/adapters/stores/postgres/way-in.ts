@@ -41,6 +41,7 @@ export class WayIn {
   #identity: Identity;
   #unwatch: () => void = () => {};
   #renewing: Promise<void> | null = null;
+  #isFollowed = false;
   #isClosed = false;
 
   private constructor(options: WayInOptions, identity: Identity) {
@@ -68,6 +69,7 @@ export class WayIn {
 
   /** From now on `all` are renewed when somebody else is to connect. */
   follow(all: readonly Renewable[]): void {
+    this.#isFollowed = true;
     const { logins, certificates } = this.#options;
     const changed = (): void => {
       this.#renewing ??= this.#goOver(all).finally(() => (this.#renewing = null));
@@ -83,6 +85,7 @@ export class WayIn {
 
   /** Errors: those of `Hosts.open`. */
   async open(): Promise<Connection> {
+    if (!this.#isFollowed) await this.#catchUp();
     const { login } = this.#identity;
     try {
       return await this.#hosts.open();
@@ -121,6 +124,16 @@ export class WayIn {
     } catch (error) {
       log.warn("PostgreSQL refuses this server's user, and there is no other one", { error });
       return false;
+    }
+  }
+
+  /** Until it is followed nobody is told of another one, and what a start does before that may outlast a certificate. */
+  async #catchUp(): Promise<void> {
+    try {
+      const identity = await identityNow(this.#options);
+      if (!isSame(identity, this.#identity)) this.#use(identity);
+    } catch (error) {
+      this.#options.log.warn("Whether the store has new credentials is not known", { error });
     }
   }
 
