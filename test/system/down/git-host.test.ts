@@ -9,7 +9,11 @@ import { Site } from "../../support/site.ts";
 describe("while the host of a repository is down", () => {
   let site: Site;
   let host: string;
-  const listener = createServer((socket) => socket.destroy());
+  let connections = 0;
+  const listener = createServer((socket) => {
+    connections += 1;
+    socket.destroy();
+  });
 
   before(async () => {
     listener.listen(0, "127.0.0.1");
@@ -41,9 +45,10 @@ describe("while the host of a repository is down", () => {
     assert.equal(problemView.parse(first.body).code, "unavailable");
     assert.ok(Number(first.headers.get("retry-after")) >= 1);
     await register();
-    const startedAtMs = performance.now();
+    const reached = connections;
     const refused = await register();
-    assert.ok(performance.now() - startedAtMs < 1_000, "nothing is sent to it any more");
+    assert.equal(connections, reached, "nothing is sent to it any more");
+    assert.ok(reached > 0);
     const problem = problemView.parse(refused.body);
     assert.match(problem.detail, /git 127\.0\.0\.1:\d+ is down.*nothing is sent to it for now/u);
     assert.ok(Number(refused.headers.get("retry-after")) >= 1);
