@@ -18,6 +18,9 @@ export interface Sending {
   readonly properties?: Partial<Envelope>;
 }
 
+/** How long a server has to make its queue. */
+const queueLimitMs = 30_000;
+
 /** A program that orders over the bus and listens, as people write theirs: nothing of the service is used but the contract. */
 export class BusClient {
   readonly connection: Connection;
@@ -85,8 +88,17 @@ export class BusClient {
     return id;
   }
 
-  /** Rejects when no queue took it: a server that starts makes the queue a moment after it is ready for requests. */
+  /** Sends until a queue takes it: a server that starts makes that a moment after it is ready for requests. What comes back was taken by none. */
   async raw(body: Buffer, properties: Partial<Envelope>): Promise<void> {
+    const deadline = Date.now() + queueLimitMs;
+    while (!(await this.#taken(body, properties))) {
+      if (Date.now() > deadline) throw new Error("no queue takes commands");
+      await sleep(20);
+    }
+  }
+
+  /** False when it came back, as no queue is bound yet. */
+  async #taken(body: Buffer, properties: Partial<Envelope>): Promise<boolean> {
     const messageId = randomUUID();
     await this.#publisher.send(
       {
@@ -101,7 +113,7 @@ export class BusClient {
       body,
     );
     await new Promise(setImmediate);
-    if (this.#returned.has(messageId)) throw new Error("no queue takes commands yet");
+    return !this.#returned.has(messageId);
   }
 
   repliesOf(id: string): readonly BusReplyView[] {
