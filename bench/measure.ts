@@ -44,3 +44,20 @@ export function fdatasyncMedianMs(times = 300): number {
   }
   return median(took);
 }
+
+export function shown(name: string, value: number, unit: string): Row {
+  return { name, value, unit, target: "shown", ok: true };
+}
+
+export function atLeast(
+  name: string,
+  of: { readonly value: number; readonly unit: string; readonly least: number },
+): Row {
+  return {
+    name,
+    value: of.value,
+    unit: of.unit,
+    target: `≥ ${of.least}`,
+    ok: of.value >= of.least,
+  };
+}

@@ -1,13 +1,12 @@
-import { createPostgresStore } from "../src/adapters/stores/postgres/index.ts";
-import { createLog } from "../src/adapters/telemetry/lines/index.ts";
 import type { TemplateBody } from "../src/domain/template.ts";
 import { fakeExecutor } from "../src/testing/fake-executor.ts";
 import { TestPostgres } from "../test/support/postgres.ts";
-import { createWorld, type World, type WorldOptions } from "../test/support/world.ts";
-import { chain, fan, templateOf } from "./graphs.ts";
-import { median, type BenchOptions, type Row } from "./measure.ts";
+import { chain, templateOf } from "./graphs.ts";
+import { atLeast, median, shown, type BenchOptions, type Row } from "./measure.ts";
 import { oldSteps } from "./old-steps.ts";
 import { peerHopMs, peerRate, peers } from "./peers.ts";
+import { twoWorkers } from "./two-workers.ts";
+import { withWorlds } from "./worlds.ts";
 
 const usualRuns = 1_000;
 const many = { steps: 10, inFlight: 64 };
@@ -22,7 +21,7 @@ export async function replicas({ runs }: BenchOptions): Promise<readonly Row[]> 
     return [
       ...(await runsBesidePeers(postgres, count)),
       ...(await hopBesidePeers(postgres)),
-      await twoWorkers(postgres),
+      ...(await twoWorkers(postgres)),
       await overOldSteps(postgres, count),
     ];
   } finally {
@@ -76,17 +75,6 @@ async function hopBesidePeers(postgres: TestPostgres): Promise<readonly Row[]> {
       ok: value <= 0.5,
     },
   ];
-}
-
-/** Steps that wait for something outside: a second worker brings as many places again. */
-async function twoWorkers(postgres: TestPostgres): Promise<Row> {
-  const one = await waitingWorkSeconds(postgres, 1);
-  const two = await waitingWorkSeconds(postgres, 2);
-  return atLeast("PostgreSQL, two workers on steps of 200 ms, 20 places each", {
-    value: one / two,
-    unit: "× the rate of one",
-    least: 1.8,
-  });
 }
 
 async function overOldSteps(postgres: TestPostgres, runs: number): Promise<Row> {
@@ -164,72 +152,4 @@ async function ourHopMs(postgres: TestPostgres): Promise<number> {
     await world.ended(run.id);
     return ((times.at(-1) ?? 0) - (times[0] ?? 0)) / (times.length - 1);
   });
-}
-
-async function waitingWorkSeconds(postgres: TestPostgres, workers: number): Promise<number> {
-  const executor = fakeExecutor({
-    name: "timer",
-    act: () =>
-      new Promise((resolve) => {
-        setTimeout(resolve, 200);
-      }),
-  });
-  const of = { postgres, workers, executor, settings: { places: 20 } };
-  return withWorlds(of, async ([world]) => {
-    const template = await world.template(templateOf(fan(48)));
-    const begun = performance.now();
-    const runs = await Promise.all(Array.from({ length: 16 }, () => world.create(template)));
-    await Promise.all(runs.map((run) => world.ended(run.id)));
-    return (performance.now() - begun) / 1_000;
-  });
-}
-
-interface WorldsOf {
-  readonly postgres: TestPostgres;
-  readonly database?: string | undefined;
-  readonly workers: number;
-  readonly executor?: ReturnType<typeof fakeExecutor>;
-  readonly settings?: WorldOptions["settings"];
-}
-
-/** Engines with stores of their own on one database, which is made and removed unless it is given. */
-async function withWorlds<T>(
-  of: WorldsOf,
-  fn: (worlds: readonly [World, ...World[]]) => Promise<T>,
-): Promise<T> {
-  const { postgres, executor = fakeExecutor({ name: "timer" }), settings = {} } = of;
-  const database = of.database ?? (await postgres.createDatabase());
-  const log = createLog({ level: "error", format: "pretty" });
-  const open = (): Promise<World> =>
-    createWorld({
-      executors: [executor],
-      settings,
-      open: (clock) => createPostgresStore({ url: postgres.url(database), clock, log }),
-    });
-  const first = await open();
-  const others: World[] = [];
-  try {
-    for (let at = 1; at < of.workers; at += 1) others.push(await open());
-    return await fn([first, ...others]);
-  } finally {
-    for (const world of [first, ...others]) await world.close();
-    if (of.database === undefined) await postgres.dropDatabase(database);
-  }
-}
-
-function shown(name: string, value: number, unit: string): Row {
-  return { name, value, unit, target: "shown", ok: true };
-}
-
-function atLeast(
-  name: string,
-  of: { readonly value: number; readonly unit: string; readonly least: number },
-): Row {
-  return {
-    name,
-    value: of.value,
-    unit: of.unit,
-    target: `≥ ${of.least}`,
-    ok: of.value >= of.least,
-  };
 }
