@@ -15,7 +15,7 @@ const together = [
 
 /** What each transaction has told, in order of commits. */
 let told: (readonly string[])[] = [];
-/** Transactions that have looked into the inbox. */
+/** Transactions that were at the inbox, or at environments. */
 let inbox = new Set<object>();
 let worlds: ServiceWorld[] = [];
 afterEach(async () => {
@@ -85,7 +85,7 @@ function heard(tx: Tx, types: string[], inserting: () => void): Tx {
   const bent = { events, steps };
   return new Proxy(tx, {
     get: (target, name) => {
-      if (name === "commands") inbox.add(tx);
+      if (name === "commands" || name === "environments") inbox.add(tx);
       return name === "events" || name === "steps" ? bent[name] : Reflect.get(target, name, target);
     },
   });

@@ -102,6 +102,11 @@ export interface Tx {
   readonly shared: object;
   /** The clock that all who share the store go by, as RFC 3339: the database's own where there is one. */
   time(): Promise<string>;
+  /**
+   * For a look at what was relied on. Where it takes time the transaction goes on meanwhile; when the look fails nothing is
+   * kept, and its error is that of the transaction.
+   */
+  sure(look: Promise<void>): Promise<void>;
   readonly templates: TemplateRepository;
   readonly environments: EnvironmentRepository;
   readonly commands: CommandRepository;

@@ -38,7 +38,7 @@ export async function accept(deps: Services, request: CommandRequest): Promise<C
     refuseLate(deps, request);
     return await takeIn(deps, asked);
   } catch (error) {
-    if (!(error instanceof GlasshouseError) || error.row.kind !== "terminal") throw error;
+    if (!(error instanceof GlasshouseError) || !isRefusal(error)) throw error;
     // What is refused now may have been taken before.
     const known = await findCommand(deps, request.source, request.id);
     if (known !== null) return sameAgain(known, asked);
@@ -95,9 +95,15 @@ async function takeIn(deps: Services, asked: Incoming): Promise<Command> {
   for (let preparations = 1; ; preparations += 1) {
     const { prepare } = await (preparing ??= import("./prepare.ts"));
     const effect = await prepare(deps, asked);
+    let isAgain = false;
+    const write = (tx: Tx): Promise<TakenIn<Command>> => {
+      const trial = { ...asked, effect, isAgain };
+      isAgain = true;
+      return commit(tx, deps, trial);
+    };
     try {
       // Many come at once, from a bus or from many clients.
-      return await deps.starts.takeIn((tx) => commit(tx, deps, { ...asked, effect }));
+      return await deps.starts.takeIn(write);
     } catch (error) {
       if (error instanceof GlasshouseError) await effect.explain?.(error);
       if (!(error instanceof Moved)) throw error;
@@ -110,19 +116,22 @@ async function takeIn(deps: Services, asked: Incoming): Promise<Command> {
   }
 }
 
-async function commit(
-  tx: Tx,
-  deps: Services,
-  asked: Incoming & { readonly effect: Effect },
-): Promise<TakenIn<Command>> {
-  const { request } = asked;
-  const [known] = await Promise.all([
-    tx.commands.bySource(request.source, request.id),
-    asked.effect.holds?.(tx),
-  ]);
+interface Trial extends Incoming {
+  readonly effect: Effect;
+  /** It has been tried before, and something was not as it was taken to be. */
+  readonly isAgain: boolean;
+}
+
+async function commit(tx: Tx, deps: Services, asked: Trial): Promise<TakenIn<Command>> {
+  const { request, effect, isAgain } = asked;
   const now = timestamp(deps.clock);
-  if (known !== null) return { value: sameAgain(known, asked), first: null, events: [], at: now };
-  const effected = await asked.effect(tx, now);
+  // Hardly ever is a command known that makes something new. The inbox takes it once in any case, and then all of this runs again.
+  if (isAgain || effect.holds === undefined) {
+    const known = await tx.commands.bySource(request.source, request.id);
+    if (known !== null) return { value: sameAgain(known, asked), first: null, events: [], at: now };
+  }
+  if (effect.holds !== undefined) await tx.sure(effect.holds(tx));
+  const effected = await effect(tx, now);
   const command = commandRow(asked, effected, now);
   await tx.commands.insert(command);
   const subject = await subjectOf(tx, effected, command);
@@ -231,6 +240,11 @@ function refuseLate(deps: Services, { deadline, type }: CommandRequest): void {
     "conflict",
     `${type} came after its deadline ${deadline}: send it again with a later one if it is still wanted.`,
   );
+}
+
+/** A word about the command, and not about the store or the way to it. */
+function isRefusal({ row, code }: GlasshouseError): boolean {
+  return row.kind === "terminal" || code === "too-many";
 }
 
 /** Refusals by the present state; the others (form, limits, things that are down) may be asked again with the same id. */

@@ -48,7 +48,10 @@ export interface Asked<T extends ParsedCommand["type"]> {
  */
 export interface Effect {
   (tx: Tx, now: string): Promise<Effected>;
-  /** Whether what was prepared still holds, where that can be asked together with whether the command is known. */
+  /**
+   * Whether what was prepared still holds, where the effect makes something new whatever else there is: then it may be done
+   * before that is known, and before it is known whether the command is.
+   */
   readonly holds?: (tx: ReadTx) => Promise<void>;
   /** Throws a better word for what the store has refused, where the command knows one. Called after the transaction. */
   readonly explain?: (error: GlasshouseError) => Promise<void>;

@@ -11,7 +11,7 @@ function setUp(limit: number) {
     return state.queued;
   };
   const enter = async (): Promise<void> => {
-    await room.take({ runs: { countQueued } }, limit);
+    await room.take({ runs: { countQueued }, sure: (look) => look }, limit);
     state.queued += 1;
   };
   return { state, enter };

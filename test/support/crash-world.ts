@@ -28,6 +28,7 @@ function repositoriesOf(tx: Tx): Tx {
   return {
     shared: tx.shared,
     time: () => tx.time(),
+    sure: (look) => tx.sure(look),
     templates: tx.templates,
     environments: tx.environments,
     commands: tx.commands,

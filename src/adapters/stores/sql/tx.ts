@@ -77,6 +77,11 @@ export class SqlTx implements SearchTx {
     return this.#session.time();
   }
 
+  /** Bound: those who listen to a transaction put a proxy before it. */
+  get sure(): SearchTx["sure"] {
+    return (look) => this.#session.sure(look);
+  }
+
   get templates(): TemplateRepository {
     return (this.#templates ??= templates(this.#session));
   }
