@@ -10,10 +10,12 @@ import {
   type Heads,
   type Pickable,
 } from "./step-heads.ts";
-import { claimOwn } from "./step-own.ts";
+import { claimOwn, ownSteps } from "./step-own.ts";
 import { partsOfLane, stepOf, type StepRow } from "./step-rows.ts";
 import { claimOf, take } from "./step-take.ts";
 
+/** Whose last look found nothing: the next claims what it has inserted itself before it looks. */
+const sawNone = new WeakSet<Dialect>();
 /** Whose last look found many offered steps: the next asks for their lanes along with them. */
 const sawMany = new WeakSet<Dialect>();
 const inPlace = new WeakMap<Session, Claim[]>();
@@ -54,15 +56,24 @@ export async function claimSteps(
   if (request.limit <= 0) return [];
   const { dialect } = session;
   const few = Math.max(fewOffered, 2 * request.limit);
-  const [mine, all, seen] = await Promise.all([
+  const inserted = sawNone.has(dialect) ? ownSteps(session) : 0;
+  const alone = inserted > 0 ? await claimOwn(session, request) : [];
+  // They are taken only where nothing else is offered, so there is nothing to look for.
+  if (inserted > 0 && alone.length === inserted) return alone;
+  const [own, all, seen] = await Promise.all([
     claimOwn(session, request),
     offeredSteps(session, request.now, few),
     sawMany.has(dialect) ? lanesWithWork(session) : null,
   ]);
+  const mine = [...alone, ...own];
   // They may have been seen before they were taken.
   const taken = new Set(mine.map(({ step }) => step.id));
   const offered = all.filter(({ id }) => !taken.has(id));
-  if (offered.length === 0) return mine;
+  if (offered.length === 0) {
+    sawNone.add(dialect);
+    return mine;
+  }
+  sawNone.delete(dialect);
   const known = offered.length <= few ? offered : null;
   if (known === null) sawMany.add(dialect);
   else sawMany.delete(dialect);
@@ -77,9 +88,9 @@ export async function claimSteps(
     claims: [...mine],
   };
   const lanes = known === null ? (seen ?? (await lanesWithWork(session))) : lanesOf(known);
-  const own = lanes.filter((lane) => offersAll(request.labels, partsOfLane(lane).runsOn));
+  const served = lanes.filter((lane) => offersAll(request.labels, partsOfLane(lane).runsOn));
   const turning = (status: Pickable): Lane[] =>
-    own.map((name) => ({ name, last: dialect.turns.get(turnOf(name, status)) ?? "" }));
+    served.map((name) => ({ name, last: dialect.turns.get(turnOf(name, status)) ?? "" }));
   const [unknown, ready] = [turning("unknown"), turning("ready")];
   await Promise.all([lookAhead(round, unknown, "unknown"), lookAhead(round, ready, "ready")]);
   await goRound(round, unknown, "unknown");

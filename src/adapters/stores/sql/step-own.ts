@@ -21,6 +21,11 @@ export function keepOwn(session: Session, { id, runId }: Step, lane: string): vo
   kept.set(session, own);
 }
 
+/** How many there are. */
+export function ownSteps(session: Session): number {
+  return kept.get(session)?.length ?? 0;
+}
+
 /** Claims them together with the question of what else is offered; none where there is something else. */
 export async function claimOwn(session: Session, request: ClaimRequest): Promise<readonly Claim[]> {
   const { takeOwn } = session.dialect;
