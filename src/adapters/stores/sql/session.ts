@@ -169,10 +169,7 @@ export interface Dialect {
   /** Whether rows of one statement that are written one by one go to the database as one. */
   readonly packs: boolean;
   readonly fullText: FullText;
-  /**
-   * Takes a step that the transaction has inserted, unless others wait: for a worker, at its time, the step, of the run. Where
-   * asking what is offered is a way to the database and back.
-   */
+  /** In place of the text that takes a step which the transaction has inserted, with the same parameters. */
   readonly takeOwn?: Statement<TakenRow>;
   /**
    * Ends a step in fewer ways to the database and back than the statements that say the same. Null: the fence does not hold,

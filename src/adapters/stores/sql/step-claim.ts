@@ -61,7 +61,7 @@ export async function claimSteps(
   // They are taken only where nothing else is offered, so there is nothing to look for.
   if (inserted > 0 && alone.length === inserted) return alone;
   const [own, all, seen] = await Promise.all([
-    claimOwn(session, request),
+    dialect.packs ? claimOwn(session, request) : [],
     offeredSteps(session, request.now, few),
     sawMany.has(dialect) ? lanesWithWork(session) : null,
   ]);

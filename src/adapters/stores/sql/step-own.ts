@@ -3,7 +3,7 @@ import type { Step } from "../../../domain/step.ts";
 import type { Claim, ClaimRequest } from "../../../ports/work.ts";
 import type { Session, TakenRow } from "./session.ts";
 import { partsOfLane } from "./step-rows.ts";
-import { claimOf } from "./step-take.ts";
+import { claimOf, takeOwn } from "./step-take.ts";
 
 interface Own extends Pick<Step, "id" | "runId"> {
   readonly lane: string;
@@ -15,26 +15,26 @@ const kept = new WeakMap<Session, Own[]>();
 const mostKept = 100;
 
 export function keepOwn(session: Session, { id, runId }: Step, lane: string): void {
-  if (session.dialect.takeOwn === undefined) return;
   const own = kept.get(session) ?? [];
   if (own.length < mostKept) own.push({ id, runId, lane });
   kept.set(session, own);
 }
 
-/** How many there are. */
+/** How many there are; 0 also where there may be more than are remembered. */
 export function ownSteps(session: Session): number {
-  return kept.get(session)?.length ?? 0;
+  const { length } = kept.get(session) ?? [];
+  return length < mostKept ? length : 0;
 }
 
 /** Claims them together with the question of what else is offered; none where there is something else. */
 export async function claimOwn(session: Session, request: ClaimRequest): Promise<readonly Claim[]> {
-  const { takeOwn } = session.dialect;
+  const { takeOwn: text = takeOwn } = session.dialect;
   const own = kept.get(session);
-  if (takeOwn === undefined || own === undefined) return [];
+  if (own === undefined) return [];
   kept.delete(session);
   const { worker, now } = request;
   const rows = await Promise.all(
-    chosen(own, request).map(({ id, runId }) => session.one(takeOwn, worker, now, id, runId)),
+    chosen(own, request).map(({ id, runId }) => session.one(text, worker, now, id, runId)),
   );
   const taken = rows.filter((row): row is TakenRow => row !== undefined);
   return Promise.all(taken.map((row) => claimOf(session, row, { worker, now, settle: false })));

@@ -23,6 +23,22 @@ export const take = statement<TakenRow>(
      and ${mayOwn("?", "?")}
    returning *, (select "attempt" from "run" where "run"."id" = "step"."runId") as "runAttempt"`,
 );
+/**
+ * A step that the transaction has inserted as ready, of the run, and only while nothing of other runs is offered: claims go round,
+ * and none is taken past those that others wait with. Parameters: worker, its time, step, run.
+ */
+export const takeOwn = statement<TakenRow>(
+  `update "step" set "status" = 'running', "offered" = 0, "token" = "token" + 1, "worker" = ?1, "availableAt" = null,
+     "startedAt" = coalesce("startedAt", ?2)
+   where "id" = ?3 and "offered" <> 0 and "status" = 'ready' and "runId" = ?4
+     and not exists (select 1 from "step" "others" where "others"."offered" = 1 and "others"."runId" <> ?4)
+     and (select count(*) from "step" "other" where "other"."runId" = ?4
+            and "other"."status" = 'running' and ${indexedStatus(`"other"`)})
+       < (select "parallelism" from "run" where "run"."id" = ?4)
+     and ${mayOwn("?1", "?2")}
+   returning *, (select "attempt" from "run" where "run"."id" = ?4) as "runAttempt"`,
+);
+
 /** What a step that was taken is to whoever has it: with its attempt, the intent. */
 export async function claimOf(
   session: Session,
