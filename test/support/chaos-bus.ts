@@ -1,6 +1,7 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import { Connection, type AsyncMessage } from "rabbitmq-client";
 import { z } from "zod";
+import { full } from "./chaos.ts";
 import type { Order, Sent } from "./publisher.ts";
 
 const exchange = { commands: "glasshouse.commands", events: "glasshouse.events" } as const;
@@ -15,6 +16,8 @@ const replySchema = z.object({
   }),
 });
 
+/** In the long form a broker may be away for a minute, again and again, and be there for seconds in between. */
+const answerMs = full ? 900_000 : 180_000;
 const confirmMs = 5_000;
 const replyMs = 5_000;
 
@@ -46,7 +49,7 @@ export class BusPublisher {
   }
 
   /** Sends it until the broker has it and the service has answered, again and again with the same id. */
-  async send(order: Order, limitMs = 180_000): Promise<Sent> {
+  async send(order: Order, limitMs = answerMs): Promise<Sent> {
     const beganMs = performance.now();
     for (let tries = 1; performance.now() - beganMs < limitMs; tries += 1) {
       const reply = Promise.withResolvers<z.output<typeof replySchema>>();
