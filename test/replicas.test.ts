@@ -8,9 +8,10 @@ import { timestamp } from "../src/ports/clock.ts";
 import type { ExecutorContext } from "../src/ports/executor.ts";
 import { outlivesLeaseMs, takeoverMarginMs } from "../src/domain/lease.ts";
 import { fakeExecutor, untilInterrupted } from "../src/testing/fake-executor.ts";
+import { FakeLeases } from "../src/testing/fake-leases.ts";
 import { FakeMetrics } from "../src/testing/fake-metrics.ts";
 import { sampleGroup, sampleTemplate } from "../src/testing/samples.ts";
-import { createReplicas, leaseMs, type Replicas } from "./support/replicas.ts";
+import { createReplicas, leased, leaseMs, type Replicas } from "./support/replicas.ts";
 
 const dayMs = 86_400_000;
 const late = "A late write was refused: the step has another owner now";
@@ -22,6 +23,31 @@ beforeEach(async () => {
 afterEach(() => all.close());
 
 suite("a worker whose lease is not renewed", () => {
+  test("while it starts goes on starting, and works when it is renewed", async () => {
+    const idle = await all.start(fakeExecutor());
+    idle.leases.cut(true);
+    await all.pass((leaseMs * 2) / 3);
+    const { clock, world } = all;
+    const leases = new FakeLeases({ store: world.store, clock, durationMs: leaseMs });
+    const lease: FakeLeases["lease"] = (worker) =>
+      leases.lease(worker).finally(() => leases.cut(true));
+    let isSlow = true;
+    // Looking at the other one's process takes longer than it is trusted.
+    const isProvenGone = async (): Promise<boolean> => {
+      if (isSlow) clock.advance((leaseMs * 2) / 3);
+      return (isSlow = false);
+    };
+    const deps = { processes: { ...world.deps.processes, isProvenGone } };
+    const executor = fakeExecutor();
+    await all.start(executor, {}, { ...deps, store: leased(world.store, { lease }) });
+    const run = await begin();
+    await all.pass(1_000);
+    assert.deepEqual(executor.ledger, []);
+    leases.cut(false);
+    await all.pass(leaseMs / 2);
+    assert.equal(await statusOf(run), "succeeded");
+  });
+
   test("claims nothing from two thirds of its lease on, and goes on when it is renewed", async () => {
     const executor = fakeExecutor();
     const one = await all.start(executor);

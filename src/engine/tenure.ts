@@ -1,3 +1,4 @@
+import { mayPass } from "../domain/errors.ts";
 import { outlivesLeaseMs } from "../domain/lease.ts";
 import type { Attempts } from "./attempts.ts";
 import type { EngineDeps } from "./deps.ts";
@@ -6,6 +7,8 @@ import { takeOver } from "./takeover.ts";
 
 /** How often steps of others are looked for although no worker's row has changed: how late a death is noticed. */
 const takeOverEveryMs = 2_000;
+
+const notLookedFor = "Steps that others left could not be looked for; it is tried again";
 
 interface Parts {
   readonly deps: EngineDeps;
@@ -29,17 +32,27 @@ export class Tenure {
   #moves = 0;
   #isFollowing = false;
   #looking: Promise<void> | null = null;
+  /** Whether what there was at the start has been taken over. */
+  #hasTaken = false;
   #stopped = false;
 
   constructor(parts: Parts) {
     this.#parts = parts;
   }
 
-  /** Joins the workers and takes over what may be taken. Resolves once that is known to be safe. */
+  /**
+   * Joins the workers and takes over what may be taken. Resolves once that is known to be safe. Where the store is shared, what is in
+   * the way and may pass, such as a lease that lapsed while the machine was slow, is left to the looks that follow.
+   */
   async start(): Promise<void> {
     const { deps, membership } = this.#parts;
     await membership.join();
-    await takeOver(deps, membership, { always: true });
+    try {
+      await this.#takeOver();
+    } catch (error) {
+      if (this.#isAlone || !mayPass(error)) throw error;
+      deps.log.warn(notLookedFor, { error });
+    }
     this.#ends.push(deps.store.watch("workers", () => void this.#look()));
     this.#follow();
   }
@@ -134,11 +147,22 @@ export class Tenure {
     wake();
   }
 
-  #lookLater(): void {
+  /** Nobody else can be there, so nobody else can leave anything. */
+  get #isAlone(): boolean {
+    return this.#parts.membership.lease?.remainingMs() === Number.POSITIVE_INFINITY;
+  }
+
+  async #takeOver(): Promise<boolean> {
     const { deps, membership } = this.#parts;
+    const hasTaken = await takeOver(deps, membership, { always: !this.#hasTaken });
+    this.#hasTaken = true;
+    return hasTaken;
+  }
+
+  #lookLater(): void {
+    const { deps } = this.#parts;
     this.#forgetLook?.();
-    // Nobody else can be there, so nobody else can leave anything.
-    if (membership.lease?.remainingMs() === Number.POSITIVE_INFINITY) return;
+    if (this.#isAlone) return;
     this.#forgetLook = deps.clock.after(takeOverEveryMs, () => void this.#look());
   }
 
@@ -155,9 +179,9 @@ export class Tenure {
     const { deps, membership, wake } = this.#parts;
     if (!membership.holds()) return;
     try {
-      if (await takeOver(deps, membership, { always: false })) wake();
+      if (await this.#takeOver()) wake();
     } catch (error) {
-      deps.log.warn("Steps that others left could not be looked for; it is tried again", { error });
+      deps.log.warn(notLookedFor, { error });
     }
   }
 }

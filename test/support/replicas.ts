@@ -88,7 +88,7 @@ export async function createReplicas(): Promise<Replicas> {
   };
 }
 
-function leased(store: Store, leases: FakeLeases): Store {
+export function leased(store: Store, leases: Pick<FakeLeases, "lease">): Store {
   return {
     transact: (fn) => store.transact(fn),
     read: (fn) => store.read(fn),
